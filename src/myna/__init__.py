@@ -1,0 +1,3 @@
+"""Myna: an open ChatGPT that people own."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,87 @@
+"""The compiled kernels as Python sees them. All arrays are C-contiguous; every call releases the GIL."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+def instruction_sets() -> list[str]:
+    """Variants that this processor can run, best first: of avx512-vnni, avx2-vnni, avx2, neon, generic."""
+
+def read_bandwidth(threads: int, megabytes: int, repeats: int) -> float:
+    """Median bytes a second that `threads` threads read together from memory."""
+
+class Executor:
+    """Runs one Program: takes its ops once, its weights tensor by tensor, then any number of batches.
+
+    ``ops`` is `Program.to_ops()`: plain dictionaries. ``instruction_set`` must be one of `instruction_sets()`.
+    Raises ValueError naming the op or weight on anything it does not understand: shapes, kinds, names.
+    """
+
+    def __init__(self, ops: Sequence[Mapping[str, Any]], threads: int, instruction_set: str) -> None: ...
+    def set_weight(self, name: str, data: Any, source_type: str, rows: int, columns: int, target: str) -> None:
+        """Pack one weight. ``data`` is a buffer of exactly the bytes that rows x columns of source_type take.
+
+        source_type: F32, F16, BF16, Q4_0, Q4_1, Q8_0 (GGUF block layouts).
+        target: w4, w4s, w8, bf16, f32. A vector (norm weight, bias) has one row and target f32.
+        """
+    def seal(self) -> None:
+        """Fuse and check that every weight of the Program is there. Raises ValueError naming the first missing."""
+    @property
+    def weight_bytes(self) -> int:
+        """Resident bytes of all packed weights."""
+    @property
+    def bytes_per_token(self) -> int:
+        """Packed weight bytes that one decoded token reads (embedding: one row)."""
+    def allocate_cache(self, blocks: int, block_size: int, dtype: str) -> None:
+        """Reserve the paged KV cache; pages are touched only when used. dtype: float16, float32."""
+    def cache_block_bytes(self, block_size: int, dtype: str) -> int: ...
+    def forward(
+        self,
+        tokens: NDArray[np.int32],
+        sequence_starts: NDArray[np.int32],
+        context_lengths: NDArray[np.int32],
+        block_tables: NDArray[np.int32],
+        logit_rows: NDArray[np.int32],
+    ) -> None:
+        """One step. tokens: [tokens], flat; sequence s owns tokens[starts[s]:starts[s+1]] (starts: [sequences + 1]),
+        whose first position is context_lengths[s] (tokens already in the cache).
+        block_tables: [sequences, max_blocks], cache block ids, -1 where unused.
+        logit_rows: [rows], indices into tokens whose logits are wanted, ascending.
+        The logits stay inside for `sample`, `logits` and `score`. Raises ValueError on any id out of range."""
+    def logits(self) -> NDArray[np.float32]:
+        """Copy of the last forward's logits: [rows, vocab]."""
+    def sample(
+        self,
+        rows: NDArray[np.int32],
+        temperature: NDArray[np.float32],
+        top_k: NDArray[np.int32],
+        top_p: NDArray[np.float32],
+        min_p: NDArray[np.float32],
+        repetition_penalty: NDArray[np.float32],
+        presence_penalty: NDArray[np.float32],
+        frequency_penalty: NDArray[np.float32],
+        seeds: NDArray[np.uint64],
+        positions: NDArray[np.int64],
+        history: NDArray[np.int32],
+        history_starts: NDArray[np.int32],
+        prompt_lengths: NDArray[np.int32],
+        bias_ids: NDArray[np.int32],
+        bias_values: NDArray[np.float32],
+        bias_starts: NDArray[np.int32],
+        mask: NDArray[np.uint32] | None,
+        top_logprobs: int,
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
+        """Choose one token for each of ``rows`` (indices into the last forward's logit rows; [n]).
+
+        Flat per-row lists: history[history_starts[i]:history_starts[i+1]] is row i's prompt and output so far (only
+        rows with a penalty need one), of which the first prompt_lengths[i] are prompt; bias likewise.
+        mask: [n, ceil(vocab/32)], bit set = allowed.
+        Returns ids [n], their raw log-probabilities [n], and the top_logprobs likeliest ids and
+        log-probabilities [n, top_logprobs] of the unmodified distribution. When top_logprobs < 0, log-probabilities
+        are not computed and the three arrays are empty. A row whose logits hold NaN gets id -1."""
+    def score(
+        self, rows: NDArray[np.int32], targets: NDArray[np.int32], top_logprobs: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
+        """Raw log-probability of targets[i] at logit row rows[i], and the likeliest rivals, as in `sample`."""

@@ -1,0 +1,56 @@
+"""The one seam between those who want answers and whatever gives them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from myna.engine.request import Delta, Finished, GenerationRequest, Started
+
+__all__ = ["Backend", "Delta", "Finished", "GenerationRequest", "ModelDescription", "Started"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """A loaded model as it runs: for `/v1/models`, the model menu, `myna show` and the start log."""
+
+    name: str
+    path: str
+    architecture: str
+    parameters: int
+    context: int
+    quantisation: str
+    weight_bytes: int
+    bytes_per_token: int
+    kv_cache_tokens: int
+    kv_bytes_per_token: int
+    instruction_set: str
+    threads: int
+    tokenizer: str
+    process_id: int | None
+
+
+class Backend(Protocol):
+    """A loaded model. All methods may be called by many tasks at once.
+
+    `generate` yields one `Started`, any number of `Delta` and one `Finished`. A failure is raised as the leaf
+    of `myna.errors` that fits (`PromptTooLong`, `EngineCrashed`, `EngineBusy`, …). Closing the iterator early, or
+    cancelling the task that runs it, cancels the request: it stops within one step and its blocks are free again.
+    """
+
+    def generate(self, request: GenerationRequest) -> AsyncIterator[Started | Delta | Finished]: ...
+
+    async def cancel(self, request_id: str) -> None:
+        """End a request as ``cancelled``: its iterator still yields what it had and then `Finished`."""
+
+    async def tokenize(self, text: str) -> list[int]:
+        """Token ids of plain text; what looks like a control token is text too."""
+
+    async def describe(self) -> ModelDescription: ...
+
+    async def statistics(self) -> dict[str, float]:
+        """Counters and gauges of the engine, by Prometheus-style name without prefix."""
+
+    async def close(self) -> None:
+        """End every request, free all memory; later calls raise `EngineError`."""

@@ -1,0 +1,210 @@
+"""Every error that Myna raises on purpose, as one tree.
+
+::
+
+    MynaError
+    ├── RequestError                what a caller sent is at fault
+    │   ├── InvalidParameter          a value is malformed or out of range
+    │   ├── UnsupportedParameter      known, but not available here
+    │   ├── PromptTooLong             prompt and context length, both in tokens
+    │   ├── NotFound                  no such model, chat, message or run
+    │   ├── Conflict                  the request contradicts what is stored
+    │   └── Refused                   another origin, an unknown host, a wrong key
+    ├── ConfigurationError          settings, port, data directory
+    ├── ModelFileError              a model file is truncated, corrupt, hostile or unsupported
+    ├── HubError                    a model could not be fetched
+    │   ├── SourcesUnreachable        every source was tried; why each failed
+    │   ├── HashMismatch              what arrived is not what the catalog promises
+    │   └── DiskFull
+    ├── EngineError                 generation failed
+    │   ├── EngineCrashed             the engine process ended; its answers are interrupted
+    │   ├── EngineBusy                too many requests wait; try again later
+    │   └── ModelTooLarge             weights or KV cache do not fit into memory
+    └── StoreError                  the database cannot be opened, migrated or written
+
+A message is one or two sentences for a person: what was wrong, with the value, and what to do about it.
+``code`` is stable and meant for programs; ``param`` names the offending field where there is one.
+`myna.server` turns an error into an HTTP answer in one place, `myna.cli` into a sentence and an exit code.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "ConfigurationError",
+    "Conflict",
+    "DiskFull",
+    "EngineBusy",
+    "EngineCrashed",
+    "EngineError",
+    "HashMismatch",
+    "HubError",
+    "InvalidParameter",
+    "ModelFileError",
+    "ModelTooLarge",
+    "MynaError",
+    "NotFound",
+    "PromptTooLong",
+    "Refused",
+    "RequestError",
+    "SourcesUnreachable",
+    "StoreError",
+    "UnsupportedParameter",
+]
+
+
+class MynaError(Exception):
+    """Root of the tree."""
+
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+class RequestError(MynaError):
+    """What a caller sent is at fault; sending it again will not help."""
+
+    code = "invalid_request"
+
+
+class InvalidParameter(RequestError):
+    """A value is malformed, of the wrong type or out of range."""
+
+    code = "invalid_value"
+
+
+class UnsupportedParameter(RequestError):
+    """A known parameter or feature that is not available here."""
+
+    code = "unsupported_parameter"
+
+
+class PromptTooLong(RequestError):
+    """The prompt does not fit into the model's context.
+
+    Args:
+        tokens: length of the prompt, in tokens.
+        limit: what the context holds, in tokens.
+    """
+
+    code = "context_length_exceeded"
+
+    def __init__(self, tokens: int, limit: int, *, param: str | None = "messages") -> None:
+        super().__init__(
+            f"The prompt has {tokens} tokens, but this model's context holds {limit}. "
+            "Shorten the prompt, start a new chat or choose a model with a longer context.",
+            param=param,
+        )
+        self.tokens = tokens
+        self.limit = limit
+
+
+class NotFound(RequestError):
+    """No such model, chat, message or run (or none that this caller may see)."""
+
+    code = "not_found"
+
+
+class Conflict(RequestError):
+    """The request contradicts what is stored, such as an id that is used for something else."""
+
+    code = "conflict"
+
+
+class Refused(RequestError):
+    """A request from another origin, an unknown host name or with a wrong key."""
+
+    code = "refused"
+
+
+class ConfigurationError(MynaError):
+    """A setting, the port or the data directory cannot be used."""
+
+    code = "configuration_error"
+
+
+class ModelFileError(MynaError):
+    """A model file is truncated, corrupt, hostile or of an unsupported kind.
+
+    Args:
+        path: the file.
+        reason: what is wrong with it, as a clause without a full stop.
+    """
+
+    code = "model_file_error"
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"{path} cannot be used as a model: {reason}.")
+        self.path = str(path)
+        self.reason = reason
+
+
+class HubError(MynaError):
+    """A model could not be fetched."""
+
+    code = "hub_error"
+
+
+class SourcesUnreachable(HubError):
+    """Every source of a model was tried in turn and none delivered it.
+
+    Args:
+        name: the model.
+        attempts: (source, reason) for each that was tried, in order.
+    """
+
+    code = "sources_unreachable"
+
+    def __init__(self, name: str, attempts: list[tuple[str, str]]) -> None:
+        tried = "\n".join(f"  - {source}: {reason}" for source, reason in attempts)
+        super().__init__(
+            f"{name} could not be fetched. Tried, in order:\n{tried}\n"
+            "Check the network or proxy, or give the path of a GGUF file instead of a name."
+        )
+        self.attempts = attempts
+
+
+class HashMismatch(HubError):
+    """What arrived is not what the catalog promises; it was deleted."""
+
+    code = "hash_mismatch"
+
+
+class DiskFull(HubError):
+    """No room for the file; what had arrived is kept for resuming where the source allows it."""
+
+    code = "disk_full"
+
+
+class EngineError(MynaError):
+    """Generation failed."""
+
+    code = "engine_error"
+
+
+class EngineCrashed(EngineError):
+    """The engine process ended unexpectedly; a new one is started for the next request."""
+
+    code = "engine_crashed"
+
+
+class EngineBusy(EngineError):
+    """Too many requests wait already; try again later."""
+
+    code = "engine_busy"
+
+
+class ModelTooLarge(EngineError):
+    """Weights or KV cache do not fit into the memory there is."""
+
+    code = "model_too_large"
+
+
+class StoreError(MynaError):
+    """The database cannot be opened, migrated or written."""
+
+    code = "store_error"

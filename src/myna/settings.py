@@ -1,0 +1,95 @@
+"""The only reader of the environment and of myna.toml.
+
+Precedence, highest first: arguments of a command, ``MYNA_*`` environment variables, ``myna.toml`` in the data
+directory, the defaults below. Raises `ConfigurationError` naming the field, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from myna.errors import ConfigurationError
+
+Quantisation = Literal["auto", "w4", "w8", "bf16", "f32"]
+InstructionSet = Literal["auto", "generic", "avx2", "avx2-vnni", "avx512-vnni", "neon"]
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured. Sizes are bytes, times seconds, unless a name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="MYNA_", extra="forbid", frozen=True)
+
+    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("myna", appauthor=False)))
+    """Database and, unless `cache_dir` says otherwise, models."""
+    cache_dir: Path | None = None
+    """Where fetched models lie; None: the platform's cache directory, or data_dir/models when data_dir is set."""
+    host: str = "127.0.0.1"
+    port: int = Field(default=8642, ge=0, le=65535)
+    """0 lets the system choose one."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Host names, besides loopback's, that browsers may use to reach this server."""
+    browser: bool = True
+    """Open the browser at start where there is one."""
+
+    model: str = "smollm2:135m"
+    """Default model: a catalog name, a path, or hf:owner/repo[:file]."""
+    quant: Quantisation = "auto"
+    """auto keeps the file's own precision."""
+    threads: int = Field(default=0, ge=0, le=1024)
+    """0: as many as the processor (and the control group) offers."""
+    instruction_set: InstructionSet = "auto"
+    kv_dtype: Literal["float16", "float32"] = "float16"
+    kv_cache_bytes: int = Field(default=0, ge=0)
+    """0: sized from free memory and the model's context."""
+    context: int = Field(default=0, ge=0)
+    """Longest sequence in tokens; 0: the model's own."""
+    max_sequences: int = Field(default=64, ge=1, le=4096)
+    """Sequences that run at once; further requests wait."""
+    step_tokens: int = Field(default=512, ge=16, le=65536)
+    """Token budget of one engine step."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        current = {**env_settings(), **init_settings()}
+        default = platformdirs.user_data_dir("myna", appauthor=False)
+        toml = Path(current.get("data_dir") or default) / "myna.toml"
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml)
+
+    @property
+    def models_dir(self) -> Path:
+        """Content-addressed cache of model files."""
+        return self.cache_dir or self.data_dir / "models"
+
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy URL of the embedded database."""
+        return f"sqlite+aiosqlite:///{self.data_dir / 'myna.db'}"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings with a command's own arguments on top; None means "not given".
+
+    Raises:
+        ConfigurationError: a value is malformed or out of range, or myna.toml has an unknown key.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"Setting {field} = {first['input']!r} is not usable: {first['msg'].lower()}.", param=field
+        ) from error
