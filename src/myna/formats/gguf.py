@@ -1,0 +1,357 @@
+"""A bounded reader of GGUF versions 2 and 3 (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
+
+Model files come from strangers. Every count, length and offset is checked against the file's real size and the limits
+below before anything is allocated or touched, so a hostile header costs bounded time and memory and ends in one
+`ModelFileError`. Nothing is decoded before it is needed: a vocabulary of 49,152 strings is walked once, not built.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from myna.errors import ModelFileError
+from myna.formats.base import Array, Metadata, Scalar, Tensor
+
+MAGIC = b"GGUF"
+VERSIONS = (2, 3)
+DEFAULT_ALIGNMENT = 32
+
+MAX_KEYS = 65_536
+MAX_KEY_BYTES = 65_535
+MAX_TENSORS = 65_536
+MAX_TENSOR_NAME_BYTES = 256
+MAX_DIMENSIONS = 4
+MAX_ARRAY_ELEMENTS = 2**22
+MAX_STRING_BYTES = 2**26
+MAX_METADATA_BYTES = 2**27
+MAX_ALIGNMENT = 2**16
+MAX_ELEMENTS = 2**62
+
+
+class BlockType(NamedTuple):
+    """How a tensor type stores its elements: ``elements`` at a time in ``bytes``."""
+
+    name: str
+    elements: int
+    bytes: int
+
+
+TENSOR_TYPES = {
+    0: BlockType("F32", 1, 4),
+    1: BlockType("F16", 1, 2),
+    2: BlockType("Q4_0", 32, 18),
+    3: BlockType("Q4_1", 32, 20),
+    6: BlockType("Q5_0", 32, 22),
+    7: BlockType("Q5_1", 32, 24),
+    8: BlockType("Q8_0", 32, 34),
+    9: BlockType("Q8_1", 32, 40),
+    10: BlockType("Q2_K", 256, 84),
+    11: BlockType("Q3_K", 256, 110),
+    12: BlockType("Q4_K", 256, 144),
+    13: BlockType("Q5_K", 256, 176),
+    14: BlockType("Q6_K", 256, 210),
+    15: BlockType("Q8_K", 256, 292),
+    16: BlockType("IQ2_XXS", 256, 66),
+    17: BlockType("IQ2_XS", 256, 74),
+    18: BlockType("IQ3_XXS", 256, 98),
+    19: BlockType("IQ1_S", 256, 50),
+    20: BlockType("IQ4_NL", 32, 18),
+    21: BlockType("IQ3_S", 256, 110),
+    22: BlockType("IQ2_S", 256, 82),
+    23: BlockType("IQ4_XS", 256, 136),
+    24: BlockType("I8", 1, 1),
+    25: BlockType("I16", 1, 2),
+    26: BlockType("I32", 1, 4),
+    27: BlockType("I64", 1, 8),
+    28: BlockType("F64", 1, 8),
+    29: BlockType("IQ1_M", 256, 56),
+    30: BlockType("BF16", 1, 2),
+    34: BlockType("TQ1_0", 256, 54),
+    35: BlockType("TQ2_0", 256, 66),
+    39: BlockType("MXFP4", 32, 17),
+    40: BlockType("NVFP4", 64, 36),
+    41: BlockType("Q1_0", 128, 18),
+}
+
+_U32 = struct.Struct("<I")
+_U64 = struct.Struct("<Q")
+_STRING, _ARRAY, _BOOL = 8, 9, 7
+_NUMBERS = {
+    0: struct.Struct("<B"),
+    1: struct.Struct("<b"),
+    2: struct.Struct("<H"),
+    3: struct.Struct("<h"),
+    4: struct.Struct("<I"),
+    5: struct.Struct("<i"),
+    6: struct.Struct("<f"),
+    _BOOL: struct.Struct("<?"),
+    10: struct.Struct("<Q"),
+    11: struct.Struct("<q"),
+    12: struct.Struct("<d"),
+}
+
+
+class GGUFFile:
+    """An open GGUF file: its metadata and tensors, all checked, none of them loaded.
+
+    Raises:
+        ModelFileError: the file is missing, truncated, corrupt, hostile or of another kind.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._map = _map(self.path)
+        try:
+            cursor = _Cursor(self.path, self._map)
+            self.version, tensor_count, key_count = _header(cursor)
+            self.metadata = Metadata(self.path, _metadata(cursor, key_count))
+            self.tensors = _tensors(cursor, tensor_count, _alignment(self.path, self.metadata))
+        except BaseException:
+            self._map.close()
+            raise
+
+    def __enter__(self) -> GGUFFile:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Unmap the file. Metadata arrays cannot be decoded afterwards."""
+        self._map.close()
+
+    @contextmanager
+    def read(self, tensor: Tensor) -> Iterator[memoryview]:
+        """Lend the tensor's bytes; afterwards its pages are given back, so that they are not resident twice."""
+        start, end = tensor.offset, tensor.offset + tensor.bytes
+        with memoryview(self._map) as whole, whole[start:end] as view:
+            yield view
+        if hasattr(mmap, "MADV_DONTNEED"):
+            first = start // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_DONTNEED, first, end - first)
+
+
+def _map(path: Path) -> mmap.mmap:
+    if not path.is_file():
+        raise ModelFileError(path, "it is a directory or a device" if path.exists() else "there is no such file")
+    try:
+        with path.open("rb") as file:
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:
+        raise ModelFileError(path, "it is empty") from None
+    except OSError as error:
+        raise ModelFileError(path, f"it cannot be opened ({error.strerror})") from error
+
+
+class _Cursor:
+    """Reads forward through the header; everything it returns has been checked against the file's size."""
+
+    def __init__(self, path: Path, data: mmap.mmap) -> None:
+        self.path = path
+        self.data = data
+        self.end = len(data)
+        self.position = 0
+
+    def fail(self, reason: str) -> ModelFileError:
+        return ModelFileError(self.path, reason)
+
+    def skip(self, size: int, what: str) -> int:
+        """Move past ``size`` bytes and return where they begin."""
+        start = self.position
+        if size > self.end - start:
+            raise self.fail(f"it is truncated: {what} needs {size} bytes at offset {start}, the file has {self.end}")
+        if start + size > MAX_METADATA_BYTES:
+            raise self.fail(f"its header is longer than {MAX_METADATA_BYTES} bytes")
+        self.position = start + size
+        return start
+
+    def number(self, layout: struct.Struct, what: str) -> int | float | bool:
+        start = self.skip(layout.size, what)
+        value: int | float | bool = layout.unpack_from(self.data, start)[0]
+        return value
+
+    def count(self, layout: struct.Struct, limit: int, what: str) -> int:
+        value = int(self.number(layout, what))
+        if value > limit:
+            raise self.fail(f"{what} is {value}, more than {limit}")
+        return value
+
+    def string(self, limit: int, what: str) -> str:
+        length = self.count(_U64, limit, f"the length of {what}")
+        start = self.skip(length, what)
+        try:
+            return self.data[start : start + length].decode()
+        except UnicodeDecodeError:
+            raise self.fail(f"{what} is not UTF-8") from None
+
+
+class _Numbers:
+    """A numeric array inside the mapped file."""
+
+    def __init__(self, data: mmap.mmap, start: int, count: int, layout: struct.Struct) -> None:
+        self._data = data
+        self._start = start
+        self._layout = layout
+        self.count = count
+
+    def values(self) -> Sequence[Scalar]:
+        return struct.unpack(f"<{self.count}{self._layout.format[-1]}", self.raw())
+
+    def raw(self) -> bytes:
+        return self._data[self._start : self._start + self.count * self._layout.size]
+
+
+class _Strings:
+    """An array of length-prefixed strings inside the mapped file."""
+
+    def __init__(self, cursor: _Cursor, start: int, end: int, count: int, what: str) -> None:
+        self._path = cursor.path
+        self._data = cursor.data
+        self._start = start
+        self._end = end
+        self._what = what
+        self.count = count
+
+    def values(self) -> Sequence[str]:
+        data, position, length_at = self._data, self._start, _U64.unpack_from
+        found = []
+        try:
+            for _ in range(self.count):
+                end = position + 8 + length_at(data, position)[0]
+                found.append(data[position + 8 : end].decode())
+                position = end
+        except UnicodeDecodeError:
+            raise ModelFileError(self._path, f"{self._what}[{len(found)}] is not UTF-8") from None
+        return found
+
+    def raw(self) -> bytes:
+        return self._data[self._start : self._end]
+
+
+def _header(cursor: _Cursor) -> tuple[int, int, int]:
+    if cursor.end < 4 or cursor.data[:4] != MAGIC:
+        raise cursor.fail("it is not a GGUF file (it does not begin with GGUF)")
+    cursor.skip(4, "the magic")
+    version = int(cursor.number(_U32, "the version"))
+    if version not in VERSIONS:
+        swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
+        kind = "big-endian GGUF" if swapped in VERSIONS else f"GGUF version {version}"
+        raise cursor.fail(f"it is {kind}; versions 2 and 3, little-endian, are supported")
+    tensor_count = cursor.count(_U64, MAX_TENSORS, "the number of tensors")
+    key_count = cursor.count(_U64, MAX_KEYS, "the number of metadata keys")
+    return version, tensor_count, key_count
+
+
+def _metadata(cursor: _Cursor, count: int) -> dict[str, Scalar | Array]:
+    values: dict[str, Scalar | Array] = {}
+    for index in range(count):
+        key = cursor.string(MAX_KEY_BYTES, f"metadata key {index}")
+        if key in values:
+            raise cursor.fail(f"metadata key {key!r} appears twice")
+        type_id = int(cursor.number(_U32, f"the type of {key}"))
+        if type_id == _STRING:
+            values[key] = cursor.string(MAX_STRING_BYTES, key)
+        elif type_id == _ARRAY:
+            values[key] = _array(cursor, key)
+        elif type_id in _NUMBERS:
+            values[key] = cursor.number(_NUMBERS[type_id], key)
+        else:
+            raise cursor.fail(f"{key} has the unknown metadata type {type_id}")
+    return values
+
+
+def _array(cursor: _Cursor, what: str) -> Array:
+    type_id = int(cursor.number(_U32, f"the element type of {what}"))
+    count = cursor.count(_U64, MAX_ARRAY_ELEMENTS, f"the length of {what}")
+    start = cursor.position
+    if type_id in _NUMBERS:
+        layout = _NUMBERS[type_id]
+        return _Numbers(cursor.data, cursor.skip(count * layout.size, what), count, layout)
+    if type_id == _STRING:
+        _skip_strings(cursor, count, what)
+        return _Strings(cursor, start, cursor.position, count, what)
+    if type_id == _ARRAY:
+        raise cursor.fail(f"{what} is a list of lists, which no known model needs")
+    raise cursor.fail(f"{what} has the unknown element type {type_id}")
+
+
+def _skip_strings(cursor: _Cursor, count: int, what: str) -> None:
+    # The one hot loop of the reader: a vocabulary and its merges are 100,000 strings and more.
+    data, position, length_at = cursor.data, cursor.position, _U64.unpack_from
+    limit = min(cursor.end, MAX_METADATA_BYTES)
+    last_length = limit - 8
+    for _ in range(count):
+        if position > last_length:
+            break
+        position += 8 + length_at(data, position)[0]
+    else:
+        if position <= limit:
+            cursor.position = position
+            return
+    raise cursor.fail(f"it is truncated: the {count} strings of {what} do not end within {limit} bytes")
+
+
+def _alignment(path: Path, metadata: Metadata) -> int:
+    alignment = metadata.integer("general.alignment", DEFAULT_ALIGNMENT, maximum=2**32)
+    if not 8 <= alignment <= MAX_ALIGNMENT or alignment & (alignment - 1):
+        raise ModelFileError(
+            path, f"general.alignment is {alignment}, expected a power of two from 8 to {MAX_ALIGNMENT}"
+        )
+    return alignment
+
+
+def _tensors(cursor: _Cursor, count: int, alignment: int) -> dict[str, Tensor]:
+    described = [_tensor(cursor, index, alignment) for index in range(count)]
+    data_start = -(-cursor.position // alignment) * alignment
+    tensors: dict[str, Tensor] = {}
+    for name, block_type, shape, offset in described:
+        if name in tensors:
+            raise cursor.fail(f"tensor {name!r} appears twice")
+        elements = 1
+        for dimension in shape:
+            elements *= dimension
+        size = elements // block_type.elements * block_type.bytes
+        start = data_start + offset
+        if start + size > cursor.end:
+            raise cursor.fail(
+                f"it is truncated: tensor {name!r} ends at byte {start + size}, the file has {cursor.end}"
+            )
+        tensors[name] = Tensor(name, block_type.name, shape, start, size)
+    by_offset = sorted(tensors.values(), key=lambda tensor: tensor.offset)
+    for before, after in pairwise(by_offset):
+        if before.offset + before.bytes > after.offset:
+            raise cursor.fail(f"tensors {before.name!r} and {after.name!r} overlap")
+    return tensors
+
+
+def _tensor(cursor: _Cursor, index: int, alignment: int) -> tuple[str, BlockType, tuple[int, ...], int]:
+    name = cursor.string(MAX_TENSOR_NAME_BYTES, f"the name of tensor {index}")
+    dimensions = cursor.count(_U32, MAX_DIMENSIONS, f"the number of dimensions of tensor {name!r}")
+    # GGUF writes the fastest dimension first; shapes here are row-major.
+    shape = tuple(int(cursor.number(_U64, f"the shape of tensor {name!r}")) for _ in range(dimensions))[::-1]
+    elements = 1
+    for dimension in shape:
+        elements *= dimension
+        if not 1 <= elements <= MAX_ELEMENTS:
+            raise cursor.fail(f"tensor {name!r} has the impossible shape {list(shape)}")
+    if not shape:
+        raise cursor.fail(f"tensor {name!r} has no dimensions")
+    type_id = int(cursor.number(_U32, f"the type of tensor {name!r}"))
+    block_type = TENSOR_TYPES.get(type_id)
+    if block_type is None:
+        raise cursor.fail(f"tensor {name!r} has the unknown quantisation type {type_id}")
+    if shape[-1] % block_type.elements:
+        raise cursor.fail(
+            f"tensor {name!r} has rows of {shape[-1]} elements, "
+            f"which {block_type.name} blocks of {block_type.elements} do not divide"
+        )
+    offset = int(cursor.number(_U64, f"the offset of tensor {name!r}"))
+    if offset % alignment:
+        raise cursor.fail(f"tensor {name!r} begins at offset {offset}, which is not aligned to {alignment}")
+    return name, block_type, shape, offset
