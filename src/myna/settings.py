@@ -6,16 +6,25 @@ directory, the defaults below. Raises `ConfigurationError` naming the field, the
 
 from __future__ import annotations
 
+import difflib
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from myna.errors import ConfigurationError
 
 Quantisation = Literal["auto", "w4", "w8", "bf16", "f32"]
+LogLevel = Literal["debug", "info", "warning", "error"]
 InstructionSet = Literal["auto", "generic", "avx2", "avx2-vnni", "avx512-vnni", "neon"]
 
 
@@ -33,6 +42,10 @@ class Settings(BaseSettings):
     """0 lets the system choose one."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names, besides loopback's, that browsers may use to reach this server."""
+    api_key: SecretStr | None = None
+    """Asked for by the OpenAI API and the metrics; needed to bind a host that other machines can reach."""
+    log_level: LogLevel = "warning"
+    """info also logs every request."""
     browser: bool = True
     """Open the browser at start where there is one."""
 
@@ -82,14 +95,31 @@ def load_settings(**overrides: Any) -> Settings:
     """Settings with a command's own arguments on top; None means "not given".
 
     Raises:
-        ConfigurationError: a value is malformed or out of range, or myna.toml has an unknown key.
+        ConfigurationError: a value is malformed or out of range, or myna.toml is malformed or has an unknown key.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**given)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(
-            f"Setting {field} = {first['input']!r} is not usable: {first['msg'].lower()}.", param=field
-        ) from error
+        raise _explain(error) from None
+    except SettingsError as error:
+        raise ConfigurationError(f"An environment variable cannot be read: {error}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"myna.toml is not valid TOML: {error}.") from None
+    except OSError as error:
+        raise ConfigurationError(f"myna.toml cannot be read: {error}.") from None
+
+
+def _explain(error: ValidationError) -> ConfigurationError:
+    """The first problem as a sentence: where the value can come from, the value, what is allowed."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(field, Settings.model_fields, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(Settings.model_fields)}."
+        return ConfigurationError(f"There is no setting {field} (in myna.toml): {hint}", param=field)
+    value = "(hidden)" if field == "api_key" else repr(first["input"])
+    reason = first["msg"][:1].lower() + first["msg"][1:]
+    return ConfigurationError(
+        f"Setting {field} = {value} (argument, MYNA_{field.upper()} or myna.toml) is not usable: {reason}.", param=field
+    )
