@@ -1,0 +1,1 @@
+"""What Myna remembers: chats, messages, runs and list changes, in SQLite."""

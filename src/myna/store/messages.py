@@ -1,0 +1,222 @@
+"""Messages: a tree a chat, every branch of it kept; each message with its ordered parts."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, literal
+
+from myna import chat
+from myna.chat import Part, TextPart
+from myna.errors import Conflict, NotFound
+from myna.store import changes, chats
+from myna.store.records import OPEN, Failure, Message, MessageStatus, Usage
+from myna.store.scope import Scope
+from myna.store.tables import messages, parts, runs
+
+
+def pack(token_ids: Sequence[int] | None) -> bytes | None:
+    """Token ids as little-endian int32, four bytes each."""
+    return None if token_ids is None else struct.pack(f"<{len(token_ids)}i", *token_ids)
+
+
+def unpack(packed: bytes | None) -> tuple[int, ...] | None:
+    """Inverse of `pack`."""
+    return None if packed is None else struct.unpack(f"<{len(packed) // 4}i", packed)
+
+
+def _message(row: Row[Any], of_message: Iterable[Part]) -> Message:
+    return Message(
+        id=row.id,
+        chat_id=row.chat_id,
+        parent_id=row.parent_id,
+        role=row.role,
+        parts=tuple(of_message),
+        status=row.status,
+        model=row.model,
+        created_at=row.created_at,
+        run_id=row.run_id,
+        usage=Usage(**row.usage) if row.usage else None,
+        error=Failure(**row.error) if row.error else None,
+    )
+
+
+async def _select(scope: Scope, condition: ColumnElement[bool], *, with_tokens: bool) -> list[Message]:
+    """Messages that meet a condition, oldest first, in two queries however many they are."""
+    rows = await scope.all(scope.select(messages).where(condition).order_by(messages.c.created_at, messages.c.id))
+    if not rows:
+        return []
+    columns = [parts.c.message_id, parts.c.text, *((parts.c.token_ids, parts.c.tokenizer) if with_tokens else ())]
+    of_message: dict[str, list[Part]] = defaultdict(list)
+    statement = (
+        scope.select(parts, *columns)
+        .join(messages, (messages.c.owner == parts.c.owner) & (messages.c.id == parts.c.message_id))
+        .where(condition)
+        .order_by(parts.c.message_id, parts.c.position)
+    )
+    for row in await scope.all(statement):
+        tokens = (unpack(row.token_ids), row.tokenizer) if with_tokens else (None, None)
+        of_message[row.message_id].append(TextPart(row.text, *tokens))
+    return [_message(row, of_message[row.id]) for row in rows]
+
+
+async def of_chat(scope: Scope, chat_id: str) -> list[Message]:
+    """The whole tree, oldest first, without token ids: what a screen shows."""
+    return await _select(scope, messages.c.chat_id == chat_id, with_tokens=False)
+
+
+async def of_ids(scope: Scope, ids: Iterable[str]) -> dict[str, Message]:
+    """Those of the given messages that exist, by id, without token ids."""
+    found = await _select(scope, messages.c.id.in_(list(ids)), with_tokens=False)
+    return {message.id: message for message in found}
+
+
+async def find(scope: Scope, message_id: str) -> Message | None:
+    """A message with its token ids, or None if the owner has none of this id."""
+    found = await _select(scope, messages.c.id == message_id, with_tokens=True)
+    return found[0] if found else None
+
+
+async def get(scope: Scope, message_id: str) -> Message:
+    """A message with its token ids.
+
+    Raises:
+        NotFound: the owner has none of this id.
+    """
+    message = await find(scope, message_id)
+    if message is None:
+        raise NotFound(f"There is no message {message_id}; it may have been deleted.", param="message")
+    return message
+
+
+async def context(scope: Scope, chat_id: str, leaf_id: str) -> tuple[chat.Message, ...]:
+    """What a model is given: the branch from its root to ``leaf_id`` with token ids; empty messages are left out."""
+    path = (
+        scope.select(messages, messages.c.id, messages.c.parent_id, messages.c.role, literal(0).label("height"))
+        .where(messages.c.chat_id == chat_id, messages.c.id == leaf_id)
+        .cte("path", recursive=True)
+    )
+    above: Select[Any] = scope.select(
+        messages, messages.c.id, messages.c.parent_id, messages.c.role, path.c.height + 1
+    ).where(messages.c.id == path.c.parent_id)
+    path = path.union_all(above)
+    statement = (
+        scope.select(parts, path.c.id, path.c.role, parts.c.text, parts.c.token_ids, parts.c.tokenizer)
+        .where(parts.c.message_id == path.c.id, parts.c.text != "")
+        .order_by(path.c.height.desc(), parts.c.position)
+    )
+    turns: dict[str, chat.Message] = {}
+    for row in await scope.all(statement):
+        part = TextPart(row.text, unpack(row.token_ids), row.tokenizer)
+        before = turns[row.id].parts if row.id in turns else ()
+        turns[row.id] = chat.Message(row.role, (*before, part))
+    return tuple(turns.values())
+
+
+async def add(scope: Scope, message: Message) -> None:
+    """Append a message to its chat."""
+    values = {field.name: getattr(message, field.name) for field in dataclasses.fields(message)}
+    del values["parts"]
+    values["usage"] = message.usage and dataclasses.asdict(message.usage)
+    values["error"] = message.error and dataclasses.asdict(message.error)
+    await scope.add(messages, values)
+    await _add_parts(scope, message.id, message.parts)
+    await changes.record(scope, "message", message.id)
+
+
+async def begin(scope: Scope, message_id: str, *, run_id: str, model: str) -> None:
+    """Mark an answer as being carried on by another run."""
+    await scope.run(
+        scope.update(messages)
+        .where(messages.c.id == message_id)
+        .values(status="running", run_id=run_id, model=model, usage=None, error=None)
+    )
+    await changes.record(scope, "message", message_id)
+
+
+async def finish(
+    scope: Scope,
+    message_id: str,
+    *,
+    parts_now: Sequence[Part],
+    status: MessageStatus,
+    usage: Usage | None,
+    error: Failure | None,
+) -> None:
+    """Store what an answer has become when its run is over."""
+    await scope.run(scope.delete(parts).where(parts.c.message_id == message_id))
+    await _add_parts(scope, message_id, parts_now)
+    await scope.run(
+        scope.update(messages)
+        .where(messages.c.id == message_id)
+        .values(
+            status=status,
+            usage=usage and dataclasses.asdict(usage),
+            error=error and dataclasses.asdict(error),
+        )
+    )
+    await changes.record(scope, "message", message_id)
+
+
+async def delete(scope: Scope, message_id: str) -> None:
+    """Delete one message; its children move to its parent, and the chat's leaf stays on a message there is.
+
+    Raises:
+        NotFound: the owner has none of this id.
+        Conflict: the message is an answer still being written.
+    """
+    message = await get(scope, message_id)
+    is_open = scope.select(runs, runs.c.id).where(
+        runs.c.chat_id == message.chat_id, runs.c.message_id == message_id, runs.c.status.in_(OPEN)
+    )
+    if await scope.first(is_open) is not None:
+        raise Conflict(f"Message {message_id} is still being written; stop its run before deleting it.")
+    moved = await scope.all(
+        scope.update(messages)
+        .where(messages.c.chat_id == message.chat_id, messages.c.parent_id == message_id)
+        .values(parent_id=message.parent_id)
+        .returning(messages.c.id)
+    )
+    await scope.run(scope.delete(messages).where(messages.c.id == message_id))
+    await changes.record(scope, "message_deleted", message_id)
+    for child in moved:
+        await changes.record(scope, "message", child.id)
+    owner_chat = await chats.get(scope, message.chat_id)
+    if owner_chat.leaf_id == message_id:
+        tops = [child.id for child in moved] or ([message.parent_id] if message.parent_id else [])
+        await chats.update(scope, owner_chat.id, leaf_id=await _latest_below(scope, message.chat_id, tops))
+
+
+async def _latest_below(scope: Scope, chat_id: str, tops: list[str]) -> str | None:
+    """The youngest message among ``tops`` and their descendants, of the whole chat if there are no tops.
+
+    It is always a leaf: a message is younger than its parent (`myna.runs.service` sees to it).
+    """
+    of_this_chat = scope.select(messages, messages.c.id, messages.c.created_at).where(messages.c.chat_id == chat_id)
+    if tops:
+        below = of_this_chat.where(messages.c.id.in_(tops)).cte("below", recursive=True)
+        below = below.union_all(of_this_chat.where(messages.c.parent_id == below.c.id))
+        of_this_chat = of_this_chat.where(messages.c.id == below.c.id)
+    row = await scope.first(of_this_chat.order_by(messages.c.created_at.desc(), messages.c.id.desc()).limit(1))
+    return None if row is None else row.id
+
+
+async def _add_parts(scope: Scope, message_id: str, of_message: Sequence[Part]) -> None:
+    await scope.add(
+        parts,
+        *(
+            {
+                "message_id": message_id,
+                "position": position,
+                "type": "text",
+                "text": part.text,
+                "token_ids": pack(part.token_ids),
+                "tokenizer": part.tokenizer,
+            }
+            for position, part in enumerate(of_message)
+        ),
+    )

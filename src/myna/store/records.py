@@ -1,0 +1,134 @@
+"""Rows as the rest of the program sees them. Times are Unix milliseconds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from myna.chat import Part, Role
+
+MessageStatus = Literal["complete", "running", "interrupted", "stopped", "failed"]
+EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
+RunStatus = Literal["queued", "running", "complete", "interrupted", "stopped", "failed"]
+ChangeKind = Literal["chat", "chat_deleted", "message", "message_deleted", "run"]
+
+OPEN: tuple[RunStatus, ...] = ("queued", "running")
+
+
+def now() -> int:
+    """Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """One conversation. ``version`` counts the changes of this row; ``leaf_id`` ends the branch shown last."""
+
+    id: str
+    title: str | None
+    model: str | None
+    leaf_id: str | None
+    created_at: int
+    updated_at: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer cost; times are seconds."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    finish_reason: str
+    seed: int
+    first_token_seconds: float
+    decode_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an answer failed: ``code`` of the leaf of `myna.errors`, and its message."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A node of a chat's tree. Of an open run, ``parts`` are those before the run; its events add to them."""
+
+    id: str
+    chat_id: str
+    parent_id: str | None
+    role: Role
+    parts: tuple[Part, ...]
+    status: MessageStatus
+    model: str | None
+    created_at: int
+    run_id: str | None = None
+    usage: Usage | None = None
+    error: Failure | None = None
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined without separator."""
+        return "".join(part.text for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An answer in the making, or the record of one. ``last_event`` is the number of its last event, 0 for none."""
+
+    id: str
+    chat_id: str
+    message_id: str
+    model: str
+    status: RunStatus
+    last_event: int
+    created_at: int
+    request: str
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class StartedEvent:
+    """The prompt is processed and the answer begins. ``tokenizer``: vocabulary of the token ids that follow."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    seed: int
+    tokenizer: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextEvent:
+    """Text to append to the answer, and the tokens it was made of."""
+
+    text: str
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndEvent:
+    """Nothing follows."""
+
+    status: EndStatus
+    usage: Usage | None
+    error: Failure | None
+
+
+RunEvent = StartedEvent | TextEvent | EndEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something in an owner's lists changed; what it is now is read when it is sent."""
+
+    cursor: int
+    kind: ChangeKind
+    id: str

@@ -1,0 +1,61 @@
+"""A transaction as one owner may use it: the one place where rows are narrowed to their owner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Delete, Row, Select, Table, Update, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import Executable
+
+
+class Transaction:
+    """A running transaction. ``changed`` collects the owners whose lists it changes."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self.changed: set[str] = set()
+
+    def owned_by(self, owner: str) -> Scope:
+        """The rows of one owner."""
+        return Scope(self, owner)
+
+
+class Scope:
+    """One owner's rows in one transaction. Every statement of the repositories starts from one of these methods."""
+
+    def __init__(self, transaction: Transaction, owner: str) -> None:
+        self.transaction = transaction
+        self.owner = owner
+
+    def select(self, table: Table, *columns: ColumnElement[Any]) -> Select[Any]:
+        """Columns (all, if none is named) of the owner's rows."""
+        return select(*(columns or table.c)).where(table.c.owner == self.owner)
+
+    def update(self, table: Table) -> Update:
+        return update(table).where(table.c.owner == self.owner)
+
+    def delete(self, table: Table) -> Delete:
+        return delete(table).where(table.c.owner == self.owner)
+
+    async def add(self, table: Table, *rows: dict[str, Any]) -> None:
+        """Insert rows in the owner's name, in one statement."""
+        if rows:
+            await self.transaction.connection.execute(insert(table), [{**row, "owner": self.owner} for row in rows])
+
+    async def all(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Run a statement; its rows."""
+        return (await self.transaction.connection.execute(statement)).all()
+
+    async def first(self, statement: Executable) -> Row[Any] | None:
+        """Run a statement; its first row, if it has one."""
+        return (await self.transaction.connection.execute(statement)).first()
+
+    async def run(self, statement: Executable) -> int:
+        """Run a statement that changes rows; how many it changed."""
+        return (await self.transaction.connection.execute(statement)).rowcount
+
+    def note_change(self) -> None:
+        """Remember that the owner's lists change with this transaction."""
+        self.transaction.changed.add(self.owner)

@@ -1,0 +1,141 @@
+"""Everything that is SQLite's alone: the data directory, connections, copies, and what its errors mean.
+
+Journal: WAL, so that readers never wait for the writer. ``synchronous=FULL``: a commit is on the disk when it
+returns, so that what a client saw survives the loss of power too; group commit (`myna.runs.log`) makes that cheap.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.engine import Engine
+
+from myna.errors import ConfigurationError, StoreError
+
+BUSY_SECONDS = 15
+"""How long a statement waits for another process (a shell, a backup tool) that holds the database."""
+
+
+def prepare_directory(data_dir: Path) -> None:
+    """Create the data directory, readable by its owner alone.
+
+    Raises:
+        ConfigurationError: something is in the way, or it may not be created.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ConfigurationError(
+            f"The data directory {data_dir} cannot be used: {error.filename or data_dir} is a file. "
+            "Choose a directory with --data-dir or MYNA_DATA_DIR.",
+            param="data_dir",
+        ) from error
+    except OSError as error:
+        raise unusable_directory(data_dir, error) from error
+
+
+def unusable_directory(data_dir: Path, error: OSError) -> ConfigurationError:
+    """The data directory cannot be created or written, with the system's reason."""
+    return ConfigurationError(
+        f"The data directory {data_dir} cannot be written: {error.strerror or error}. "
+        "Make it writable or choose another with --data-dir or MYNA_DATA_DIR.",
+        param="data_dir",
+    )
+
+
+def url(path: Path, *, driver: str) -> URL:
+    """SQLAlchemy URL of a database file; the path needs no escaping."""
+    return URL.create(f"sqlite+{driver}", database=str(path))
+
+
+def configure(engine: Engine, *, writes: bool, foreign_keys: bool = True) -> None:
+    """Set up every connection of an engine; each transaction then begins with an explicit BEGIN.
+
+    A writing transaction takes the write lock at once: upgrading from a read to a write in the middle is what makes
+    "database is locked" come in spite of the busy timeout.
+    """
+
+    @event.listens_for(engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # Python's own, implicit BEGIN would leave DDL and reads outside
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={BUSY_SECONDS * 1000}",
+            "journal_mode=WAL" if writes else "query_only=ON",
+            "synchronous=FULL",
+            f"foreign_keys={'ON' if foreign_keys else 'OFF'}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def revision(path: Path) -> str | None:
+    """The schema's revision; None for a file that is absent or empty.
+
+    Raises:
+        StoreError: not a database, or not one of Myna's.
+    """
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if not tables:
+                return None
+            if "alembic_version" not in tables:
+                raise StoreError(
+                    f"{path} is a database of another program. "
+                    "Move it away or choose another directory with --data-dir."
+                )
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            return str(row[0]) if row else None
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy a database in one transaction of the target; what the target held is replaced, or kept if this fails."""
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    with (
+        closing(sqlite3.connect(source, timeout=BUSY_SECONDS)) as origin,
+        closing(sqlite3.connect(target, timeout=BUSY_SECONDS)) as copied,
+    ):
+        origin.backup(copied)
+
+
+def verify(connection: Connection) -> str | None:
+    """What is wrong with the database, as a clause; None if nothing is."""
+    damage = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    if damage != ["ok"]:
+        return f"the integrity check found: {'; '.join(str(line) for line in damage[:3])}"
+    dangling = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    if dangling:
+        return f"{len(dangling)} rows refer to others that do not exist, the first in table {dangling[0][0]}"
+    return None
+
+
+def explain(error: BaseException, path: Path) -> StoreError:
+    """What went wrong with a database, for a person, with the remedy."""
+    text = str(error).lower()
+    if "full" in text:
+        return StoreError(f"The disk that holds {path} is full. Free some space; what is stored already is safe.")
+    if "readonly" in text or "unable to open" in text or "permission" in text:
+        return StoreError(f"The database {path} cannot be written ({error}). Make it and its directory writable.")
+    if "locked" in text or "busy" in text:
+        return StoreError(
+            f"Another program kept the database {path} locked for {BUSY_SECONDS} seconds. Close it and try again."
+        )
+    if "malformed" in text or "not a database" in text:
+        return StoreError(
+            f"The database {path} is damaged ({error}). "
+            f"Move it away to start anew, or put back a copy from {path.parent / 'backups'}."
+        )
+    return StoreError(f"The database {path} failed: {error}.")

@@ -1,0 +1,137 @@
+"""The tables as they are now; `migrations/versions` holds how they came to be.
+
+Every row has an owner, and the owner is part of every key: the ids that clients make cannot collide or be probed
+across owners, and the foreign keys make a reference from one owner's rows to another's impossible.
+Times are Unix milliseconds.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+OWNER = String(64)
+ID = String(36)
+
+chats = Table(
+    "chats",
+    metadata,
+    Column("owner", OWNER, nullable=False),
+    Column("id", ID, nullable=False),
+    Column("title", Text),
+    Column("model", Text),
+    Column("leaf_id", ID),  # no foreign key: it would be circular; `messages.delete` keeps it valid
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("owner", "id"),
+    Index(None, "owner", "updated_at", "id"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("owner", OWNER, nullable=False),
+    Column("id", ID, nullable=False),
+    Column("chat_id", ID, nullable=False),
+    Column("parent_id", ID),
+    Column("role", String(16), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("model", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("run_id", ID),
+    Column("usage", JSON(none_as_null=True)),
+    Column("error", JSON(none_as_null=True)),
+    PrimaryKeyConstraint("owner", "id"),
+    # Also the index by which a chat's messages are found; a parent is of the same chat by construction.
+    UniqueConstraint("owner", "chat_id", "id"),
+    ForeignKeyConstraint(["owner", "chat_id"], ["chats.owner", "chats.id"], ondelete="CASCADE"),
+    ForeignKeyConstraint(
+        ["owner", "chat_id", "parent_id"],
+        ["messages.owner", "messages.chat_id", "messages.id"],
+        name="fk_messages_parent",
+    ),
+    Index(None, "owner", "chat_id", "parent_id"),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("owner", OWNER, nullable=False),
+    Column("message_id", ID, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("type", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("token_ids", LargeBinary),  # packed little-endian int32
+    Column("tokenizer", Text),  # fingerprint of the vocabulary the ids belong to
+    PrimaryKeyConstraint("owner", "message_id", "position"),
+    ForeignKeyConstraint(["owner", "message_id"], ["messages.owner", "messages.id"], ondelete="CASCADE"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("owner", OWNER, nullable=False),
+    Column("id", ID, nullable=False),
+    Column("chat_id", ID, nullable=False),
+    Column("message_id", ID, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("last_event", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("request", String(64), nullable=False),  # digest of what was asked, to know a request sent again
+    PrimaryKeyConstraint("owner", "id"),
+    ForeignKeyConstraint(
+        ["owner", "chat_id", "message_id"], ["messages.owner", "messages.chat_id", "messages.id"], ondelete="CASCADE"
+    ),
+    Index(None, "owner", "chat_id", "message_id"),
+    Index(None, "status"),
+)
+
+run_events = Table(
+    "run_events",
+    metadata,
+    Column("owner", OWNER, nullable=False),
+    Column("run_id", ID, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("text", Text),
+    Column("token_ids", LargeBinary),
+    Column("tokenizer", Text),
+    PrimaryKeyConstraint("owner", "run_id", "seq"),
+    ForeignKeyConstraint(["owner", "run_id"], ["runs.owner", "runs.id"], ondelete="CASCADE"),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    # Grows for ever and is never used twice, also after pruning (SQLite reuses plain row ids).
+    Column("cursor", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("owner", OWNER, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("id", ID, nullable=False),
+    Index(None, "owner", "cursor"),
+    sqlite_autoincrement=True,
+)
