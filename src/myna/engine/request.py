@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from myna.chat import Message
 
@@ -117,12 +117,16 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Last event of a request that failed: ``error`` is the class name of a leaf of `myna.errors`."""
+    """Last event of a request that failed: ``error`` is the class name of a leaf of `myna.errors`.
+
+    ``details`` are the attributes that this leaf has beyond message and param, such as a prompt's length.
+    """
 
     request_id: str
     error: str
     message: str
     param: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 Event = Started | Delta | Finished | Failed

@@ -1,0 +1,84 @@
+"""What the engine needs of a model; `myna.models.loader.LoadedModel` has it all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Items
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myna.chat import Message
+
+
+class Executor(Protocol):
+    """The part of `myna._native.Executor` that a step uses."""
+
+    def cache_block_bytes(self, block_size: int, dtype: str) -> int: ...
+
+    def allocate_cache(self, blocks: int, block_size: int, dtype: str) -> None: ...
+
+    def forward(
+        self,
+        tokens: NDArray[np.int32],
+        sequence_starts: NDArray[np.int32],
+        context_lengths: NDArray[np.int32],
+        block_tables: NDArray[np.int32],
+        logit_rows: NDArray[np.int32],
+    ) -> None: ...
+
+    def sample(
+        self, rows: NDArray[np.int32], **parameters: Any
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]: ...
+
+    def score(
+        self, rows: NDArray[np.int32], targets: NDArray[np.int32], top_logprobs: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]: ...
+
+
+class Tokenizer(Protocol):
+    """Text to tokens and back. All methods may be called from several threads."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def stop_token_ids(self) -> frozenset[int]: ...
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def encode_prompt(self, text: str) -> list[int]: ...
+
+    def token_bytes(self, token_id: int) -> bytes: ...
+
+    def token_name(self, token_id: int) -> str: ...
+
+    def is_control(self, token_id: int) -> bool: ...
+
+
+class Dialect(Protocol):
+    """How the model is talked to."""
+
+    @property
+    def stop_token_ids(self) -> frozenset[int]: ...
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]: ...
+
+    def encode(self, messages: Items[Message], *, continue_last: bool = False) -> list[int]: ...
+
+
+class Model(Protocol):
+    """A model in memory, without its KV cache."""
+
+    @property
+    def executor(self) -> Executor: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    @property
+    def context(self) -> int: ...

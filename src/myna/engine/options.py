@@ -1,0 +1,44 @@
+"""What an engine is started with: plain data, so that its process needs no settings library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from myna.settings import Settings
+
+
+class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """One model and how to run it. The fields mean what they mean in `myna.settings`; 0 and auto are resolved later."""
+
+    name: str
+    path: str
+    quant: str = "auto"
+    threads: int = 0
+    instruction_set: str = "auto"
+    kv_dtype: str = "float16"
+    kv_cache_bytes: int = 0
+    context: int = 0
+    max_sequences: int = 64
+    step_tokens: int = 512
+    max_waiting: int = 512
+    """Requests that may wait for admission; more are refused as `EngineBusy`."""
+
+
+def engine_options(settings: Settings, path: Path, name: str) -> EngineOptions:
+    """The options for one model file under these settings."""
+    return EngineOptions(
+        name=name,
+        path=str(path),
+        quant=settings.quant,
+        threads=settings.threads,
+        instruction_set=settings.instruction_set,
+        kv_dtype=settings.kv_dtype,
+        kv_cache_bytes=settings.kv_cache_bytes,
+        context=settings.context,
+        max_sequences=settings.max_sequences,
+        step_tokens=settings.step_tokens,
+    )

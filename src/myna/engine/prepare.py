@@ -1,0 +1,65 @@
+"""A request becomes a sequence: checked, its prompt rendered and tokenised, everything left open decided."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from myna.engine.limits import check_params
+from myna.engine.model import Model, Tokenizer
+from myna.engine.request import GenerationRequest
+from myna.engine.sequence import Sequence
+from myna.engine.stream import TextStream
+from myna.errors import InvalidParameter, PromptTooLong
+
+
+def prepare(request: GenerationRequest, model: Model, *, limit: int, channel: int = 0) -> Sequence:
+    """The sequence for a request. Touches no engine state: may run beside a step, in any thread.
+
+    Args:
+        request: what a client asks.
+        model: for its tokenizer and dialect.
+        limit: tokens that a sequence can have.
+        channel: which client it is.
+
+    Raises:
+        InvalidParameter: a parameter is malformed or out of range, or the conversation cannot be rendered.
+        PromptTooLong: the prompt has more tokens than the limit.
+    """
+    arrived_at = time.perf_counter()
+    params, tokenizer, dialect = request.params, model.tokenizer, model.dialect
+    check_params(params, tokenizer.vocab_size)
+    stop_strings, stop_token_ids = params.stop, tokenizer.stop_token_ids
+    if request.messages is not None:
+        prompt = dialect.encode(request.messages, continue_last=request.continue_last)
+        stop_strings += dialect.stop_strings
+        stop_token_ids |= dialect.stop_token_ids
+    elif request.text is not None:
+        prompt = tokenizer.encode_prompt(request.text)
+    else:
+        prompt = _checked_ids(request.token_ids or (), tokenizer)
+    if not prompt:
+        raise InvalidParameter("The prompt is empty; it must have at least one token.", param="prompt")
+    if len(prompt) > limit:
+        raise PromptTooLong(len(prompt), limit, param="messages" if request.messages is not None else "prompt")
+    room = max(1, limit - len(prompt))  # a prompt that fills the context still has one token after it
+    return Sequence(
+        request,
+        prompt,
+        seed=int.from_bytes(os.urandom(4)) if params.seed is None else params.seed,
+        max_tokens=room if params.max_tokens is None else min(params.max_tokens, room),
+        stream=TextStream(stop_strings, with_logprobs=params.logprobs is not None),
+        stop_token_ids=frozenset() if params.ignore_eos else stop_token_ids,
+        channel=channel,
+        arrived_at=arrived_at,
+    )
+
+
+def _checked_ids(token_ids: tuple[int, ...], tokenizer: Tokenizer) -> list[int]:
+    for token_id in token_ids:
+        if not 0 <= token_id < tokenizer.vocab_size:
+            raise InvalidParameter(
+                f"The prompt has token {token_id}; this model has the tokens 0 to {tokenizer.vocab_size - 1}.",
+                param="prompt",
+            )
+    return list(token_ids)

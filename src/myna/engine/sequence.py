@@ -1,0 +1,99 @@
+"""One request while it lives in the engine: its tokens, how far they are computed, and where its KV blocks are."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence as Items
+
+from myna.engine.blocks import ID_TYPECODE
+from myna.engine.request import GenerationRequest, TokenLogprob
+from myna.engine.stream import TextStream
+
+
+class Sequence:
+    """A prompt and what was generated after it.
+
+    ``num_computed`` tokens, whose keys and values are in ``blocks``, chase ``len(tokens)``: prefill, prefix hits and
+    decode are the same race. Whoever is one behind yields a new token. After a preemption the race starts anew with
+    the tokens kept, and because random numbers are keyed by seed and position, it ends in the same text.
+    """
+
+    __slots__ = (
+        "admitted_at",
+        "arrived_at",
+        "blocks",
+        "cached_tokens",
+        "channel",
+        "digests",
+        "first_token_at",
+        "id",
+        "last_token_at",
+        "max_tokens",
+        "num_computed",
+        "num_prompt",
+        "num_remembered",
+        "num_tabled",
+        "owner",
+        "params",
+        "prompt_logprobs",
+        "rank",
+        "seed",
+        "slot",
+        "stop_token_ids",
+        "stream",
+        "tokens",
+    )
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        prompt: Items[int],
+        *,
+        seed: int,
+        max_tokens: int,
+        stream: TextStream,
+        stop_token_ids: frozenset[int],
+        channel: int = 0,
+        arrived_at: float = 0.0,
+    ) -> None:
+        self.id = request.id
+        self.channel = channel  # which client asked; ids are unique within a channel only
+        self.owner = request.owner
+        self.params = request.params
+        self.seed = seed
+        self.max_tokens = max_tokens  # resolved: at most what the context leaves
+        self.stream = stream
+        self.stop_token_ids = stop_token_ids
+
+        self.tokens = array(ID_TYPECODE, prompt)
+        self.num_prompt = len(prompt)
+        self.num_computed = 0
+        self.blocks: list[int] = []
+        self.digests: list[bytes] = []  # of the full blocks of tokens, as far as they were asked for
+        self.num_remembered = 0  # leading blocks that the prefix cache knows, or that it was told of
+        self.cached_tokens = 0  # of the prompt, found in the prefix cache on first admission
+        self.rank = -1  # order of first admission; the highest is the youngest
+        self.slot = -1  # while running: its own number below max_sequences
+        self.num_tabled = 0  # blocks that the engine has copied into its block table
+        # One entry a prompt token that was scored so far, the first of which has none.
+        self.prompt_logprobs: list[TokenLogprob | None] | None = None if self.params.prompt_logprobs is None else [None]
+
+        self.arrived_at = arrived_at  # seconds of time.perf_counter(), as the three below
+        self.admitted_at = 0.0
+        self.first_token_at = 0.0
+        self.last_token_at = 0.0
+
+    @property
+    def num_generated(self) -> int:
+        """Tokens generated so far."""
+        return len(self.tokens) - self.num_prompt
+
+    @property
+    def num_uncomputed(self) -> int:
+        """Tokens whose keys and values are not in the cache yet; one while decoding."""
+        return len(self.tokens) - self.num_computed
+
+    @property
+    def is_scoring(self) -> bool:
+        """Whether log-probabilities of prompt tokens are still to be computed."""
+        return self.prompt_logprobs is not None and len(self.prompt_logprobs) < self.num_prompt
