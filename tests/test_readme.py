@@ -39,8 +39,7 @@ def test_every_room_is_in_the_tree() -> None:
     rooms = {
         path.name
         for path in package.iterdir()
-        if not path.name.startswith(("_", "."))
-        and (path.suffix == ".py" or (path.is_dir() and path.name != "web"))
+        if not path.name.startswith(("_", ".")) and (path.suffix == ".py" or (path.is_dir() and path.name != "web"))
     }
     drawn = {path.rstrip("/").rsplit("/", 1)[-1] for path in tree_paths() if path.startswith("src/myna/")}
     assert rooms <= drawn, f"not in the README's tree: {sorted(rooms - drawn)}"

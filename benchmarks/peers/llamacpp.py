@@ -71,8 +71,5 @@ def quantise(source: str, target: str, kind: str) -> dict[str, float]:
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    if command == "speed":
-        result = speed(arguments[0], *map(int, arguments[1:]))
-    else:
-        result = quantise(*arguments)
+    result = speed(arguments[0], *map(int, arguments[1:])) if command == "speed" else quantise(*arguments)
     print(json.dumps(result))
