@@ -1,0 +1,1 @@
+"""The HTTP server: OpenAI API, the application's own API, the web application."""

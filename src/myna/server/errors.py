@@ -1,0 +1,151 @@
+"""One place that turns errors into HTTP answers, in OpenAI's shape.
+
+``{"error": {"message", "type", "param", "code"}}``, whatever went wrong and wherever: an error of the tree, a body
+that does not validate, an unknown route, a method that a route lacks, a fault of our own.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from myna.errors import (
+    Conflict,
+    DiskFull,
+    EngineBusy,
+    EngineCrashed,
+    HubError,
+    InvalidParameter,
+    ModelTooLarge,
+    MynaError,
+    NotFound,
+    Refused,
+    RequestError,
+)
+
+STATUS: dict[type[MynaError], int] = {
+    NotFound: 404,
+    Conflict: 409,
+    Refused: 403,
+    RequestError: 400,
+    EngineBusy: 503,
+    EngineCrashed: 503,
+    ModelTooLarge: 507,
+    DiskFull: 507,
+    HubError: 502,
+    MynaError: 500,
+}
+"""The nearest ancestor decides."""
+
+RETRY_AFTER_SECONDS = 1
+
+_encode = msgspec.json.Encoder().encode
+
+
+def status_of(error: MynaError) -> int:
+    """HTTP status of an error: that of the nearest class on its way to the root."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def error_object(message: str, status: int, *, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """OpenAI's error object; ``type`` tells the caller's faults from the server's."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def describe(error: MynaError) -> dict[str, Any]:
+    """The error object of an error of the tree."""
+    code = "model_not_found" if isinstance(error, NotFound) and error.param == "model" else error.code
+    return error_object(error.message, status_of(error), param=error.param, code=code)
+
+
+def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer from plain data."""
+    return Response(_encode(body), status, headers, "application/json")
+
+
+def error_response(error: MynaError) -> Response:
+    """The HTTP answer to an error of the tree."""
+    status = status_of(error)
+    headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if status == 503 else None
+    return json_response(describe(error), status, headers)
+
+
+def plain_error(status: int, message: str, *, code: str | None = None) -> Response:
+    """The HTTP answer to a fault that no class of the tree describes."""
+    return json_response(error_object(message, status, code=code), status)
+
+
+def from_validation(errors: Sequence[Mapping[str, Any]], fields: Iterable[str] = ()) -> InvalidParameter:
+    """The first of pydantic's errors as a sentence with field, value and what is allowed.
+
+    Args:
+        errors: what ``ValidationError.errors()`` gave.
+        fields: names that are known, to suggest the nearest for one that is not.
+    """
+    first = errors[0]
+    param = field_path(part for part in first["loc"] if part not in ("body", "query", "path", "header"))
+    if first["type"] == "missing":
+        return InvalidParameter(f"Missing required parameter: '{param}'.", param=param or None)
+    if first["type"] == "extra_forbidden":
+        return InvalidParameter(f"Unknown parameter: '{param}'.{suggestion(param, fields)}", param=param)
+    if first["type"] == "json_invalid":
+        return InvalidParameter(f"The body is not valid JSON: {first.get('ctx', {}).get('error', first['msg'])}.")
+    reason = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+    where = f"'{param}'" if param else "the body"
+    return InvalidParameter(f"Invalid value for {where}: {reason}; got {excerpt(first['input'])}.", param=param or None)
+
+
+def field_path(parts: Iterable[object]) -> str:
+    """``("messages", 0, "role")`` as people write it: ``messages[0].role``."""
+    path = ""
+    for part in parts:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+    return path
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """A question to append, with the known name that is nearest; nothing when none is near."""
+    near = difflib.get_close_matches(name, list(known), 1)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def excerpt(value: object, limit: int = 60) -> str:
+    """A value for a message: its repr, cut where it is long, nothing that a terminal or log would obey."""
+    text = repr(value[:limit] if isinstance(value, str | list) else value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def install(app: FastAPI) -> None:
+    """Make every route of the application answer in this shape."""
+
+    async def known(request: Request, error: Exception) -> Response:
+        assert isinstance(error, MynaError)
+        return error_response(error)
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return error_response(from_validation(error.errors()))
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404:
+            message = f"There is no {request.method} {excerpt(request.url.path, 200)} here."
+        elif error.status_code == 405:
+            message = f"{request.method} is not allowed on {excerpt(request.url.path, 200)}."
+        else:
+            message = str(error.detail)
+        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        return json_response(error_object(message, error.status_code, code=code), error.status_code, error.headers)
+
+    app.add_exception_handler(MynaError, known)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)

@@ -1,0 +1,29 @@
+"""Bounds on what a stranger may send: each has a default that no sensible request meets."""
+
+from __future__ import annotations
+
+MAX_BODY_BYTES = 16 << 20
+"""Largest request body; text of a context of a million tokens fits."""
+MAX_MESSAGES = 10_000
+MAX_MESSAGE_PARTS = 1_000
+MAX_PROMPTS = 64
+"""Prompts in one request for completions."""
+MAX_STOP_STRINGS = 16
+"""OpenAI allows 4; other servers' clients send more."""
+MAX_STOP_LENGTH = 256
+"""Characters of one stop string."""
+MAX_LOGIT_BIAS = 1024
+MAX_TOP_LOGPROBS = 20
+MAX_USER_LENGTH = 512
+MAX_METADATA = 16
+"""Pairs, of keys to 64 and values to 512 characters, as OpenAI has it."""
+MAX_NESTING = 64
+"""Depth of arrays and objects in a JSON body."""
+
+KEEP_ALIVE_SECONDS = 75
+"""Idle connections: longer than the pools of the usual clients keep theirs, so that they close first."""
+SHUTDOWN_SECONDS = 5
+"""How long a stopping server waits for running responses."""
+WEBSOCKET_FRAME_BYTES = 64 << 10
+"""Largest frame that a browser may send."""
+CONNECTION_BACKLOG = 512

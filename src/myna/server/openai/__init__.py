@@ -1,0 +1,17 @@
+"""The OpenAI API: wire types, one module a resource."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from myna.server.openai import chat, completions, models
+
+__all__ = ["create_router"]
+
+
+def create_router() -> APIRouter:
+    """All routes under ``/v1``. They expect ``app.state.models`` and ``app.state.hub``."""
+    router = APIRouter()
+    for module in (models, chat, completions):
+        router.include_router(module.router)
+    return router

@@ -1,0 +1,160 @@
+"""``POST /v1/completions``: one or many prompts, as text or token ids, carried on or only scored."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from myna.engine.request import Delta, Finished, GenerationRequest, Started
+from myna.errors import MynaError
+from myna.server.errors import json_response
+from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
+from myna.server.openai.generation import OWNER, ServedModel, finish_reason, now, run_all, serve_model, usage
+from myna.server.openai.logprobs import CompletionLogprobs, joined
+from myna.server.openai.sse import DONE, ChunkWriter, encode, error_frame
+from myna.server.openai.types import CompletionBody
+
+router = APIRouter()
+
+Events = AsyncGenerator[tuple[int, Started | Delta | Finished], None]
+
+
+@dataclass(slots=True)
+class Choice:
+    """What has arrived of one prompt's completion. ``echo``: the prompt's text, if it is to be repeated."""
+
+    echo: str | None
+    with_logprobs: bool
+    text: list[str] = field(default_factory=list)
+    logprobs: list[dict[str, Any]] = field(default_factory=list)
+    offsets: CompletionLogprobs = field(default_factory=CompletionLogprobs)
+    started: Started | None = None
+    finished: Finished | None = None
+
+    def take(self, event: Started | Delta) -> tuple[str, dict[str, Any] | None]:
+        """Text and log-probabilities that an event adds."""
+        text, logprobs = "", None
+        if isinstance(event, Started):
+            self.started = event
+            if self.echo is not None:
+                text = self.echo
+                if event.prompt_logprobs is not None:
+                    logprobs = self.offsets.prompt(text, event.prompt_logprobs)
+        else:
+            text = event.text
+            if self.with_logprobs and event.logprobs:
+                logprobs = self.offsets.generated(event.logprobs)
+        self.text.append(text)
+        if logprobs is not None:
+            self.logprobs.append(logprobs)
+        return text, logprobs
+
+
+@router.post("/v1/completions", openapi_extra=request_schema(CompletionBody))
+async def create_completion(request: Request) -> Response:
+    """Carry on texts."""
+    body = CompletionBody.parse(await read_json(request))
+    request_id = f"cmpl-{uuid.uuid4().hex}"
+    prompts, params, include_usage = body.prompts, body.params, body.include_usage
+    generations = [
+        GenerationRequest(
+            id=f"{request_id}-{index}",
+            params=params,
+            text=prompt if isinstance(prompt, str) else None,
+            token_ids=None if isinstance(prompt, str) else prompt,
+            owner=OWNER,
+        )
+        for index, prompt in enumerate(prompts)
+    ]
+
+    async def answer() -> Response:
+        model = await serve_model(request.app.state.models, body.model)
+        choices = [Choice(echo, body.logprobs is not None) for echo in await _echoes(model, prompts, body.echo)]
+        common = {
+            "id": request_id,
+            "object": "text_completion",
+            "created": now(),
+            "model": model.description.name,
+            "system_fingerprint": model.fingerprint,
+        }
+        events = run_all(model.backend, generations)
+        if not body.stream:
+            return json_response(common | await _complete(choices, events))
+        first = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
+        writer = ChunkWriter(common, with_usage=include_usage)
+        return EventStream(_frames(writer, choices, first, events, include_usage), events)
+
+    return await answer_while_connected(request, answer())
+
+
+async def _echoes(model: ServedModel, prompts: Sequence[str | tuple[int, ...]], echo: bool) -> list[str | None]:
+    if not echo:
+        return [None] * len(prompts)
+    return [prompt if isinstance(prompt, str) else await model.backend.detokenize(list(prompt)) for prompt in prompts]
+
+
+async def _complete(choices: list[Choice], events: Events) -> dict[str, Any]:
+    async with aclosing(events):
+        async for index, event in events:
+            if isinstance(event, Finished):
+                choices[index].finished = event
+            else:
+                choices[index].take(event)
+    return {
+        "choices": [
+            {
+                "index": index,
+                "text": "".join(choice.text),
+                "logprobs": joined(choice.logprobs) if choice.with_logprobs else None,
+                "finish_reason": finish_reason(choice.finished) if choice.finished else None,
+            }
+            for index, choice in enumerate(choices)
+        ],
+        "usage": _usage(choices),
+    }
+
+
+async def _frames(
+    writer: ChunkWriter,
+    choices: list[Choice],
+    first: tuple[int, Started | Delta | Finished],
+    events: Events,
+    include_usage: bool,
+) -> AsyncGenerator[bytes, None]:
+    def frame(index: int, event: Started | Delta | Finished) -> bytes | None:
+        if isinstance(event, Finished):
+            choices[index].finished = event
+            reason = encode(finish_reason(event))
+            return writer.choice(b'{"index":%d,"text":"","logprobs":null,"finish_reason":%b}' % (index, reason))
+        text, logprobs = choices[index].take(event)
+        if not text and logprobs is None:
+            return None
+        return writer.choice(
+            b'{"index":%d,"text":%b,"logprobs":%b,"finish_reason":null}' % (index, encode(text), encode(logprobs))
+        )
+
+    try:
+        if (data := frame(*first)) is not None:
+            yield data
+        async for index, event in events:
+            if (data := frame(index, event)) is not None:
+                yield data
+        if include_usage:
+            yield writer.usage(_usage(choices))
+    except MynaError as error:
+        yield error_frame(error)
+        return
+    yield DONE
+
+
+def _usage(choices: Sequence[Choice]) -> dict[str, Any]:
+    return usage(
+        [choice.started for choice in choices if choice.started],
+        [choice.finished for choice in choices if choice.finished],
+    )

@@ -1,0 +1,142 @@
+"""Work that is tied to its client's connection: when the client goes, streaming or not, the work is cancelled.
+
+Cancelling closes the backend's iterator, which cancels the request in the engine: generation stops within a step and
+its blocks are free again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from myna.errors import InvalidParameter
+from myna.server.limits import MAX_NESTING
+
+Result = TypeVar("Result")
+
+CLIENT_CLOSED_REQUEST = 499
+"""Nobody receives it; it is for the metrics and the log, as nginx has it."""
+
+
+class ClientGone(Exception):
+    """The connection was closed before its answer was complete."""
+
+
+async def read_json(request: Request) -> Any:
+    """The request's body as plain data.
+
+    Raises:
+        InvalidParameter: not UTF-8, not JSON, or nested too deeply.
+    """
+    body = await request.body()
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidParameter(f"The body is not valid UTF-8: {error.reason} at byte {error.start}.") from None
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise InvalidParameter(
+            f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from None
+    except RecursionError:
+        raise InvalidParameter(f"The body is nested deeper than {MAX_NESTING} levels.") from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise InvalidParameter(f"The body is not valid JSON: {error}.") from None
+    _check_nesting(value)
+    return value
+
+
+def request_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """What a route adds to the OpenAPI document, as the body is read here and not by the framework."""
+    schema = {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}
+    return {"requestBody": schema}
+
+
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+    """Do the work; cancel it as soon as the client is gone.
+
+    Raises:
+        ClientGone: the client went first. The work has ended by then.
+    """
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        for task in (working, watching):
+            task.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def answer_while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """The answer that the work comes to, or an empty one for nobody when the client has gone."""
+    try:
+        return await while_connected(request.receive, work)
+    except ClientGone:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+class EventStream(Response):
+    """Server-sent events from a generator of ready-made frames, for as long as the client listens.
+
+    ``source`` is what the frames are made from; it is closed in any case, also when no frame was ever asked for.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, frames: AsyncGenerator[bytes, None], source: AsyncGenerator[Any, None]) -> None:
+        super().__init__(headers={"cache-control": "no-cache", "x-accel-buffering": "no"})
+        del self.headers["content-length"]
+        self.frames = frames
+        self.source = source
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send head and frames; return quietly when the client has gone."""
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await while_connected(receive, self._send_frames(send))
+        except (ClientGone, OSError):
+            return
+        finally:
+            await self.frames.aclose()
+            await self.source.aclose()
+
+    async def _send_frames(self, send: Send) -> None:
+        async for frame in self.frames:
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _check_nesting(value: Any) -> None:
+    """Later steps walk the data by recursion (messages quote it), so its depth is bounded here, without any."""
+    level = [value]
+    for _ in range(MAX_NESTING):
+        level = [
+            item
+            for container in level
+            if isinstance(container, dict | list)
+            for item in (container.values() if isinstance(container, dict) else container)
+        ]
+        if not level:
+            return
+    raise InvalidParameter(f"The body is nested deeper than {MAX_NESTING} levels.")

@@ -1,0 +1,139 @@
+"""From a request's model name and prompts to running sequences, and the figures that every answer carries."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import myna
+from myna.backends.base import Backend, ModelDescription
+from myna.engine.request import Delta, Finished, GenerationRequest, Started
+from myna.errors import EngineError
+
+DEFAULT_MODEL_ALIAS = "default"
+OWNER = "local"
+"""Salt of the prefix cache. One owner until there are accounts: the person whose machine this is."""
+
+
+class Models(Protocol):
+    """What serves models; `myna.backends.manager.ModelManager` is one."""
+
+    @property
+    def default(self) -> str:
+        """Canonical name of the default model."""
+
+    async def get(self, name: str | None = None) -> Backend:
+        """The loaded model, loading it first where needed; raises NotFound and what loading raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A loaded model, and how answers name it."""
+
+    backend: Backend
+    description: ModelDescription
+    fingerprint: str
+
+
+async def serve_model(models: Models, name: str) -> ServedModel:
+    """The model of a request, loaded; the name "default" means the server's default model.
+
+    Raises:
+        NotFound: no such model.
+        EngineError, ModelFileError: it cannot be loaded.
+    """
+    backend = await models.get(None if name == DEFAULT_MODEL_ALIAS else name)
+    description = await backend.describe()
+    return ServedModel(backend, description, fingerprint(description))
+
+
+def fingerprint(model: ModelDescription) -> str:
+    """``system_fingerprint``: with the same one, a seed gives the same text.
+
+    That holds for one release, checkpoint, weight format and instruction set.
+    """
+    parts = (myna.__version__, model.path, model.tokenizer, model.quantisation, model.instruction_set)
+    return "fp_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+async def run_all(
+    backend: Backend, requests: Sequence[GenerationRequest]
+) -> AsyncGenerator[tuple[int, Started | Delta | Finished], None]:
+    """Events of several sequences as they come, each with the index of its request.
+
+    Closing the generator cancels what still runs. The first failure ends all.
+
+    Raises:
+        MynaError: what a sequence failed with.
+    """
+    if len(requests) == 1:
+        async with aclosing(_closable(backend.generate(requests[0]))) as events:
+            async for event in events:
+                yield 0, event
+        return
+    queue: asyncio.Queue[tuple[int, Started | Delta | Finished] | BaseException | None] = asyncio.Queue(len(requests))
+
+    async def forward(index: int, request: GenerationRequest) -> None:
+        try:
+            async with aclosing(_closable(backend.generate(request))) as events:
+                async for event in events:
+                    await queue.put((index, event))
+        except Exception as error:  # carried over to the reader of the queue, which raises it
+            await queue.put(error)
+        else:
+            await queue.put(None)
+
+    tasks = [asyncio.create_task(forward(index, request)) for index, request in enumerate(requests)]
+    running = len(tasks)
+    try:
+        while running:
+            item = await queue.get()
+            if item is None:
+                running -= 1
+            elif isinstance(item, BaseException):
+                raise item
+            else:
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def finish_reason(finished: Finished) -> str:
+    """OpenAI's name for why a sequence ended.
+
+    Raises:
+        EngineError: the server ended it, so it is no whole answer.
+    """
+    if finished.reason == "cancelled":
+        raise EngineError("The answer was cut off because the model was unloaded; send the request again.")
+    return finished.reason
+
+
+def usage(started: Sequence[Started], finished: Sequence[Finished]) -> dict[str, Any]:
+    """OpenAI's usage object over all sequences of a request."""
+    prompt = sum(event.prompt_tokens for event in started)
+    completion = sum(event.completion_tokens for event in finished)
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": sum(event.cached_tokens for event in started)},
+    }
+
+
+def now() -> int:
+    """``created``: Unix time in seconds."""
+    return int(time.time())
+
+
+def _closable(events: AsyncIterator[Started | Delta | Finished]) -> AsyncGenerator[Started | Delta | Finished, None]:
+    """Backends give generators; the protocol says only that they iterate and that closing them cancels."""
+    assert isinstance(events, AsyncGenerator), "a backend's generate() must be closable"
+    return events

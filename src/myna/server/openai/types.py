@@ -1,0 +1,273 @@
+"""The OpenAI API's requests: their fields, ranges, and what is known but not available here.
+
+Source: https://platform.openai.com/docs/api-reference. Fields that are not OpenAI's are `EXTENSIONS`, under the names
+that vLLM and others gave them. A field with the value null counts as not given, as OpenAI has it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
+
+from myna.engine.request import SamplingParams
+from myna.errors import InvalidParameter, UnsupportedParameter
+from myna.server.errors import excerpt, from_validation
+from myna.server.limits import (
+    MAX_LOGIT_BIAS,
+    MAX_METADATA,
+    MAX_PROMPTS,
+    MAX_STOP_LENGTH,
+    MAX_STOP_STRINGS,
+    MAX_TOP_LOGPROBS,
+    MAX_USER_LENGTH,
+)
+
+EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "ignore_eos")
+
+INERT: dict[str, str] = {
+    "user": "names the end user for OpenAI's abuse monitoring",
+    "safety_identifier": "the same, newer",
+    "metadata": "labels for stored answers",
+    "prompt_cache_key": "a hint for routing; the prefix cache needs none",
+    "prompt_cache_retention": "how long the hint holds",
+}
+"""Accepted without effect, because by OpenAI's own description they never change the answer; and why."""
+
+SHARED_UNSUPPORTED: dict[str, tuple[Any, ...]] = {"n": (1,)}
+CHAT_UNSUPPORTED: dict[str, tuple[Any, ...]] = SHARED_UNSUPPORTED | {
+    "audio": (),
+    "function_call": ("none",),
+    "functions": ([],),
+    "modalities": (["text"],),
+    "moderation": (),
+    "parallel_tool_calls": (),
+    "prediction": (),
+    "reasoning_effort": (),
+    "response_format": ({"type": "text"},),
+    "service_tier": ("auto", "default"),
+    "store": (False,),
+    "tool_choice": ("none", "auto"),
+    "tools": ([],),
+    "verbosity": (),
+    "web_search_options": (),
+}
+"""Known, not available yet; the values that ask for nothing are accepted."""
+COMPLETION_UNSUPPORTED: dict[str, tuple[Any, ...]] = SHARED_UNSUPPORTED | {"best_of": (1,), "suffix": ("",)}
+
+StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_LENGTH)]
+TokenId = Annotated[int, Field(ge=0, lt=1 << 31)]
+Label = Annotated[str, StringConstraints(max_length=MAX_USER_LENGTH)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+
+
+class StreamOptions(BaseModel):
+    """``include_obfuscation`` pads OpenAI's frames against eavesdroppers of a network; on loopback there are none."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    include_usage: bool = False
+    include_obfuscation: bool = False
+
+
+STREAM_OPTIONS_SCHEMA = {"type": "object", "properties": {"include_usage": {"type": "boolean"}}}
+"""Spelt out, since a schema inside a route cannot refer to another."""
+
+
+class GenerationBody(BaseModel):
+    """What both kinds of completion share."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+    unsupported: ClassVar[dict[str, tuple[Any, ...]]] = SHARED_UNSUPPORTED
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    stream: bool = False
+    stream_options: Annotated[StreamOptions, WithJsonSchema(STREAM_OPTIONS_SCHEMA)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_k: Annotated[int, Field(ge=-1, lt=1 << 31)] = 0
+    min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
+    presence_penalty: Penalty = 0.0
+    frequency_penalty: Penalty = 0.0
+    logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=MAX_LOGIT_BIAS)] = {}
+    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 64)] | None = None
+    stop: Any = None
+    ignore_eos: bool = False
+    user: Label | None = None
+    safety_identifier: Label | None = None
+    metadata: Annotated[dict[str, Label], Field(max_length=MAX_METADATA)] | None = None
+    prompt_cache_key: Label | None = None
+    prompt_cache_retention: Label | None = None
+
+    @classmethod
+    def parse(cls, body: Any) -> Self:
+        """A request from decoded JSON.
+
+        Raises:
+            InvalidParameter: an unknown, missing or malformed field, or one out of range, by name.
+            UnsupportedParameter: a field of OpenAI's that is not available here.
+        """
+        if not isinstance(body, dict):
+            raise InvalidParameter(f"The body must be a JSON object; got {excerpt(body)}.")
+        given = {name: value for name, value in body.items() if value is not None}
+        for name, neutral in cls.unsupported.items():
+            if name in given and given.pop(name) not in neutral:
+                allowed = " or ".join(excerpt(value) for value in neutral)
+                raise UnsupportedParameter(
+                    f"'{name}' is not supported yet{f', other than {allowed}' if neutral else ''}; leave it out.",
+                    param=name,
+                )
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            known = (*cls.model_fields, *cls.unsupported)
+            raise from_validation(error.errors(include_url=False), known) from None
+
+    def sampling(self, **more: Any) -> SamplingParams:
+        """The engine's parameters; ``more`` are those in which the two kinds differ."""
+        return SamplingParams(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            top_k=max(self.top_k, 0),
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+            logit_bias=_token_biases(self.logit_bias),
+            seed=None if self.seed is None else self.seed % (1 << 64),
+            stop=_stop_strings(self.stop),
+            ignore_eos=self.ignore_eos,
+            **more,
+        )
+
+    @property
+    def include_usage(self) -> bool:
+        """Whether a stream ends with a frame of usage.
+
+        Raises:
+            InvalidParameter: options of a stream without a stream.
+        """
+        if self.stream_options is not None and not self.stream:
+            raise InvalidParameter("'stream_options' is allowed only with 'stream': true.", param="stream_options")
+        return self.stream_options is not None and self.stream_options.include_usage
+
+
+class ChatCompletionBody(GenerationBody):
+    """``POST /v1/chat/completions``; the messages are read by `myna.server.openai.messages`."""
+
+    unsupported: ClassVar[dict[str, tuple[Any, ...]]] = CHAT_UNSUPPORTED
+
+    messages: list[Any]
+    max_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
+    logprobs: bool = False
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+
+    @property
+    def params(self) -> SamplingParams:
+        """Sampling parameters.
+
+        Raises:
+            InvalidParameter: parameters that contradict each other.
+        """
+        if self.top_logprobs is not None and not self.logprobs:
+            raise InvalidParameter("'top_logprobs' is allowed only with 'logprobs': true.", param="top_logprobs")
+        limits = {limit for limit in (self.max_tokens, self.max_completion_tokens) if limit is not None}
+        if len(limits) > 1:
+            raise InvalidParameter(
+                f"'max_tokens' ({self.max_tokens}) and 'max_completion_tokens' ({self.max_completion_tokens}) "
+                "contradict each other; send the latter only.",
+                param="max_tokens",
+            )
+        return self.sampling(
+            max_tokens=limits.pop() if limits else None, logprobs=(self.top_logprobs or 0) if self.logprobs else None
+        )
+
+
+class CompletionBody(GenerationBody):
+    """``POST /v1/completions``."""
+
+    unsupported: ClassVar[dict[str, tuple[Any, ...]]] = COMPLETION_UNSUPPORTED
+
+    prompt: Any
+    max_tokens: Annotated[int, Field(ge=0, lt=1 << 31)] = 16
+    echo: bool = False
+    logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+
+    @property
+    def prompts(self) -> list[str] | list[tuple[int, ...]]:
+        """The prompts, as texts or as token ids.
+
+        Raises:
+            InvalidParameter: neither a text, nor token ids, nor a list of either.
+        """
+        prompt = self.prompt if isinstance(self.prompt, list) else [self.prompt]
+        if prompt and all(_is_token(token) for token in prompt) and isinstance(self.prompt, list):
+            prompt = [prompt]
+        if not 1 <= len(prompt) <= MAX_PROMPTS:
+            raise InvalidParameter(f"'prompt' must hold 1 to {MAX_PROMPTS} prompts; got {len(prompt)}.", param="prompt")
+        if all(isinstance(text, str) for text in prompt):
+            return [check_text(text, "prompt") for text in prompt]
+        if all(isinstance(ids, list) and ids and all(_is_token(token) for token in ids) for ids in prompt):
+            return [tuple(ids) for ids in prompt]
+        raise InvalidParameter(
+            "'prompt' must be a text, an array of token ids (0 and above), or an array of either; "
+            f"got {excerpt(self.prompt)}.",
+            param="prompt",
+        )
+
+    @property
+    def params(self) -> SamplingParams:
+        """Sampling parameters.
+
+        Raises:
+            InvalidParameter: no tokens are asked for and the prompt's are not either.
+        """
+        if self.max_tokens == 0 and not self.echo:
+            raise InvalidParameter("'max_tokens' may be 0 only with 'echo': true.", param="max_tokens")
+        return self.sampling(
+            max_tokens=self.max_tokens,
+            logprobs=self.logprobs,
+            prompt_logprobs=self.logprobs if self.echo else None,
+        )
+
+
+def check_text(text: str, param: str) -> str:
+    """A text that can be encoded: JSON's escapes can spell half a character, which no tokenizer knows.
+
+    Raises:
+        InvalidParameter: it holds an unpaired surrogate.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidParameter(
+            f"'{param}' holds half a character (an unpaired surrogate) at position {error.start}.", param=param
+        ) from None
+    return text
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31
+
+
+def _stop_strings(value: Any) -> tuple[str, ...]:
+    strings = [value] if isinstance(value, str) else [] if value is None else value
+    fine = isinstance(strings, list) and len(strings) <= MAX_STOP_STRINGS
+    if not fine or not all(isinstance(text, str) and 1 <= len(text) <= MAX_STOP_LENGTH for text in strings):
+        raise InvalidParameter(
+            f"'stop' must be a text or an array of up to {MAX_STOP_STRINGS} texts of 1 to {MAX_STOP_LENGTH} "
+            f"characters; got {excerpt(value)}.",
+            param="stop",
+        )
+    return tuple(check_text(text, "stop") for text in strings)
+
+
+def _token_biases(biases: dict[str, float]) -> dict[int, float]:
+    for token in biases:
+        if not token.isdecimal() or not token.isascii() or len(token) > 9:
+            raise InvalidParameter(
+                f"'logit_bias' must have token ids as keys; got {excerpt(token)}.", param="logit_bias"
+            )
+    return {int(token): bias for token, bias in biases.items()}

@@ -1,0 +1,178 @@
+"""What keeps other web pages away from a local server, as pure ASGI middleware.
+
+Any page that a user visits can send requests to ``localhost``, and with a host name of its own that resolves to a
+loopback address (DNS rebinding) can even read the answers. Three checks stop both: the Host header must be a name
+of this server; the Origin of a request that changes something, and of every WebSocket, must be this server; and a
+body must be declared as JSON, which a page cannot do across origins without asking first, and nobody here says yes
+to that question (there is no CORS). docs/security.md tells the whole story.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from myna.server.auth import is_loopback
+from myna.server.errors import plain_error
+from myna.server.limits import MAX_BODY_BYTES
+from myna.settings import Settings
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "style-src-attr 'unsafe-inline'",  # mathematics is laid out by style attributes; they cannot run or fetch
+        "img-src 'self' data: blob:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+
+SECURITY_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
+_HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
+
+
+def host_name(header: str) -> str | None:
+    """The name or address of a Host header, without port and brackets, in lower case; None when malformed."""
+    match = _HOST.fullmatch(header)
+    return match["name"].strip("[]").lower().rstrip(".") if match else None
+
+
+class BrowserGuard:
+    """Refuse unknown host names, foreign origins, undeclared and oversized bodies.
+
+    On a loopback address the host must be a loopback name or one of ``settings.allowed_hosts``; its port is free,
+    because tunnels and containers map it, and a page's origin is compared with name and port. Bound elsewhere, an
+    address is a host too (a rebound name never is one), and the API key stands behind.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.local = is_loopback(settings.host)
+        self.hosts = frozenset(host.strip("[]").lower() for host in (*settings.allowed_hosts, settings.host))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer why not: 403, 413 or 415; a WebSocket is closed before it opens."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        refusal = self._refuse_host(headers) or self._refuse_origin(scope, headers)
+        if scope["type"] == "websocket":
+            if refusal:
+                await send({"type": "websocket.close", "code": 1008, "reason": "Host or Origin refused."})
+                return
+            await self.app(scope, receive, send)
+            return
+        if refusal:
+            response = plain_error(403, refusal, code="refused")
+        elif self._too_large(headers):
+            response = plain_error(
+                413, f"The body is larger than {MAX_BODY_BYTES >> 20} MiB.", code="request_too_large"
+            )
+        elif scope["method"] not in SAFE_METHODS and not _is_json(headers):
+            response = plain_error(
+                415,
+                "The body must be JSON: send 'Content-Type: application/json', also with an empty body.",
+                code="unsupported_media_type",
+            )
+        else:
+            await self.app(scope, receive, send)
+            return
+        response.headers["connection"] = "close"  # an unread body must not be taken for the next request
+        await response(scope, receive, send)
+
+    def _refuse_host(self, headers: Headers) -> str | None:
+        hosts = headers.getlist("host")
+        name = host_name(hosts[0]) if len(hosts) == 1 else None
+        if name is not None and (is_loopback(name) or name in self.hosts or (not self.local and _is_address(name))):
+            return None
+        return (
+            f"Host {', '.join(hosts)[:100]!r} is not a name of this server. Use localhost, or list the name in "
+            "MYNA_ALLOWED_HOSTS."
+        )
+
+    def _refuse_origin(self, scope: Scope, headers: Headers) -> str | None:
+        """A browser sends Origin with every request that could change something; other programs send none."""
+        if scope["type"] == "http" and scope["method"] in SAFE_METHODS:
+            return None
+        origins = headers.getlist("origin")
+        site = headers.get("sec-fetch-site", "none")
+        if not origins and site in ("none", "same-origin"):
+            return None
+        if len(origins) == 1 and _same_host(origins[0], headers["host"]):
+            return None
+        return f"Requests from {(origins or [site])[0][:100]!r} are refused: another web page may not use this server."
+
+    def _too_large(self, headers: Headers) -> bool:
+        length = headers.get("content-length", "0")
+        return not re.fullmatch("[0-9]{1,12}", length) or int(length) > MAX_BODY_BYTES
+
+
+class SecurityHeaders:
+    """Add the headers that every answer carries; an answer's own value wins."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with a ``send`` that completes the headers."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_json(headers: Headers) -> bool:
+    kinds = headers.getlist("content-type")
+    return len(kinds) == 1 and kinds[0].partition(";")[0].strip().lower() == "application/json"
+
+
+def _same_host(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    default = {"http": ":80", "https": ":443"}.get(parts.scheme)
+    if default is None:
+        return False
+    netloc, host = parts.netloc.lower(), host.lower()
+    return netloc.removesuffix(default) == host.removesuffix(default)

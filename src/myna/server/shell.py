@@ -1,0 +1,46 @@
+"""What surrounds every route: an application without any, that already answers safely and in one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+import myna
+from myna.server import errors
+from myna.server.auth import KeyGuard, check_binding
+from myna.server.limits import MAX_BODY_BYTES
+from myna.server.metrics import Metrics, Observe
+from myna.server.security import BrowserGuard, SecurityHeaders
+from myna.settings import Settings
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None = None) -> FastAPI:
+    """The application before its routes, with everything that wraps them, outermost first.
+
+    Raises:
+        ConfigurationError: the server would be open to strangers (see `myna.server.auth`).
+    """
+    check_binding(settings)
+    app = FastAPI(
+        title="Myna",
+        version=myna.__version__,
+        lifespan=lifespan,
+        docs_url=None,  # these two pages load scripts from other hosts
+        redoc_url=None,
+        redirect_slashes=False,
+        max_body_size=MAX_BODY_BYTES,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        middleware=[
+            Middleware(Observe, metrics),
+            Middleware(SecurityHeaders),
+            Middleware(BrowserGuard, settings),
+            Middleware(KeyGuard, settings),
+        ],
+    )
+    errors.install(app)
+    return app

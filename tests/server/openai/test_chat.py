@@ -1,0 +1,256 @@
+"""Chat completions as clients see them: the official client on a socket, and the bytes themselves."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from myna.chat import Message
+from myna.errors import EngineBusy, EngineCrashed
+from tests.server.scripted import MODEL, ScriptedBackend
+
+CHAT = "/v1/chat/completions"
+HELLO = [{"role": "user", "content": "Hi"}]
+
+
+def body(**more: Any) -> dict[str, Any]:
+    return {"model": MODEL, "messages": HELLO} | more
+
+
+def frames(response: httpx2.Response) -> list[Any]:
+    """Payloads of a stream; the last one is [DONE] when it ended well."""
+    lines = [line for line in response.text.split("\n\n") if line]
+    assert all(line.startswith("data: ") for line in lines)
+    payloads = [line.removeprefix("data: ") for line in lines]
+    return [payload if payload == "[DONE]" else json.loads(payload) for payload in payloads]
+
+
+def test_the_official_client_chats(address: str, backend: ScriptedBackend) -> None:
+    with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
+        answer = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Say hello"}])
+    assert answer.choices[0].message.content == "Hello there!"
+    assert answer.choices[0].message.role == "assistant"
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.model == MODEL
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.total_tokens) == (2, 3, 5)
+    assert answer.usage.prompt_tokens_details is not None
+    assert answer.usage.prompt_tokens_details.cached_tokens == 1
+    assert backend.requests[0].messages == (Message.of("user", "Say hello"),)
+
+
+async def test_the_official_asynchronous_client_streams(address: str) -> None:
+    async with openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
+        stream = await client.chat.completions.create(
+            model=MODEL,
+            messages=[{"role": "user", "content": "Hi"}],
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        chunks = [chunk async for chunk in stream]
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "Hello there!"
+    assert chunks[0].choices[0].delta.role == "assistant"
+    assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens == 4
+    assert {chunk.id for chunk in chunks} == {chunks[0].id}
+    assert {chunk.system_fingerprint for chunk in chunks} == {chunks[0].system_fingerprint}
+
+
+async def test_a_stream_has_openais_frames(client: httpx2.AsyncClient) -> None:
+    response = await client.post(CHAT, json=body(stream=True))
+    assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
+    *chunks, last = frames(response)
+    assert last == "[DONE]"
+    assert all(chunk["object"] == "chat.completion.chunk" and "usage" not in chunk for chunk in chunks)
+    assert [chunk["choices"][0]["delta"].get("content") for chunk in chunks] == ["", "Hello", " there", "!", None]
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None, None, None, None, "stop"]
+
+
+async def test_usage_is_null_until_the_last_frame(client: httpx2.AsyncClient) -> None:
+    response = await client.post(CHAT, json=body(stream=True, stream_options={"include_usage": True}))
+    *chunks, final, _ = frames(response)
+    assert all(chunk["usage"] is None for chunk in chunks)
+    assert final["choices"] == []
+    assert final["usage"]["completion_tokens"] == 3
+
+
+async def test_text_survives_the_frames(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    backend.answer = ('quote " and \\', "\nline\r\u2028", "ünïcödé 🐦", "\x00\x1f</script>", "data: [DONE]\n\n")
+    response = await client.post(CHAT, json=body(stream=True))
+    *chunks, last = frames(response)
+    assert last == "[DONE]"
+    assert "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks) == "".join(backend.answer)
+
+
+async def test_parameters_reach_the_engine(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    await client.post(
+        CHAT,
+        json=body(
+            temperature=0.5,
+            top_p=0.9,
+            top_k=40,
+            min_p=0.05,
+            repetition_penalty=1.1,
+            presence_penalty=0.25,
+            frequency_penalty=-0.5,
+            logit_bias={"12": -100, "7": 2.5},
+            seed=-1,
+            stop=["END", "\n\n"],
+            max_completion_tokens=9,
+            ignore_eos=True,
+            logprobs=True,
+            top_logprobs=3,
+        ),
+    )
+    params = backend.requests[0].params
+    assert (params.temperature, params.top_p, params.top_k, params.min_p) == (0.5, 0.9, 40, 0.05)
+    assert (params.repetition_penalty, params.presence_penalty, params.frequency_penalty) == (1.1, 0.25, -0.5)
+    assert params.logit_bias == {12: -100, 7: 2.5}
+    assert params.seed == 2**64 - 1
+    assert params.stop == ("END", "\n\n")
+    assert (params.max_tokens, params.ignore_eos, params.logprobs) == (9, True, 3)
+
+
+async def test_defaults_are_openais(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    await client.post(CHAT, json=body())
+    params = backend.requests[0].params
+    assert (params.temperature, params.top_p, params.max_tokens, params.seed, params.logprobs) == (
+        1,
+        1,
+        None,
+        None,
+        None,
+    )
+
+
+async def test_null_means_not_given(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    nulls = dict.fromkeys(("temperature", "stop", "seed", "tools", "response_format", "logit_bias", "stream_options"))
+    response = await client.post(CHAT, json=body(**nulls))
+    assert response.status_code == 200
+    assert backend.requests[0].params.temperature == 1
+
+
+async def test_values_that_ask_for_nothing_are_accepted(client: httpx2.AsyncClient) -> None:
+    neutral = {
+        "n": 1,
+        "tools": [],
+        "tool_choice": "none",
+        "response_format": {"type": "text"},
+        "modalities": ["text"],
+        "store": False,
+        "service_tier": "auto",
+        "user": "someone",
+        "metadata": {"key": "value"},
+    }
+    response = await client.post(CHAT, json=body(**neutral))
+    assert response.status_code == 200, response.text
+
+
+async def test_roles_and_parts_become_messages(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    messages = [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "What"}, {"type": "text", "text": " now?"}]},
+        {"role": "assistant", "content": "This.", "refusal": None, "annotations": [], "tool_calls": None},
+        {"role": "user", "content": ""},
+    ]
+    response = await client.post(CHAT, json=body(messages=messages))
+    assert response.status_code == 200, response.text
+    sent = backend.requests[0].messages
+    assert sent is not None
+    assert [(message.role, message.text) for message in sent] == [
+        ("system", "Be brief."),
+        ("user", "What now?"),
+        ("assistant", "This."),
+        ("user", ""),
+    ]
+
+
+async def test_log_probabilities_come_with_their_tokens(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    backend.answer = ("Grüße",)
+    whole = (await client.post(CHAT, json=body(logprobs=True, top_logprobs=2))).json()
+    content = whole["choices"][0]["logprobs"]["content"]
+    assert content[0]["token"] == "Grüße"
+    assert bytes(content[0]["bytes"]).decode() == "Grüße"
+    assert content[0]["logprob"] == -0.5
+    assert [rival["token"] for rival in content[0]["top_logprobs"]] == ["r0", "r1"]
+    streamed = frames(await client.post(CHAT, json=body(logprobs=True, top_logprobs=2, stream=True)))
+    assert streamed[1]["choices"][0]["logprobs"]["content"] == content
+
+
+async def test_without_asking_there_are_no_log_probabilities(client: httpx2.AsyncClient) -> None:
+    assert (await client.post(CHAT, json=body())).json()["choices"][0]["logprobs"] is None
+
+
+async def test_the_token_limit_is_a_finish_reason(client: httpx2.AsyncClient) -> None:
+    answer = (await client.post(CHAT, json=body(max_tokens=2))).json()
+    assert answer["choices"][0]["finish_reason"] == "length"
+    assert answer["choices"][0]["message"]["content"] == "Hello there"
+
+
+async def test_default_names_the_default_model(client: httpx2.AsyncClient) -> None:
+    answer = (await client.post(CHAT, json=body(model="default"))).json()
+    assert answer["model"] == MODEL
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_unknown_model_is_404_with_the_nearest(client: httpx2.AsyncClient, stream: bool) -> None:
+    response = await client.post(CHAT, json=body(model="scripted:2b", stream=stream))
+    assert response.status_code == 404
+    error = response.json()["error"]
+    assert (error["code"], error["param"], error["type"]) == ("model_not_found", "model", "invalid_request_error")
+    assert MODEL in error["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_prompt_beyond_the_context_is_400_with_both_numbers(client: httpx2.AsyncClient, stream: bool) -> None:
+    long = [{"role": "user", "content": "word " * 100}]
+    response = await client.post(CHAT, json=body(messages=long, stream=stream))
+    assert response.status_code == 400
+    error = response.json()["error"]
+    assert error["code"] == "context_length_exceeded"
+    assert "101" in error["message"]
+    assert "64" in error["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_full_queue_asks_to_come_back(
+    client: httpx2.AsyncClient, backend: ScriptedBackend, stream: bool
+) -> None:
+    backend.failure = EngineBusy("Too many requests wait.")
+    response = await client.post(CHAT, json=body(stream=stream))
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "1"
+    assert response.json()["error"]["code"] == "engine_busy"
+    assert response.json()["error"]["type"] == "server_error"
+
+
+async def test_a_failure_in_the_middle_ends_the_stream_with_an_error(
+    client: httpx2.AsyncClient, backend: ScriptedBackend
+) -> None:
+    backend.late_failure = EngineCrashed("The engine ended.")
+    received = frames(await client.post(CHAT, json=body(stream=True)))
+    assert received[1]["choices"][0]["delta"]["content"] == "Hello"
+    assert received[-1]["error"]["code"] == "engine_crashed"
+    assert "[DONE]" not in received
+
+
+def test_the_official_client_raises_a_failure_in_the_middle(address: str, backend: ScriptedBackend) -> None:
+    backend.late_failure = EngineCrashed("The engine ended.")
+    with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
+        stream = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Hi"}], stream=True)
+        with pytest.raises(openai.APIError, match="The engine ended"):
+            list(stream)
+
+
+async def test_an_answer_that_the_server_cut_off_is_no_answer(
+    client: httpx2.AsyncClient, backend: ScriptedBackend
+) -> None:
+    backend.finish = "cancelled"
+    response = await client.post(CHAT, json=body())
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "engine_error"
