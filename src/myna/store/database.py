@@ -78,6 +78,11 @@ class Database:
         """Call ``listener`` after each commit that changed lists, with the owners whose lists they are."""
         self._listeners.append(listener)
 
+    async def settled(self) -> None:
+        """Wait until memory has followed the transaction that runs now, if one does."""
+        async with self._writing:
+            pass
+
     @asynccontextmanager
     async def read(self, owner: str) -> AsyncIterator[Scope]:
         """One consistent view of an owner's rows.
@@ -109,7 +114,9 @@ class Database:
                 async with self.writer.begin() as connection:
                     transaction = Transaction(connection)
                     yield transaction
-                # Still in the writer's turn: listeners hear of commits in their order.
+                # Still in the writer's turn: memory follows the database in the order of the commits.
+                for action in transaction.after_commit:
+                    action()
                 if transaction.changed:
                     for listener in self._listeners:
                         listener(frozenset(transaction.changed))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Row, Select, Table, Update, delete, insert, select, update
@@ -11,11 +11,16 @@ from sqlalchemy.sql.base import Executable
 
 
 class Transaction:
-    """A running transaction. ``changed`` collects the owners whose lists it changes."""
+    """A running transaction.
+
+    ``changed`` collects the owners whose lists it changes; ``after_commit`` what to do when it is committed, before
+    the next writer begins.
+    """
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
         self.changed: set[str] = set()
+        self.after_commit: list[Callable[[], None]] = []
 
     def owned_by(self, owner: str) -> Scope:
         """The rows of one owner."""

@@ -1,0 +1,124 @@
+"""The task of one run: from the branch above the answer, through a backend, into the run's log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import Protocol
+
+from myna.backends.base import Backend, Delta, Finished, GenerationRequest, Started
+from myna.engine.request import SamplingParams
+from myna.errors import InvalidParameter, MynaError
+from myna.runs.log import RunLog
+from myna.store import messages
+from myna.store.database import Database
+from myna.store.records import EndEvent, EndStatus, Failure, StartedEvent, TextEvent, Usage
+
+logger = logging.getLogger(__name__)
+
+CANCEL_SECONDS = 5.0
+"""How long a backend may take to end a cancelled request before its iterator is closed."""
+
+
+class ModelSource(Protocol):
+    """Whoever loads models: `myna.backends.manager.ModelManager`."""
+
+    @property
+    def default(self) -> str: ...
+
+    async def get(self, name: str | None = None) -> Backend: ...
+
+
+class Answer:
+    """A run at work. It always ends its log, whatever happens."""
+
+    def __init__(self, log: RunLog, params: SamplingParams, database: Database, models: ModelSource) -> None:
+        self.log = log
+        self._params = params
+        self._database = database
+        self._models = models
+        self._backend: Backend | None = None
+        self._cancelled_as: EndStatus = "interrupted"
+        self._task: asyncio.Task[EndEvent] | None = None
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self._task = asyncio.create_task(self._generate(), name=f"run {self.log.run.id}")
+        self._task.add_done_callback(self._over)
+
+    async def stop(self) -> None:
+        """End the answer as stopped, with the text it has; return when that is stored."""
+        self._cancelled_as = "stopped"
+        if self._backend is None:  # the model still loads, or the request waits
+            self._cancel()
+        else:
+            await self._backend.cancel(self.log.run.id)
+        try:
+            await asyncio.wait_for(self.log.ended.wait(), CANCEL_SECONDS)
+        except TimeoutError:
+            self._cancel()
+
+    async def interrupt(self) -> None:
+        """End the answer because the server ends or its chat is gone; return when the task is over."""
+        self._cancel()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _over(self, task: asyncio.Task[EndEvent]) -> None:
+        # A callback, not a `finally` in the task: a task that is cancelled before its first step runs none.
+        if task.cancelled():
+            self.log.append(EndEvent(self._cancelled_as, None, None))
+        elif (error := task.exception()) is None:
+            self.log.append(task.result())
+        elif isinstance(error, MynaError):
+            self.log.append(EndEvent("failed", None, Failure(error.code, error.message)))
+        else:
+            logger.error("Run %s failed", self.log.run.id, exc_info=error)
+            failure = Failure(MynaError.code, "Something went wrong inside Myna; the server's log says what.")
+            self.log.append(EndEvent("failed", None, failure))
+
+    async def _generate(self) -> EndEvent:
+        run = self.log.run
+        async with self._database.read(self.log.owner) as scope:
+            # From the answer itself upwards: what it has already (to be carried on) is the last turn then.
+            context = await messages.context(scope, run.chat_id, run.message_id)
+        if not context:
+            raise InvalidParameter("There is nothing to answer: the messages above were deleted.", param="parent_id")
+        backend = await self._models.get(run.model)
+        tokenizer = (await backend.describe()).tokenizer
+        request = GenerationRequest(
+            id=run.id,
+            params=self._params,
+            messages=context,
+            continue_last=context[-1].role == "assistant",
+            owner=self.log.owner,
+        )
+        started: Started | None = None
+        async with aclosing(backend.generate(request)) as events:  # type: ignore[type-var]
+            async for event in events:
+                if isinstance(event, Started):
+                    started, self._backend = event, backend
+                    self.log.append(StartedEvent(event.prompt_tokens, event.cached_tokens, event.seed, tokenizer))
+                elif isinstance(event, Delta):
+                    self.log.append(TextEvent(event.text, event.token_ids))
+                else:
+                    assert started is not None, "a backend says Started first"
+                    return self._end(started, event)
+        raise AssertionError("a backend says Finished last")
+
+    def _end(self, started: Started, finished: Finished) -> EndEvent:
+        usage = Usage(
+            prompt_tokens=started.prompt_tokens,
+            completion_tokens=finished.completion_tokens,
+            cached_tokens=started.cached_tokens,
+            finish_reason=finished.reason,
+            seed=started.seed,
+            first_token_seconds=finished.first_token_seconds,
+            decode_seconds=finished.decode_seconds,
+        )
+        return EndEvent("stopped" if finished.reason == "cancelled" else "complete", usage, None)

@@ -1,0 +1,239 @@
+"""The numbered event log of a run that is open, and the one writer that commits the logs of all of them.
+
+An event goes three steps: *pending* while text is gathered, *in flight* while its transaction runs, and *committed*,
+which is when followers see it. The writer commits whatever is pending in all runs in one transaction, at most once an
+interval: its cost does not grow with the number of runs, and the disk is asked a dozen times a second at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from myna.chat import Part, TextPart
+from myna.store import messages, runs
+from myna.store.database import Database
+from myna.store.records import EndEvent, Message, Run, RunEvent, StartedEvent, TextEvent
+from myna.store.scope import Transaction
+
+logger = logging.getLogger(__name__)
+
+COMMIT_SECONDS = 0.06
+RETRY_SECONDS = 1.0
+WINDOW = 2048
+"""Committed events that a run keeps in memory for its followers; whoever is further behind gets a snapshot."""
+
+
+def fold(base: tuple[Part, ...], tokenizer: str | None, texts: Sequence[TextEvent]) -> tuple[Part, ...]:
+    """An answer's parts: those before the run, and what its text events add.
+
+    Tokens continue the last part if it is of the same vocabulary, so that the next turn can feed all of them back.
+    """
+    text = "".join(event.text for event in texts)
+    if not text:
+        return base
+    if tokenizer is None:
+        return (*base, TextPart(text))
+    token_ids = tuple(token_id for event in texts for token_id in event.token_ids)
+    if base and base[-1].token_ids is not None and base[-1].tokenizer == tokenizer:
+        last = base[-1]
+        return (*base[:-1], TextPart(last.text + text, (last.token_ids or ()) + token_ids, tokenizer))
+    return (*base, TextPart(text, token_ids, tokenizer))
+
+
+class RunLog:
+    """The events of one open run. ``message`` is the answer as it was before the run."""
+
+    def __init__(
+        self,
+        owner: str,
+        run: Run,
+        message: Message,
+        writer: LogWriter,
+        *,
+        on_end: Callable[[], object] = lambda: None,
+        window: int = WINDOW,
+    ) -> None:
+        self.owner = owner
+        self.run = run
+        self.message = message
+        self.committed = 0
+        self.ended = asyncio.Event()
+        self._writer = writer
+        self._on_end = on_end
+        self._pending: list[RunEvent] = []
+        self._in_flight: list[tuple[int, RunEvent]] = []
+        self._window: deque[tuple[int, RunEvent]] = deque(maxlen=window)
+        self._texts: list[TextEvent] = []
+        self._tokenizer: str | None = None
+        self._followers: set[asyncio.Event] = set()
+
+    def append(self, event: RunEvent) -> None:
+        """Take an event; text joins the text that is pending already."""
+        last = self._pending[-1] if self._pending else None
+        if isinstance(event, TextEvent) and isinstance(last, TextEvent):
+            self._pending[-1] = TextEvent(last.text + event.text, last.token_ids + event.token_ids)
+        else:
+            self._pending.append(event)
+        self._writer.add(self)
+
+    def take(self) -> list[tuple[int, RunEvent]]:
+        """Number what is pending and put it in flight, together with what a failed transaction left there."""
+        pending, self._pending = self._pending, []
+        if pending and isinstance(pending[-1], TextEvent) and not pending[-1].text:
+            self._pending.append(pending.pop())  # tokens of a character that is not whole yet
+        first = self.committed + len(self._in_flight) + 1
+        pending = [event for event in pending if not (isinstance(event, TextEvent) and not event.text)]
+        self._in_flight.extend(enumerate(pending, first))
+        return self._in_flight
+
+    def commit(self) -> None:
+        """What was in flight is stored: show it to the followers."""
+        for seq, event in self._in_flight:
+            self.committed = seq
+            self._window.append((seq, event))
+            if isinstance(event, TextEvent):
+                self._texts.append(event)
+            elif isinstance(event, StartedEvent):
+                self._tokenizer = event.tokenizer
+            else:
+                self.ended.set()
+                self._on_end()
+        self._in_flight = []
+        self._wake()
+
+    def discard(self) -> None:
+        """The run's chat is deleted: forget what is not stored and tell the followers that it is over."""
+        self._pending = []
+        self._in_flight = [(self.committed + 1, EndEvent("stopped", None, None))]
+        self.commit()
+
+    def parts(self, *, in_flight: bool = False) -> tuple[Part, ...]:
+        """The answer up to the last committed event, or with what is in flight too."""
+        flying = self._in_flight if in_flight else []
+        texts = self._texts + [event for _, event in flying if isinstance(event, TextEvent)]
+        started = (event.tokenizer for _, event in flying if isinstance(event, StartedEvent))
+        return fold(self.message.parts, self._tokenizer or next(started, None), texts)
+
+    def snapshot(self) -> tuple[Run, Message]:
+        """The run and its answer, both as of the last committed event."""
+        status = "running" if self.committed else self.run.status
+        return (
+            dataclasses.replace(self.run, status=status, last_event=self.committed),
+            dataclasses.replace(self.message, parts=self.parts()),
+        )
+
+    def after(self, seq: int, limit: int) -> list[tuple[int, RunEvent]] | None:
+        """Up to ``limit`` committed events after number ``seq``; None when the window no longer reaches that far."""
+        oldest = self._window[0][0] if self._window else self.committed + 1
+        if seq + 1 < oldest or seq > self.committed:
+            return None
+        return list(islice(self._window, seq + 1 - oldest, seq + 1 - oldest + limit))
+
+    def subscribe(self, wake: asyncio.Event) -> None:
+        """Set ``wake`` whenever events are committed."""
+        self._followers.add(wake)
+
+    def unsubscribe(self, wake: asyncio.Event) -> None:
+        self._followers.discard(wake)
+
+    def _wake(self) -> None:
+        for wake in self._followers:
+            wake.set()
+
+
+class LogWriter:
+    """Commits what is pending in all runs. While the disk refuses, it keeps everything and tries again."""
+
+    def __init__(self, database: Database, interval: float = COMMIT_SECONDS) -> None:
+        self.failure: Exception | None = None
+        self._database = database
+        self._interval = interval
+        self._dirty: dict[RunLog, None] = {}
+        self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to write in the background."""
+        self._task = asyncio.create_task(self._write_on(), name="run log writer")
+
+    def add(self, log: RunLog) -> None:
+        """A log has something pending."""
+        self._dirty[log] = None
+        self._due.set()
+
+    async def close(self) -> None:
+        """Write what is pending and end.
+
+        Raises:
+            StoreError: it could not be written; the next start finds the runs open and marks them interrupted.
+        """
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._dirty:
+            await self._flush()
+
+    async def _write_on(self) -> None:
+        while True:
+            await self._due.wait()
+            # Shielded: `close` must not cut a transaction in two, or it would commit the same events again.
+            flushing = asyncio.ensure_future(self._flush())
+            try:
+                await asyncio.shield(flushing)
+                self.failure = None
+                pause = self._interval
+            except asyncio.CancelledError:
+                await asyncio.gather(flushing, return_exceptions=True)
+                raise
+            except Exception as error:
+                if self.failure is None:
+                    logger.exception("Answers cannot be stored for now; trying again every %s s", RETRY_SECONDS)
+                self.failure = error
+                pause = RETRY_SECONDS
+            await asyncio.sleep(pause)
+
+    async def _flush(self) -> None:
+        logs: list[RunLog] = []
+
+        def commit() -> None:
+            for log in logs:
+                log.commit()
+
+        try:
+            async with self._database.transaction() as transaction:
+                # Gathered in the writer's turn: nobody can delete these runs before they are stored.
+                self._due.clear()
+                logs = [log for log in self._dirty if not log.ended.is_set()]
+                self._dirty = {}
+                await self._store(logs, transaction)
+                transaction.after_commit.append(commit)
+        except BaseException:
+            for log in logs:
+                self.add(log)
+            raise
+
+    async def _store(self, logs: list[RunLog], transaction: Transaction) -> None:
+        taken = [(log, log.take()) for log in logs]
+        await runs.append_events(
+            transaction, ((log.owner, log.run.id, seq, event) for log, events in taken for seq, event in events)
+        )
+        for log, events in taken:
+            scope = transaction.owned_by(log.owner)
+            for seq, event in events:
+                if isinstance(event, StartedEvent):
+                    await runs.set_status(scope, log.run.id, "running")
+                elif isinstance(event, EndEvent):
+                    await messages.finish(
+                        scope,
+                        log.message.id,
+                        parts_now=log.parts(in_flight=True),
+                        status=event.status,
+                        usage=event.usage,
+                        error=event.error,
+                    )
+                    await runs.set_status(scope, log.run.id, event.status, last_event=seq)

@@ -1,0 +1,324 @@
+"""Runs from their creation to their end: send, answer again, continue, stop, and what a crash has left.
+
+All of it is safe to ask twice: the ids are the client's, and a request sent again finds what the first one made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from myna.chat import TextPart
+from myna.engine.request import SamplingParams
+from myna.errors import Conflict, InvalidParameter, NotFound
+from myna.runs.answer import Answer, ModelSource
+from myna.runs.followers import Follower
+from myna.runs.log import LogWriter, RunLog, fold
+from myna.store import chats, messages, runs
+from myna.store.database import Database
+from myna.store.records import Chat, Message, Run, now
+from myna.store.scope import Scope
+
+logger = logging.getLogger(__name__)
+
+TITLE_LENGTH = 60
+CONTINUABLE = ("interrupted", "stopped", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A user's message below ``parent_id``; None: a new root."""
+
+    id: str
+    parent_id: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be: its answer is a new message ``message_id``. ``model`` None: the chat's, or the default."""
+
+    id: str
+    message_id: str
+    model: str | None
+    params: SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What a request made, or had made when it was sent before (``is_new`` false then)."""
+
+    chat: Chat
+    messages: tuple[Message, ...]
+    run: Run
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedChat:
+    """A chat with its whole tree and its open runs; an open answer has its text up to its run's ``last_event``."""
+
+    chat: Chat
+    messages: list[Message]
+    runs: list[Run]
+
+
+class RunService:
+    """All runs of this process."""
+
+    def __init__(self, database: Database, models: ModelSource) -> None:
+        self.writer = LogWriter(database)
+        self._database = database
+        self._models = models
+        self._answers: dict[tuple[str, str], Answer] = {}
+        self._followers: dict[str, set[Follower]] = defaultdict(set)
+        database.on_change(self._lists_changed)
+
+    async def start(self) -> None:
+        """Mark what a crash has left as interrupted, with the text it had, and take new runs."""
+        async with self._database.transaction() as transaction:
+            for owner, run in await runs.left_open(transaction):
+                scope = transaction.owned_by(owner)
+                last, tokenizer, texts = await runs.logged(scope, run.id)
+                message = await messages.get(scope, run.message_id)
+                parts = fold(message.parts, tokenizer, texts)
+                await messages.finish(scope, message.id, parts_now=parts, status="interrupted", usage=None, error=None)
+                await runs.set_status(scope, run.id, "interrupted", last_event=last + 1)
+                logger.warning("Run %s was cut off by a crash; its answer is kept as interrupted", run.id)
+        self.writer.start()
+
+    async def close(self) -> None:
+        """Mark open runs as interrupted and store what they have."""
+        for answer in list(self._answers.values()):
+            await answer.interrupt()
+        await self.writer.close()
+
+    def follower(self, owner: str) -> Follower:
+        """A new follower, for one tab."""
+        follower = Follower(self._database, self, owner, self._followers[owner].discard)
+        self._followers[owner].add(follower)
+        return follower
+
+    def live(self, owner: str, run_id: str) -> RunLog | None:
+        """The log of an open run."""
+        answer = self._answers.get((owner, run_id))
+        return None if answer is None or answer.log.ended.is_set() else answer.log
+
+    async def open_chat(self, owner: str, chat_id: str) -> OpenedChat:
+        """A chat as a screen shows it.
+
+        Raises:
+            NotFound: the owner has no such chat.
+        """
+        while True:
+            async with self._database.read(owner) as scope:
+                chat = await chats.get(scope, chat_id)
+                tree = await messages.of_chat(scope, chat_id)
+                open_runs = await runs.open_in_chat(scope, chat_id)
+            logs = [self.live(owner, run.id) for run in open_runs]
+            if None not in logs:
+                break
+            await self._database.settled()  # a run has just begun or ended: look again
+        shown = [log.snapshot() for log in logs if log is not None]
+        answers = {message.id: message for _, message in shown}
+        # An answer may have become longer since the read, never be replaced: the tree holds all of its open ones.
+        tree = [
+            dataclasses.replace(message, parts=answers[message.id].parts) if message.id in answers else message
+            for message in tree
+        ]
+        return OpenedChat(chat, tree, [run for run, _ in shown])
+
+    async def send(self, owner: str, chat_id: str, message: NewMessage, run: NewRun) -> Created:
+        """Store a user's message, making the chat if there is none, and begin to answer it.
+
+        Raises:
+            NotFound: no such parent in this chat.
+            Conflict: an id is in use for something else, or the parent is still being written.
+        """
+        request = _digest("send", chat_id, message, run)
+        async with self._database.write(owner) as scope:
+            if (known := await runs.find(scope, run.id)) is not None:
+                return await self._known(scope, known, request)
+            if message.id == run.message_id:
+                raise InvalidParameter("A message and its answer cannot have one id.", param="run.message_id")
+            await self._check_free(scope, message.id, run.message_id)
+            at = now()
+            chat = await chats.find(scope, chat_id)
+            if chat is None:
+                chat = Chat(chat_id, None, None, None, at, at, 0)
+                await chats.create(scope, chat)
+            if message.parent_id is not None:
+                parent = await self._parent(scope, chat_id, message.parent_id)
+                at = max(at, parent.created_at + 1)  # younger than its parent, whatever the clock says
+            parts = (TextPart(message.text),)
+            asked = Message(message.id, chat_id, message.parent_id, "user", parts, "complete", None, at)
+            await messages.add(scope, asked)
+            title = chat.title or make_title(message.text)
+            return await self._answer(scope, chat, asked, run, request, above=(asked,), title=title)
+
+    async def answer_again(self, owner: str, chat_id: str, parent_id: str, run: NewRun) -> Created:
+        """Answer a user's message once more, as another branch.
+
+        Raises:
+            NotFound: no such chat, or no such message in it.
+            Conflict: an id is in use for something else.
+            InvalidParameter: ``parent_id`` is not a user's message.
+        """
+        request = _digest("answer", chat_id, parent_id, run)
+        async with self._database.write(owner) as scope:
+            if (known := await runs.find(scope, run.id)) is not None:
+                return await self._known(scope, known, request)
+            await self._check_free(scope, run.message_id)
+            chat = await chats.get(scope, chat_id)
+            parent = await self._parent(scope, chat_id, parent_id)
+            if parent.role != "user":
+                raise InvalidParameter(
+                    f"Message {parent_id} is an answer; only a user's can be answered.", param="parent_id"
+                )
+            return await self._answer(scope, chat, parent, run, request, above=(), title=chat.title)
+
+    async def carry_on(self, owner: str, chat_id: str, message_id: str, run_id: str) -> Created:
+        """Continue an answer that was interrupted, stopped or failed, in place and with its model.
+
+        Raises:
+            NotFound: no such chat, or no such message in it.
+            Conflict: the answer is complete or still being written, or the run's id is in use.
+        """
+        request = _digest("continue", chat_id, message_id, run_id)
+        async with self._database.write(owner) as scope:
+            if (known := await runs.find(scope, run_id)) is not None:
+                return await self._known(scope, known, request)
+            chat = await chats.get(scope, chat_id)
+            message = await messages.find(scope, message_id)
+            if message is None or message.chat_id != chat_id:
+                raise NotFound(f"There is no message {message_id} in this chat.", param="continue")
+            if message.role != "assistant" or message.status not in CONTINUABLE:
+                raise Conflict(
+                    f"Message {message_id} cannot be continued: it is {message.status}. "
+                    "Only an answer that was interrupted, stopped or failed can.",
+                    param="continue",
+                )
+            model = message.model or chat.model or self._models.default
+            await messages.begin(scope, message_id, run_id=run_id, model=model)
+            run = Run(run_id, chat_id, message_id, model, "queued", 0, now(), request)
+            await runs.add(scope, run)
+            message = dataclasses.replace(message, status="running", run_id=run_id, model=model, usage=None, error=None)
+            self._launch(scope, run, message, SamplingParams())
+            return Created(chat, (message,), run, True)
+
+    async def stop(self, owner: str, run_id: str) -> Run:
+        """Stop a run and return it as it is then; one that is over stays as it was.
+
+        Raises:
+            NotFound: the owner has no such run.
+        """
+        if (answer := self._answers.get((owner, run_id))) is not None:
+            await answer.stop()
+        async with self._database.read(owner) as scope:
+            return await runs.get(scope, run_id)
+
+    async def delete_chat(self, owner: str, chat_id: str) -> None:
+        """Delete a chat with everything in it; its open runs are stopped.
+
+        Raises:
+            NotFound: the owner has no such chat.
+        """
+        doomed: list[Answer] = []
+        async with self._database.write(owner) as scope:
+            await chats.delete(scope, chat_id)
+
+            def discard() -> None:
+                for (of_owner, _), answer in list(self._answers.items()):
+                    if of_owner == owner and answer.log.run.chat_id == chat_id:
+                        answer.log.discard()
+                        doomed.append(answer)
+
+            scope.transaction.after_commit.append(discard)
+        for answer in doomed:
+            await answer.interrupt()
+
+    async def _answer(
+        self,
+        scope: Scope,
+        chat: Chat,
+        parent: Message,
+        new: NewRun,
+        request: str,
+        *,
+        above: tuple[Message, ...],
+        title: str | None,
+    ) -> Created:
+        model = new.model or chat.model or self._models.default
+        at = max(now(), parent.created_at + 1)
+        answer = Message(new.message_id, chat.id, parent.id, "assistant", (), "running", model, at, new.id)
+        run = Run(new.id, chat.id, answer.id, model, "queued", 0, at, request)
+        await messages.add(scope, answer)
+        await runs.add(scope, run)
+        chat = await chats.update(scope, chat.id, title=title, model=model, leaf_id=answer.id, updated_at=at)
+        self._launch(scope, run, answer, new.params)
+        return Created(chat, (*above, answer), run, True)
+
+    def _launch(self, scope: Scope, run: Run, message: Message, params: SamplingParams) -> None:
+        """Begin when the transaction is committed, before anybody can hear of the run."""
+        key = (scope.owner, run.id)
+        log = RunLog(scope.owner, run, message, self.writer, on_end=lambda: self._answers.pop(key, None))
+        answer = Answer(log, params, self._database, self._models)
+
+        def begin() -> None:
+            self._answers[key] = answer
+            answer.start()
+
+        scope.transaction.after_commit.append(begin)
+
+    async def _known(self, scope: Scope, run: Run, request: str) -> Created:
+        if run.request != request:
+            raise Conflict(
+                f"Run {run.id} exists already and was asked for something else; make a new id.", param="run.id"
+            )
+        chat = await chats.get(scope, run.chat_id)
+        answer = await messages.get(scope, run.message_id)
+        asked = await messages.find(scope, answer.parent_id) if answer.parent_id else None
+        if (log := self.live(scope.owner, run.id)) is not None:
+            run, answer = log.snapshot()
+        return Created(chat, (asked, answer) if asked else (answer,), run, False)
+
+    async def _check_free(self, scope: Scope, *ids: str) -> None:
+        if taken := await messages.of_ids(scope, ids):
+            raise Conflict(f"Message {next(iter(taken))} exists already; make a new id.", param="id")
+
+    async def _parent(self, scope: Scope, chat_id: str, parent_id: str) -> Message:
+        parent = (await messages.of_ids(scope, [parent_id])).get(parent_id)
+        if parent is None or parent.chat_id != chat_id:
+            raise NotFound(
+                f"There is no message {parent_id} in this chat; it may have been deleted.", param="parent_id"
+            )
+        if parent.status == "running":
+            raise Conflict(
+                f"Message {parent_id} is still being written; stop it or wait for its end.", param="parent_id"
+            )
+        return parent
+
+    def _lists_changed(self, owners: frozenset[str]) -> None:
+        for owner in owners:
+            for follower in self._followers.get(owner, ()):
+                follower.lists_changed()
+
+
+def make_title(text: str) -> str | None:
+    """A chat's title: the beginning of its first message, cut at a word."""
+    words = " ".join(text.split())
+    if len(words) <= TITLE_LENGTH:
+        return words or None
+    head = words[: TITLE_LENGTH + 1]
+    return (head.rsplit(" ", 1)[0] if " " in head else words[:TITLE_LENGTH]) + "…"
+
+
+def _digest(*asked: Any) -> str:
+    """Tells a request that is sent again from another one with the same ids."""
+    plain = [dataclasses.asdict(part) if dataclasses.is_dataclass(part) else part for part in asked]  # type: ignore[arg-type]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,18 @@
+"""The application's own API, which the browser speaks: docs/application-api.md."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from myna.server.api import chats, events, messages, models, runs, session
+from myna.server.api.services import ApiServices, open_services
+
+__all__ = ["ApiServices", "create_router", "open_services"]
+
+
+def create_router() -> APIRouter:
+    """Every route under ``/api``; they find their services at ``app.state.api`` (see `open_services`)."""
+    router = APIRouter()
+    for module in (session, chats, messages, runs, models, events):
+        router.include_router(module.router)
+    return router

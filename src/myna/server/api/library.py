@@ -1,0 +1,263 @@
+"""The models that are on disk or could be: their list, and fetching them in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from myna.errors import Conflict, MynaError
+from myna.runs.answer import ModelSource
+from myna.server.api import types
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_SECONDS = 0.25
+"""Progress is published at most this often."""
+CANCEL_SECONDS = 5.0
+
+
+class Entry(Protocol):
+    """A model of the catalog: `myna.hub.catalog.CatalogModel`."""
+
+    name: str
+    title: str
+    description: str
+    parameters: int
+    context: int
+    licence: str
+    licence_class: str
+    bytes: int
+
+
+class Local(Protocol):
+    """A model on disk: `myna.hub.LocalModel`."""
+
+    name: str
+    bytes: int
+    entry: Entry | None
+
+
+class Progress(Protocol):
+    """How far a fetch has come: `myna.hub.PullProgress`."""
+
+    done: int
+    total: int
+    bytes_per_second: float
+    source: str
+
+
+class Reference(Protocol):
+    """What a model's name means: `myna.hub.Reference`."""
+
+    name: str
+    kind: str
+    entry: Entry | None
+
+
+class Hub(Protocol):
+    """What the library needs of `myna.hub.Hub`."""
+
+    def resolve(self, name: str) -> Any: ...
+    def find(self, name: str) -> Path | None: ...
+    def local(self) -> Sequence[Any]: ...
+    def pull(self, name: str, progress: Callable[[Any], None] | None = None) -> Path: ...
+
+
+class LoadedModel(Protocol):
+    """A model that is loaded, or about to be: `myna.backends.manager.ModelStatus`."""
+
+    name: str
+    state: str
+
+
+class Manager(ModelSource, Protocol):
+    """What the API needs of `myna.backends.manager.ModelManager`."""
+
+    def loaded(self) -> Collection[Any]: ...
+    def subscribe(self, callback: Callable[[Any], None]) -> Callable[[], None]: ...
+
+
+class PullCancelled(Exception):
+    """Raised inside a fetch to end it."""
+
+
+class _Fetch:
+    """One model on its way."""
+
+    def __init__(self, model: types.Model) -> None:
+        self.model = model
+        self.cancelled = threading.Event()
+        self.pull = types.Pull(
+            state="running", done=0, total=model.bytes or 0, bytes_per_second=0, source=None, error=None
+        )
+        self.task: asyncio.Task[None] | None = None
+        self.published_at = 0.0
+
+
+class Library:
+    """Lists models and fetches them, one fetch a model; whoever watches hears of every change."""
+
+    def __init__(self, hub: Hub, manager: Manager, catalog: Sequence[Any]) -> None:
+        self._hub = hub
+        self._manager = manager
+        self._catalog: Sequence[Entry] = catalog
+        self._fetches: dict[str, _Fetch] = {}
+        self._watchers: set[Callable[[types.Model], None]] = set()
+        self._announcing: set[asyncio.Task[None]] = set()
+        self._unsubscribe = manager.subscribe(self._loading_changed)
+
+    @property
+    def default(self) -> str:
+        """Name of the default model."""
+        return self._manager.default
+
+    def canonical(self, name: str) -> str:
+        """A model's one name.
+
+        Raises:
+            NotFound: no such model.
+        """
+        return str(self._hub.resolve(name).name)
+
+    def watch(self, watcher: Callable[[types.Model], None]) -> Callable[[], None]:
+        """Call ``watcher`` with each model that changes; gives back what undoes this."""
+        self._watchers.add(watcher)
+        return lambda: self._watchers.discard(watcher)
+
+    async def models(self) -> list[types.Model]:
+        """Every model, those on disk first."""
+        return await asyncio.to_thread(self._list)
+
+    async def model(self, name: str) -> types.Model:
+        """One model.
+
+        Raises:
+            NotFound: no such model.
+        """
+        return await asyncio.to_thread(self._one, name)
+
+    async def pull(self, name: str) -> types.Model:
+        """Begin to fetch a model; nothing happens if it is on disk or on its way already.
+
+        Raises:
+            NotFound: no such model.
+        """
+        model = await self.model(name)
+        running = self._fetches.get(model.name)
+        if model.on_disk or (running is not None and running.pull.state == "running"):
+            return model
+        fetch = _Fetch(model)
+        self._fetches[model.name] = fetch
+        fetch.task = asyncio.create_task(self._fetch(fetch), name=f"pull {model.name}")
+        return self._publish(fetch)
+
+    async def cancel(self, name: str) -> types.Model:
+        """End a fetch, or forget why it failed.
+
+        Raises:
+            NotFound: no such model.
+            Conflict: it is not being fetched.
+        """
+        model = await self.model(name)
+        fetch = self._fetches.get(model.name)
+        if fetch is None or fetch.task is None:
+            raise Conflict(f"{model.name} is not being fetched.", param="name")
+        fetch.cancelled.set()
+        await asyncio.wait({fetch.task}, timeout=CANCEL_SECONDS)
+        if fetch.task.done() and self._fetches.get(model.name) is fetch:
+            del self._fetches[model.name]
+        return self._tell(await self.model(name))
+
+    async def close(self) -> None:
+        """End every fetch; what has arrived is kept for the next try."""
+        self._unsubscribe()
+        self._watchers.clear()
+        tasks = [fetch.task for fetch in self._fetches.values() if fetch.task is not None]
+        for fetch in self._fetches.values():
+            fetch.cancelled.set()
+        await asyncio.gather(*tasks, *self._announcing, return_exceptions=True)
+
+    async def _fetch(self, fetch: _Fetch) -> None:
+        loop = asyncio.get_running_loop()
+        name = fetch.model.name
+
+        def progress(at: Progress) -> None:  # in the fetching thread
+            if fetch.cancelled.is_set():
+                raise PullCancelled
+            if time.monotonic() - fetch.published_at >= PROGRESS_SECONDS:
+                fetch.published_at = time.monotonic()
+                loop.call_soon_threadsafe(self._progressed, fetch, at.done, at.total, at.bytes_per_second, at.source)
+
+        try:
+            await asyncio.to_thread(self._hub.pull, name, progress)
+        except PullCancelled:
+            self._fetches.pop(name, None)
+        except MynaError as error:
+            self._failed(fetch, error.code, error.message)
+            return
+        except Exception:
+            logger.exception("Fetching %s failed", name)
+            self._failed(fetch, MynaError.code, "Something went wrong inside Myna; the server's log says what.")
+            return
+        else:
+            self._fetches.pop(name, None)
+        self._tell(await self.model(name))
+
+    def _progressed(self, fetch: _Fetch, done: int, total: int, bytes_per_second: float, source: str) -> None:
+        if fetch.task is not None and not fetch.task.done():
+            fetch.pull = fetch.pull.model_copy(
+                update={"done": done, "total": total, "bytes_per_second": bytes_per_second, "source": source}
+            )
+            self._publish(fetch)
+
+    def _failed(self, fetch: _Fetch, code: str, message: str) -> None:
+        fetch.pull = fetch.pull.model_copy(
+            update={"state": "failed", "bytes_per_second": 0, "error": types.Failure(code=code, message=message)}
+        )
+        self._publish(fetch)
+
+    def _publish(self, fetch: _Fetch) -> types.Model:
+        return self._tell(fetch.model.model_copy(update={"pull": fetch.pull}))
+
+    def _tell(self, model: types.Model) -> types.Model:
+        for watcher in list(self._watchers):
+            watcher(model)
+        return model
+
+    def _loading_changed(self, status: LoadedModel) -> None:
+        async def announce() -> None:
+            self._tell(await self.model(status.name))
+
+        task = asyncio.create_task(announce())
+        self._announcing.add(task)
+        task.add_done_callback(self._announcing.discard)
+
+    def _list(self) -> list[types.Model]:
+        on_disk = {local.name: local for local in self._hub.local()}
+        names = dict.fromkeys([*on_disk, *(entry.name for entry in self._catalog), self.default])
+        models = [self._one(name) for name in names]
+        return sorted(models, key=lambda model: not model.on_disk)  # stable: otherwise in the order of the catalog
+
+    def _one(self, name: str) -> types.Model:
+        reference: Reference = self._hub.resolve(name)
+        entry, path = reference.entry, self._hub.find(name)
+        fetch = self._fetches.get(reference.name)
+        return types.Model(
+            name=reference.name,
+            title=entry.title if entry else reference.name.rsplit("/", 1)[-1],
+            description=entry.description if entry else None,
+            parameters=entry.parameters if entry else None,
+            licence=entry.licence if entry else None,
+            licence_class=entry.licence_class if entry else None,
+            context=entry.context if entry else None,
+            bytes=path.stat().st_size if path else entry.bytes if entry else None,
+            on_disk=path is not None,
+            loaded=any(status.name == reference.name and status.state == "ready" for status in self._manager.loaded()),
+            default=reference.name == self.default,
+            pull=fetch.pull if fetch else None,
+        )

@@ -1,0 +1,31 @@
+"""Sending a message, and deleting one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from myna.runs.service import NewMessage
+from myna.server.api import types
+from myna.server.api.runs import new_run
+from myna.server.api.services import Owner, Services
+from myna.store import messages
+
+router = APIRouter(prefix="/api")
+
+
+@router.post("/chats/{chat_id}/messages", status_code=201)
+async def send(
+    services: Services, owner: Owner, chat_id: types.Id, request: types.SendRequest, response: Response
+) -> types.Created:
+    """Store a user's message and begin to answer it; 200 instead of 201 when that was done before."""
+    message = NewMessage(**request.message.model_dump())
+    created = await services.runs.send(owner, chat_id, message, new_run(services, request.run))
+    response.status_code = 201 if created.is_new else 200
+    return types.Created.model_validate(created)
+
+
+@router.delete("/messages/{message_id}", status_code=204)
+async def delete_message(services: Services, owner: Owner, message_id: types.Id) -> None:
+    """Delete one message; its children move to its parent."""
+    async with services.database.write(owner) as scope:
+        await messages.delete(scope, message_id)

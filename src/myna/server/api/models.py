@@ -1,0 +1,30 @@
+"""The models there are, and fetching one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from myna.server.api import types
+from myna.server.api.services import Services
+
+router = APIRouter(prefix="/api/models")
+
+
+@router.get("")
+async def list_models(services: Services) -> types.ModelList:
+    """Every model on disk, then those of the catalog that could be fetched."""
+    return types.ModelList(models=await services.library.models(), default=services.library.default)
+
+
+@router.post("/{name:path}/pull", status_code=202)
+async def pull(services: Services, name: str, response: Response) -> types.Model:
+    """Begin to fetch a model; 200 when it is there already."""
+    model = await services.library.pull(name)
+    response.status_code = 200 if model.on_disk else 202
+    return model
+
+
+@router.post("/{name:path}/pull/cancel")
+async def cancel_pull(services: Services, name: str) -> types.Model:
+    """Stop fetching a model, or dismiss the error of a fetch that failed."""
+    return await services.library.cancel(name)

@@ -1,0 +1,49 @@
+"""Answering again, carrying an answer on, and stopping one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from fastapi import APIRouter, Response
+
+from myna.engine.request import SamplingParams
+from myna.runs.service import NewRun
+from myna.server.api import types
+from myna.server.api.services import ApiServices, Owner, Services
+
+router = APIRouter(prefix="/api")
+
+
+def new_run(services: ApiServices, asked: types.NewRun) -> NewRun:
+    """A run as the service takes it.
+
+    Raises:
+        NotFound: no such model.
+    """
+    model = None if asked.model is None else services.library.canonical(asked.model)
+    params = dataclasses.replace(SamplingParams(), **asked.parameters.model_dump(exclude_none=True))
+    return NewRun(asked.id, asked.message_id, model, params)
+
+
+@router.post("/chats/{chat_id}/runs", status_code=201)
+async def start_run(
+    services: Services, owner: Owner, chat_id: types.Id, request: types.RunRequest, response: Response
+) -> types.Created:
+    """Answer a user's message once more, or carry on one that was cut off; 200 when that was done before."""
+    if request.carry_on is not None:
+        created = await services.runs.carry_on(owner, chat_id, request.carry_on, request.id)
+    else:
+        assert request.message_id is not None, "see RunRequest.one_of_both"
+        assert request.parent_id is not None
+        asked = types.NewRun(
+            id=request.id, message_id=request.message_id, model=request.model, parameters=request.parameters
+        )
+        created = await services.runs.answer_again(owner, chat_id, request.parent_id, new_run(services, asked))
+    response.status_code = 201 if created.is_new else 200
+    return types.Created.model_validate(created)
+
+
+@router.post("/runs/{run_id}/stop")
+async def stop_run(services: Services, owner: Owner, run_id: types.Id) -> types.Run:
+    """End a run with the text it has."""
+    return types.Run.model_validate(await services.runs.stop(owner, run_id))

@@ -1,0 +1,90 @@
+"""What the routes work with: opened when the server starts, closed when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from myna.runs.service import RunService
+from myna.server.api.library import Hub, Library, Manager
+from myna.settings import Settings
+from myna.store.database import Database
+
+LOCAL_OWNER = "local"
+
+
+class ApiServices:
+    """The database, the runs and the models of one server."""
+
+    def __init__(self, database: Database, runs: RunService, library: Library) -> None:
+        self.database = database
+        self.runs = runs
+        self.library = library
+        self.closing = False
+        self._disconnects: set[Callable[[], None]] = set()
+
+    def readiness(self) -> str | None:
+        """Why answers cannot be stored now; None when all is well."""
+        failure = self.runs.writer.failure
+        return None if failure is None else str(failure)
+
+    def on_disconnect(self, close: Callable[[], None]) -> Callable[[], None]:
+        """Call ``close`` when the server ends its tabs; gives back what undoes this."""
+        self._disconnects.add(close)
+        return lambda: self._disconnects.discard(close)
+
+    def disconnect(self) -> None:
+        """Close every WebSocket, now and from now on: the server ends."""
+        self.closing = True
+        for close in list(self._disconnects):
+            close()
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, manager: Manager, hub: Hub, catalog: Sequence[Any] | None = None
+) -> AsyncIterator[ApiServices]:
+    """Open the data directory and take up its runs; at the end mark open runs as interrupted and close it.
+
+    ``catalog`` None: the models that Myna knows.
+
+    Raises:
+        ConfigurationError: the data directory cannot be used, or another process uses it.
+        StoreError: the database is damaged, newer than this program, or could not be upgraded.
+    """
+    if catalog is None:
+        from myna.hub.catalog import models
+
+        catalog = models()
+    database = await Database.open(settings.data_dir)
+    try:
+        runs = RunService(database, manager)
+        await runs.start()
+        library = Library(hub, manager, catalog)
+        services = ApiServices(database, runs, library)
+        try:
+            yield services
+        finally:
+            services.disconnect()
+            await library.close()
+            await runs.close()
+    finally:
+        await database.close()
+
+
+def _services(connection: HTTPConnection) -> ApiServices:
+    services: ApiServices = connection.app.state.api
+    return services
+
+
+def _owner() -> str:
+    return LOCAL_OWNER
+
+
+Services = Annotated[ApiServices, Depends(_services)]
+Owner = Annotated[str, Depends(_owner)]
+"""Whose rows a request may touch: one local user until there are accounts."""

@@ -1,0 +1,274 @@
+"""What crosses the wire of the application's own API; docs/application-api.md describes it.
+
+Requests refuse unknown fields. Answers are read from the store's records by attribute.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+MAX_TEXT = 1_000_000
+"""Characters of a message; far above any context, far below what would hurt the store."""
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain the null character")
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", examples=["UUID, lower case"])]
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_storable)]
+Title = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
+ModelName = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
+
+
+class Request(BaseModel):
+    """A body or frame from the browser."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Parameters(Request):
+    """Sampling of one run; what is absent has the application's default."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=0, le=1_000_000)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
+    seed: int | None = Field(default=None, ge=0, lt=2**63)
+    repetition_penalty: float | None = Field(default=None, gt=0, le=2)
+
+
+class NewMessage(Request):
+    """A user's message."""
+
+    id: Id
+    parent_id: Id | None
+    text: Text
+
+
+class NewRun(Request):
+    """The run that answers it."""
+
+    id: Id
+    message_id: Id
+    model: ModelName | None = None
+    parameters: Parameters = Parameters()
+
+
+class SendRequest(Request):
+    """Body of ``POST /api/chats/{id}/messages``."""
+
+    message: NewMessage
+    run: NewRun
+
+
+class RunRequest(Request):
+    """Body of ``POST /api/chats/{id}/runs``: answer a user's message once more, or carry an answer on."""
+
+    id: Id
+    message_id: Id | None = None
+    parent_id: Id | None = None
+    model: ModelName | None = None
+    parameters: Parameters = Parameters()
+    carry_on: Id | None = Field(default=None, alias="continue")
+
+    @model_validator(mode="after")
+    def one_of_both(self) -> RunRequest:
+        if self.carry_on is None:
+            if self.message_id is None or self.parent_id is None:
+                raise ValueError("give message_id and parent_id to answer again, or continue to carry an answer on")
+        elif self.model_fields_set - {"id", "carry_on"}:
+            raise ValueError("continue takes no other field than id")
+        return self
+
+
+class ChatPatch(Request):
+    """Body of ``PATCH /api/chats/{id}``: what is absent stays."""
+
+    title: Title = ""
+    model: ModelName = ""
+    leaf_id: Id = ""
+
+
+class Follow(Request):
+    """Follow a run."""
+
+    type: Literal["follow"]
+    run: Id
+    after: int = Field(ge=0, lt=2**63)
+
+
+class Unfollow(Request):
+    """Follow a run no longer."""
+
+    type: Literal["unfollow"]
+    run: Id
+
+
+class Lists(Request):
+    """Follow list changes."""
+
+    type: Literal["lists"]
+    after: int = Field(ge=0, lt=2**63)
+
+
+class Ping(Request):
+    """Is the server still there?"""
+
+    type: Literal["ping"]
+
+
+ClientFrame = Annotated[Follow | Unfollow | Lists | Ping, Field(discriminator="type")]
+
+
+class Answer(BaseModel):
+    """Something of the store, as the browser sees it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Chat(Answer):
+    """A chat."""
+
+    id: str
+    title: str | None
+    model: str | None
+    leaf_id: str | None
+    created_at: int
+    updated_at: int
+    version: int
+
+
+class TextPart(Answer):
+    """Text of a message."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class Usage(Answer):
+    """What an answer cost; times in seconds."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    finish_reason: str
+    seed: int
+    first_token_seconds: float
+    decode_seconds: float
+
+
+class Failure(Answer):
+    """Why an answer or a pull failed."""
+
+    code: str
+    message: str
+
+
+class Message(Answer):
+    """A message."""
+
+    id: str
+    chat_id: str
+    parent_id: str | None
+    role: str
+    parts: list[TextPart]
+    status: str
+    model: str | None
+    created_at: int
+    run_id: str | None
+    usage: Usage | None
+    error: Failure | None
+
+
+class Run(Answer):
+    """A run."""
+
+    id: str
+    chat_id: str
+    message_id: str
+    model: str
+    status: str
+    last_event: int
+    created_at: int
+
+
+class Pull(Answer):
+    """A model on its way; sizes in bytes."""
+
+    state: Literal["running", "failed"]
+    done: int
+    total: int
+    bytes_per_second: float
+    source: str | None
+    error: Failure | None
+
+
+class Model(Answer):
+    """A model that is on disk or can be fetched; ``parameters`` counts weights, ``context`` tokens."""
+
+    name: str
+    title: str
+    description: str | None
+    parameters: int | None
+    licence: str | None
+    licence_class: str | None
+    context: int | None
+    bytes: int | None
+    on_disk: bool
+    loaded: bool
+    default: bool
+    pull: Pull | None
+
+
+class ChatList(Answer):
+    """Answer to ``GET /api/chats``."""
+
+    chats: list[Chat]
+    next: str | None
+
+
+class OpenedChat(Answer):
+    """Answer to ``GET /api/chats/{id}``."""
+
+    chat: Chat
+    messages: list[Message]
+    runs: list[Run]
+
+
+class Created(Answer):
+    """Answer to the requests that make a run."""
+
+    chat: Chat
+    messages: list[Message]
+    run: Run
+
+
+class ModelList(Answer):
+    """Answer to ``GET /api/models``."""
+
+    models: list[Model]
+    default: str
+
+
+class User(Answer):
+    """Who is at the browser."""
+
+    id: str
+    name: str
+
+
+class Session(Answer):
+    """Answer to ``GET /api/session``."""
+
+    version: str
+    default_model: str
+    user: User
+    list_cursor: int

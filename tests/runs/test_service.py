@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+import pytest
+
+from myna.chat import TextPart
+from myna.engine.request import SamplingParams
+from myna.errors import Conflict, EngineCrashed, InvalidParameter, NotFound, PromptTooLong
+from myna.runs.service import NewMessage, RunService, make_title
+from myna.store import messages
+from myna.store.database import Database
+from myna.store.records import EndEvent
+from tests.runs.conversation import OWNER, Listener, Talk, new_id, new_run
+from tests.runs.scripted import TOKENIZER, ScriptedBackend, ScriptedModels, tokens_of
+
+
+@pytest.fixture
+def talk(service: RunService, backend: ScriptedBackend) -> Talk:
+    return Talk(service, backend)
+
+
+async def test_an_answer_is_stored_with_its_usage_and_tokens(talk: Talk, database: Database) -> None:
+    created = await talk.exchange("What is the capital of France?", "Paris.")
+    opened = await talk.service.open_chat(OWNER, talk.chat_id)
+    asked, answer = opened.messages
+    assert (asked.role, asked.text, asked.status) == ("user", "What is the capital of France?", "complete")
+    assert (answer.role, answer.text, answer.status) == ("assistant", "Paris.", "complete")
+    assert answer.parent_id == asked.id
+    assert opened.chat.leaf_id == answer.id
+    assert opened.chat.title == "What is the capital of France?"
+    assert opened.runs == []
+    assert answer.usage is not None
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens, answer.usage.seed) == (7, 6, 11)
+    assert answer.usage.finish_reason == "stop"
+    async with database.read(OWNER) as scope:
+        assert (await messages.get(scope, answer.id)).parts == (TextPart("Paris.", tokens_of("Paris."), TOKENIZER),)
+    run = await talk.service.stop(OWNER, created.run.id)  # over: stop changes nothing
+    assert (run.status, run.last_event) == ("complete", 3)
+
+
+async def test_the_next_turn_feeds_the_branch_and_its_tokens_back(talk: Talk) -> None:
+    first = await talk.exchange("one", "uno")
+    other = await talk.exchange("another branch", "otro")
+    assert other.messages[0].parent_id is None
+    _, reply = await talk.ask("two", first.messages[1].id)
+    context = reply.request.messages
+    assert context is not None
+    assert [(turn.role, turn.text) for turn in context] == [("user", "one"), ("assistant", "uno"), ("user", "two")]
+    assert context[1].parts == (TextPart("uno", tokens_of("uno"), TOKENIZER),)
+    assert not reply.request.continue_last
+    assert reply.request.owner == OWNER
+
+
+async def test_sending_twice_does_nothing_twice(talk: Talk) -> None:
+    message, run = NewMessage(new_id(), None, "hello"), new_run()
+    results = await asyncio.gather(*(talk.service.send(OWNER, talk.chat_id, message, run) for _ in range(5)))
+    assert sorted(result.is_new for result in results) == [False] * 4 + [True]
+    assert len({result.messages for result in results}) == 1
+    opened = await talk.service.open_chat(OWNER, talk.chat_id)
+    assert len(opened.messages) == 2
+    reply = await talk.backend.reply(run.id)
+    reply.start()
+    reply.finish()
+    await talk.ended(run.id)
+    again = await talk.service.send(OWNER, talk.chat_id, message, run)
+    assert not again.is_new
+    assert again.run.status == "complete"
+    with pytest.raises(Conflict):
+        await talk.service.send(OWNER, talk.chat_id, dataclasses.replace(message, text="other"), run)
+    with pytest.raises(Conflict):
+        await talk.service.send(OWNER, talk.chat_id, message, dataclasses.replace(run, id=new_id()))
+    with pytest.raises(Conflict):
+        params = SamplingParams(temperature=0.5)
+        await talk.service.send(OWNER, talk.chat_id, message, dataclasses.replace(run, params=params))
+
+
+async def test_an_answer_can_be_given_once_more(talk: Talk) -> None:
+    first = await talk.exchange("one", "uno")
+    again = await talk.service.answer_again(OWNER, talk.chat_id, first.messages[0].id, new_run())
+    assert again.messages[0].parent_id == first.messages[0].id
+    assert again.chat.leaf_id == again.messages[0].id
+    reply = await talk.backend.reply(again.run.id)
+    context = reply.request.messages
+    assert context is not None
+    assert [turn.text for turn in context] == ["one"]
+    with pytest.raises(InvalidParameter, match="is an answer"):
+        await talk.service.answer_again(OWNER, talk.chat_id, first.messages[1].id, new_run())
+
+
+async def test_nothing_can_be_hung_below_what_is_not_there_or_not_ready(talk: Talk) -> None:
+    created, _ = await talk.ask("one")
+    with pytest.raises(Conflict, match="still being written"):
+        await talk.ask("two", created.messages[1].id)
+    with pytest.raises(NotFound):
+        await talk.ask("two", new_id())
+    elsewhere = Talk(talk.service, talk.backend)
+    with pytest.raises(NotFound):
+        await elsewhere.ask("two", created.messages[0].id)
+    with pytest.raises(NotFound):  # and the chat was not made either
+        await talk.service.open_chat(OWNER, elsewhere.chat_id)
+
+
+async def test_stop_keeps_the_text(talk: Talk) -> None:
+    created, reply = await talk.ask("count")
+    reply.start()
+    reply.say("one, two")
+    listener = Listener(talk.service.follower(OWNER))
+    await listener.follower.follow(created.run.id, 0)
+    await listener.until_text(created.run.id, "one, two")
+    run = await talk.service.stop(OWNER, created.run.id)
+    assert run.status == "stopped"
+    frames = await listener.until_end(created.run.id)
+    end = frames[-1].event  # type: ignore[union-attr]
+    assert isinstance(end, EndEvent)
+    assert end.status == "stopped"
+    opened = await talk.service.open_chat(OWNER, talk.chat_id)
+    assert (opened.messages[1].text, opened.messages[1].status) == ("one, two", "stopped")
+
+
+async def test_stop_while_the_model_loads(talk: Talk, models: ScriptedModels) -> None:
+    models.gate.clear()
+    created = await talk.service.send(OWNER, talk.chat_id, NewMessage(new_id(), None, "hi"), new_run())
+    assert created.run.status == "queued"
+    assert (await talk.service.stop(OWNER, created.run.id)).status == "stopped"
+
+
+async def test_a_stopped_answer_is_carried_on_in_place(talk: Talk, database: Database) -> None:
+    created, reply = await talk.ask("count")
+    answer_id = created.messages[1].id
+    reply.start()
+    reply.say("one, ")
+    listener = Listener(talk.service.follower(OWNER))
+    await listener.follower.follow(created.run.id, 0)
+    await listener.until_text(created.run.id, "one, ")
+    await talk.service.stop(OWNER, created.run.id)
+
+    run_id = new_id()
+    carried = await talk.service.carry_on(OWNER, talk.chat_id, answer_id, run_id)
+    assert carried.messages[0].text == "one, "
+    assert not (await talk.service.carry_on(OWNER, talk.chat_id, answer_id, run_id)).is_new
+    reply = await talk.backend.reply(run_id)
+    assert reply.request.continue_last
+    assert reply.request.messages is not None
+    assert reply.request.messages[-1].parts == (TextPart("one, ", tokens_of("one, "), TOKENIZER),)
+    reply.start()
+    reply.say("two")
+    reply.finish()
+    await talk.ended(run_id)
+    async with database.read(OWNER) as scope:
+        answer = await messages.get(scope, answer_id)
+    assert answer.parts == (TextPart("one, two", tokens_of("one, two"), TOKENIZER),)
+    assert answer.status == "complete"
+    with pytest.raises(Conflict, match="complete"):
+        await talk.service.carry_on(OWNER, talk.chat_id, answer_id, new_id())
+
+
+async def test_carrying_on_with_another_vocabulary_keeps_both_texts(talk: Talk, database: Database) -> None:
+    created, reply = await talk.ask("count")
+    reply.start()
+    reply.say("one, ")
+    reply.fail(EngineCrashed("The engine ended."))
+    await talk.ended(created.run.id)
+    talk.backend.tokenizer = "scripted-2"
+    run_id = new_id()
+    await talk.service.carry_on(OWNER, talk.chat_id, created.messages[1].id, run_id)
+    reply = await talk.backend.reply(run_id)
+    reply.start()
+    reply.say("two")
+    reply.finish()
+    await talk.ended(run_id)
+    async with database.read(OWNER) as scope:
+        answer = await messages.get(scope, created.messages[1].id)
+    assert [part.tokenizer for part in answer.parts] == ["scripted-1", "scripted-2"]
+    assert answer.text == "one, two"
+
+
+async def test_a_crashed_engine_costs_the_answer_nothing_it_had(talk: Talk) -> None:
+    created, reply = await talk.ask("count")
+    reply.start()
+    reply.say("one, two")
+    reply.fail(EngineCrashed("The engine process ended; continue the answer."))
+    await talk.ended(created.run.id)
+    answer = (await talk.service.open_chat(OWNER, talk.chat_id)).messages[1]
+    assert (answer.text, answer.status) == ("one, two", "failed")
+    assert answer.error is not None
+    assert (answer.error.code, answer.error.message) == (
+        "engine_crashed",
+        "The engine process ended; continue the answer.",
+    )
+
+
+async def test_what_the_model_refuses_is_said(talk: Talk, models: ScriptedModels) -> None:
+    created, reply = await talk.ask("long")
+    reply.fail(PromptTooLong(9000, 8192))
+    await talk.ended(created.run.id)
+    answer = (await talk.service.open_chat(OWNER, talk.chat_id)).messages[1]
+    assert answer.error is not None
+    assert "9000 tokens" in answer.error.message
+    models.error = NotFound("Model scripted is not on disk; download it first.")
+    created = await talk.service.answer_again(OWNER, talk.chat_id, created.messages[0].id, new_run())
+    await talk.ended(created.run.id)
+    answer = (await talk.service.open_chat(OWNER, talk.chat_id)).messages[2]
+    assert answer.error is not None
+    assert (answer.status, answer.error.code) == ("failed", "not_found")
+
+
+async def test_deleting_a_chat_stops_its_runs(talk: Talk) -> None:
+    created, reply = await talk.ask("count")
+    reply.start()
+    reply.say("one")
+    listener = Listener(talk.service.follower(OWNER))
+    await listener.follower.follow(created.run.id, 0)
+    await listener.until_text(created.run.id, "one")
+    reply.say("two")
+    await talk.service.delete_chat(OWNER, talk.chat_id)
+    await reply.closed.wait()
+    frames = await listener.until_end(created.run.id)
+    assert frames[-1].event == EndEvent("stopped", None, None)  # type: ignore[union-attr]
+    with pytest.raises(NotFound):
+        await talk.service.open_chat(OWNER, talk.chat_id)
+    assert talk.service.live(OWNER, created.run.id) is None
+
+
+async def test_shutting_down_marks_open_answers_interrupted(
+    database: Database, models: ScriptedModels, backend: ScriptedBackend
+) -> None:
+    service = RunService(database, models)
+    await service.start()
+    talk = Talk(service, backend)
+    created, reply = await talk.ask("count")
+    reply.start()
+    reply.say("one")
+    listener = Listener(service.follower(OWNER))
+    await listener.follower.follow(created.run.id, 0)
+    await listener.until_text(created.run.id, "one")
+    await service.close()
+    opened = await service.open_chat(OWNER, talk.chat_id)
+    assert (opened.messages[1].text, opened.messages[1].status) == ("one", "interrupted")
+    assert opened.runs == []
+
+
+async def test_an_open_answer_reads_up_to_its_last_event(talk: Talk) -> None:
+    created, reply = await talk.ask("count")
+    reply.start()
+    reply.say("one, ")
+    listener = Listener(talk.service.follower(OWNER))
+    await listener.follower.follow(created.run.id, 0)
+    await listener.until_text(created.run.id, "one, ")
+    opened = await talk.service.open_chat(OWNER, talk.chat_id)
+    assert opened.messages[1].text == "one, "
+    reply.say("two")
+    reply.finish()
+    late = Listener(talk.service.follower(OWNER))
+    await late.follower.follow(created.run.id, opened.runs[0].last_event)
+    await late.until_end(created.run.id)
+    assert opened.messages[1].text + late.text(created.run.id) == "one, two"
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("  Hello\n there ", "Hello there"),
+        ("word " * 30, ("word " * 12).strip() + "…"),
+        ("x" * 100, "x" * 60 + "…"),
+        ("a" * 60, "a" * 60),
+    ],
+)
+def test_titles(text: str, title: str) -> None:
+    assert make_title(text) == title
