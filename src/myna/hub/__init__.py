@@ -1,0 +1,5 @@
+"""A model's name -> a file on disk."""
+
+from myna.hub.hub import Hub, LocalModel, PullProgress, Reference
+
+__all__ = ["Hub", "LocalModel", "PullProgress", "Reference"]

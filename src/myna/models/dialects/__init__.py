@@ -1,0 +1,45 @@
+"""How a model is talked to: its chat template, or a plain fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from myna.chat import Message
+
+if TYPE_CHECKING:
+    from myna.formats import ModelFile
+    from myna.models.tokenizer import Tokenizer
+
+
+class Dialect(Protocol):
+    """Conversations -> prompts. May be used by many threads at once.
+
+    An answer ends at any of ``stop_token_ids``, or where one of ``stop_strings`` begins.
+    """
+
+    stop_token_ids: frozenset[int]
+    stop_strings: tuple[str, ...]
+
+    def encode(self, messages: Sequence[Message], *, continue_last: bool = False) -> list[int]:
+        """Token ids of a prompt that ends where the model is to speak.
+
+        ``continue_last``: the last message is the assistant's own unfinished answer, left open to be carried on.
+
+        Raises:
+            InvalidParameter: there are no messages, or the template refuses this conversation.
+            ModelFileError: the template is broken.
+        """
+
+    def close(self) -> None:
+        """End the template's process, if it has one."""
+
+
+def load_dialect(file: ModelFile, tokenizer: Tokenizer) -> Dialect:
+    """The dialect of a model file: its own chat template where it has one."""
+    from myna.models.dialects.plain import PlainDialect
+    from myna.models.dialects.template import TemplateDialect
+
+    if "tokenizer.chat_template" in file.metadata:
+        return TemplateDialect(file.path, file.metadata.string("tokenizer.chat_template"), tokenizer)
+    return PlainDialect(tokenizer)

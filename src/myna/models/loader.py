@@ -1,0 +1,141 @@
+"""A model file -> a model that is ready to run."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from myna import _native, hardware
+from myna.errors import ConfigurationError, ModelFileError
+from myna.formats import GGUFFile, ModelFile
+from myna.models.config import ModelConfig
+from myna.models.decoder import build_decoder
+from myna.models.dialects import Dialect, load_dialect
+from myna.models.families import family_of
+from myna.models.packing import Packing, check_memory, describe_quantisation, plan_packing
+from myna.models.program import Program
+from myna.models.tokenizer import Tokenizer, load_tokenizer
+from myna.settings import InstructionSet, Quantisation
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model in memory. Sizes are bytes unless a name says otherwise; ``context`` is in tokens.
+
+    ``executor`` is sealed; its KV cache is not allocated yet. ``bytes_per_token`` is what decoding one token reads
+    of the weights. ``quantisation`` names the packed formats, ``instruction_set`` and ``threads`` what was chosen.
+    """
+
+    path: Path
+    title: str
+    config: ModelConfig
+    tokenizer: Tokenizer
+    dialect: Dialect
+    executor: _native.Executor
+    parameters: int
+    weight_bytes: int
+    bytes_per_token: int
+    quantisation: str
+    context: int
+    instruction_set: str
+    threads: int
+
+
+def load_model(
+    path: str | Path,
+    *,
+    quant: Quantisation = "auto",
+    threads: int = 0,
+    instruction_set: InstructionSet = "auto",
+    context: int = 0,
+) -> LoadedModel:
+    """Load a model file.
+
+    Args:
+        path: a GGUF file.
+        quant: packed format of the matrices; ``auto`` keeps the file's own precision.
+        threads: of the kernels; 0 means one a physical core.
+        instruction_set: of the kernels; ``auto`` means the best that this processor has.
+        context: longest sequence in tokens; 0 means the model's own.
+
+    Raises:
+        ModelFileError: the file is missing, truncated, corrupt, hostile or of a kind that is not supported.
+        ModelTooLarge: the weights do not fit into the memory that is free.
+        ConfigurationError: this processor lacks the instruction set, or the model the context.
+    """
+    threads = threads or hardware.usable_cores()
+    chosen_set = choose_instruction_set(instruction_set)
+    with closing(GGUFFile(path)) as file:
+        family = family_of(file)
+        config = family.configure(file)
+        program = build_program(file, config)
+        plan = plan_packing(file, family, program, quant)
+        check_memory(file, plan, hardware.available_memory())
+        with ThreadPoolExecutor(1, thread_name_prefix="tokenizer") as beside:
+            # The tokenizer takes as long to build as the weights take to pack, and both leave Python's lock alone.
+            pending = beside.submit(load_tokenizer, file)
+            executor = _native.Executor(program.to_ops(), threads, chosen_set)
+            pack(file, plan, executor)
+            tokenizer = pending.result()
+        if tokenizer.vocab_size != config.vocab_size:
+            raise ModelFileError(
+                file.path,
+                f"its vocabulary has {tokenizer.vocab_size} tokens, its embedding {config.vocab_size}",
+            )
+        return LoadedModel(
+            path=file.path,
+            title=file.metadata.string("general.name", file.path.stem),
+            config=config,
+            tokenizer=tokenizer,
+            dialect=load_dialect(file, tokenizer),
+            executor=executor,
+            parameters=sum(packing.tensor.elements for packing in plan),
+            weight_bytes=executor.weight_bytes,
+            bytes_per_token=executor.bytes_per_token,
+            quantisation=describe_quantisation(plan),
+            context=choose_context(file, config, context),
+            instruction_set=chosen_set,
+            threads=threads,
+        )
+
+
+def build_program(file: ModelFile, config: ModelConfig) -> Program:
+    """The decoder of ``config``. Raises ModelFileError where the file's sizes contradict each other."""
+    try:
+        return build_decoder(config)
+    except ValueError as error:
+        raise ModelFileError(file.path, f"its configuration contradicts itself ({error})") from error
+
+
+def pack(file: ModelFile, plan: list[Packing], executor: _native.Executor) -> None:
+    """Pack tensor by tensor, giving back the pages of each, and seal the executor."""
+    for packing in plan:
+        weight, tensor = packing.weight, packing.tensor
+        with file.read(tensor) as data:
+            executor.set_weight(weight.name, data, tensor.type, weight.rows, weight.columns, packing.target)
+    executor.seal()
+
+
+def choose_instruction_set(wanted: InstructionSet) -> str:
+    """Resolve ``auto``. Raises ConfigurationError naming what this processor has when it lacks ``wanted``."""
+    available = _native.instruction_sets()
+    if wanted == "auto":
+        return available[0]
+    if wanted not in available:
+        raise ConfigurationError(
+            f"This processor cannot run the instruction set {wanted}; it can run {', '.join(available)}.",
+            param="instruction_set",
+        )
+    return wanted
+
+
+def choose_context(file: ModelFile, config: ModelConfig, wanted: int) -> int:
+    """Resolve 0. Raises ConfigurationError when ``wanted`` is longer than what the model was made for."""
+    if wanted > config.context:
+        raise ConfigurationError(
+            f"context = {wanted} is more than {file.path.name} was made for; it can hold {config.context} tokens.",
+            param="context",
+        )
+    return wanted or config.context
