@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from myna import _native, hardware
 from myna.errors import ConfigurationError, ModelFileError
@@ -17,7 +18,10 @@ from myna.models.families import family_of
 from myna.models.packing import Packing, check_memory, describe_quantisation, plan_packing
 from myna.models.program import Program
 from myna.models.tokenizer import Tokenizer, load_tokenizer
-from myna.settings import InstructionSet, Quantisation
+
+if TYPE_CHECKING:
+    # pydantic would cost the engine process a quarter of a second of its start.
+    from myna.settings import InstructionSet, Quantisation
 
 
 @dataclass(frozen=True, slots=True)

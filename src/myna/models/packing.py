@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from myna.errors import ModelFileError, ModelTooLarge
 from myna.formats import ModelFile, Tensor
 from myna.models.families import Family
 from myna.models.program import Program, Weight
-from myna.settings import Quantisation
+
+if TYPE_CHECKING:
+    # pydantic would cost the engine process a quarter of a second of its start.
+    from myna.settings import Quantisation
 
 EXACT_TARGETS = {
     "Q4_1": "w4",
