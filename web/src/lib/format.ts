@@ -1,0 +1,48 @@
+/** Numbers and times as people read them. */
+
+const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+export function formatNumber(value: number): string {
+  return number.format(value);
+}
+
+/** Decimal units, as disks and downloads are sold. */
+export function formatBytes(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const digits = unit < 3 || value >= 100 ? 0 : 1;
+  return `${value.toFixed(digits)} ${units[unit]}`;
+}
+
+/** 134515008 → "135 M", 7241732096 → "7.2 B". */
+export function formatParameters(count: number): string {
+  return count >= 999.5e6 ? `${number.format(count / 1e9)} B` : `${Math.round(count / 1e6)} M`;
+}
+
+export function formatTime(milliseconds: number): string {
+  return clock.format(milliseconds);
+}
+
+export type Period = "today" | "yesterday" | "week" | "month" | { month: string };
+
+/** The group of the chat list that a moment belongs to, by calendar days before `now`. */
+export function periodOf(moment: number, now: number): Period {
+  const days = Math.round((startOfDay(now) - startOfDay(moment)) / 86_400_000);
+  if (days <= 0) return "today";
+  if (days === 1) return "yesterday";
+  if (days <= 7) return "week";
+  if (days <= 30) return "month";
+  const sameYear = new Date(moment).getFullYear() === new Date(now).getFullYear();
+  const month = new Intl.DateTimeFormat(undefined, sameYear ? { month: "long" } : { month: "long", year: "numeric" });
+  return { month: month.format(moment) };
+}
+
+function startOfDay(moment: number): number {
+  return new Date(moment).setHours(0, 0, 0, 0);
+}

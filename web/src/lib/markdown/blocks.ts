@@ -1,0 +1,54 @@
+/**
+ * Splits growing Markdown into blocks: those that no further text can change are settled and keep their identity, so
+ * that only the tail is parsed and drawn again while an answer streams.
+ */
+
+import { lexer } from "marked";
+
+export class BlockSplitter {
+  #settled: string[] = [];
+  #settledLength = 0;
+  #source = "";
+
+  /**
+   * The source's top-level blocks, as their own Markdown. Parses only what follows the settled part when `source`
+   * continues the last one; `complete` says that nothing will follow.
+   */
+  update(source: string, complete: boolean): string[] {
+    // The lexer reads every line end as \n; the lengths counted here must be those of the text it saw.
+    source = source.replace(/\r\n?/g, "\n");
+    if (!source.startsWith(this.#source) || complete) this.#reset();
+    this.#source = source;
+    const tail: string[] = [];
+    let blank = "";
+    for (const token of lexer(source.slice(this.#settledLength))) {
+      // Blank lines belong to the block before them, or to the first one.
+      if (token.type !== "space") tail.push(blank + token.raw);
+      else if (tail.length > 0) tail[tail.length - 1] += token.raw;
+      blank = token.type === "space" && tail.length === 0 ? token.raw : "";
+    }
+    if (!complete) this.#settle(tail);
+    return [...this.#settled, ...tail];
+  }
+
+  /**
+   * Moves all but the last two blocks of the tail to the settled ones. The last may still grow or become another kind
+   * (a paragraph a heading or table, a list loose); while it does, it can merge with the one before it.
+   */
+  #settle(tail: string[]): void {
+    for (const block of tail.splice(0, Math.max(0, tail.length - 2))) {
+      this.#settled.push(block);
+      this.#settledLength += block.length;
+    }
+  }
+
+  #reset(): void {
+    this.#settled = [];
+    this.#settledLength = 0;
+  }
+}
+
+/** Link reference definitions of the whole text: a block that uses one is rendered together with them. */
+export function definitions(source: string): string {
+  return source.match(/^ {0,3}\[[^\]\n]+\]:[ \t]*\S.*$/gm)?.join("\n") ?? "";
+}

@@ -1,0 +1,50 @@
+/**
+ * Makes an element's children equal to a fragment's, keeping every node that stays: a text selection, the scroll
+ * position of a code block and the focus survive while more of the answer arrives.
+ */
+
+export function morph(target: Element, source: ParentNode): void {
+  let existing = target.firstChild;
+  for (const wanted of Array.from(source.childNodes)) {
+    if (existing && reconcile(existing, wanted)) {
+      existing = existing.nextSibling;
+    } else {
+      target.insertBefore(wanted, existing);
+      // Node kinds follow each other in order, so what differs here is almost always at the end.
+      if (existing) {
+        const replaced: ChildNode = existing;
+        existing = existing.nextSibling;
+        replaced.remove();
+      }
+    }
+  }
+  while (existing) {
+    const surplus: ChildNode = existing;
+    existing = existing.nextSibling;
+    surplus.remove();
+  }
+}
+
+/** Turns `existing` into `wanted` in place; false when they are of different kinds. */
+function reconcile(existing: ChildNode, wanted: ChildNode): boolean {
+  if (existing.nodeType !== wanted.nodeType || existing.nodeName !== wanted.nodeName) return false;
+  if (existing instanceof Element && wanted instanceof Element) {
+    // A button that says "Copied" keeps saying so until it changes back itself.
+    if (existing.nodeName === "BUTTON") return true;
+    for (const { name } of Array.from(existing.attributes)) if (!wanted.hasAttribute(name)) existing.removeAttribute(name);
+    for (const { name, value } of Array.from(wanted.attributes)) {
+      if (existing.getAttribute(name) !== value) existing.setAttribute(name, value);
+    }
+    morph(existing, wanted);
+  } else if (existing.nodeValue !== wanted.nodeValue) {
+    appendOrReplace(existing, wanted.nodeValue ?? "");
+  }
+  return true;
+}
+
+/** Appending keeps a selection inside the text; setting the whole value would drop it. */
+function appendOrReplace(node: ChildNode, value: string): void {
+  const old = node.nodeValue ?? "";
+  if (node instanceof CharacterData && value.startsWith(old)) node.appendData(value.slice(old.length));
+  else node.nodeValue = value;
+}

@@ -1,0 +1,76 @@
+/**
+ * What is to be sent leaves only when the server has it. Each entry carries ids made here, so it can be sent again
+ * after a lost answer, and from another tab or after a reload, without happening twice.
+ */
+
+import { api, NetworkError } from "./api";
+import { keys, read, write } from "./storage";
+import type { NewMessage, NewRun, Started } from "./types";
+
+export type Outgoing = { chatId: string; createdAt: number } & (
+  | { kind: "message"; body: NewMessage }
+  | { kind: "run"; body: NewRun }
+);
+
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 8000;
+
+const sleepers = new Set<() => void>();
+
+export function runIdOf(entry: Outgoing): string {
+  return entry.kind === "message" ? entry.body.run.id : entry.body.id;
+}
+
+/** Entries that an earlier page left behind, oldest first. */
+export function waiting(): Outgoing[] {
+  const entries: Outgoing[] = [];
+  for (const key of keys("outbox.")) {
+    const value = read(key);
+    if (value !== null) entries.push(JSON.parse(value) as Outgoing);
+  }
+  return entries.sort((a, b) => a.createdAt - b.createdAt);
+}
+
+/**
+ * Sends until the server answers. `delayed` is told when an attempt had no answer.
+ * Throws ApiError when the server refuses; the entry is then forgotten, and its text is the caller's to keep.
+ */
+export async function deliver(entry: Outgoing, delayed: () => void): Promise<Started> {
+  const key = `outbox.${runIdOf(entry)}`;
+  write(key, JSON.stringify(entry));
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const started = await post(entry);
+      write(key, null);
+      return started;
+    } catch (error) {
+      if (!(error instanceof NetworkError)) {
+        write(key, null);
+        throw error;
+      }
+      delayed();
+      await pause(Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempt));
+    }
+  }
+}
+
+/** The server is back: whatever waits is tried now. */
+export function retryWaiting(): void {
+  for (const resume of [...sleepers]) resume();
+}
+
+function post(entry: Outgoing): Promise<Started> {
+  return entry.kind === "message" ? api.postMessage(entry.chatId, entry.body) : api.postRun(entry.chatId, entry.body);
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    const resume = (): void => {
+      sleepers.delete(resume);
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(resume, milliseconds);
+    sleepers.add(resume);
+  });
+}

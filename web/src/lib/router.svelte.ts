@@ -1,0 +1,32 @@
+/** Two addresses: "/" is a new chat, "/chat/{id}" an existing one. */
+
+let path = $state(location.pathname);
+
+window.addEventListener("popstate", () => {
+  path = location.pathname;
+});
+
+export const router = {
+  /** The chat that the address names, or null for a new one. */
+  get chatId(): string | null {
+    const match = /^\/chat\/([^/]+)\/?$/.exec(path);
+    return match?.[1] ? decodeURIComponent(match[1]) : null;
+  },
+
+  go(chatId: string | null, options: { replace?: boolean } = {}): void {
+    const next = chatPath(chatId);
+    if (next === path) return;
+    if (options.replace) history.replaceState(null, "", next);
+    else history.pushState(null, "", next);
+    path = next;
+  },
+};
+
+export function chatPath(chatId: string | null): string {
+  return chatId === null ? "/" : `/chat/${encodeURIComponent(chatId)}`;
+}
+
+/** Whether a click on a link asks for a new tab or window, which is the browser's business. */
+export function opensElsewhere(event: MouseEvent): boolean {
+  return event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button !== 0;
+}

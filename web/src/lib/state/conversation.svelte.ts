@@ -1,0 +1,341 @@
+/** The open chat: its tree of messages, the branch that is shown, and what is being sent or written. */
+
+import { api, ApiError, explain } from "../api";
+import type { EventStream } from "../events";
+import { newId } from "../ids";
+import { deliver, runIdOf, type Outgoing } from "../outbox";
+import { childrenByParent, pathThrough, without } from "../tree";
+import { isOpen, type Chat, type Message, type NewRun, type Run, type RunEvent, type Started } from "../types";
+import { ChatMessage } from "./message.svelte";
+import { TextBuffer } from "./buffer";
+import { toasts } from "./toasts.svelte";
+
+export type Followed = Pick<EventStream, "follow" | "unfollow" | "follows">;
+
+/** Who wants to know what becomes of a conversation. */
+export interface Owner {
+  chatChanged(chat: Chat): void;
+  /** The server refused a new message; its text must go back to where it was typed. */
+  refused(conversation: Conversation, text: string, reason: string): void;
+}
+
+export class Conversation {
+  readonly id: string;
+  state = $state<"loading" | "ready" | "missing" | "failed">("loading");
+  error = $state<string | null>(null);
+  chat = $state.raw<Chat | null>(null);
+  messages = $state.raw<ChatMessage[]>([]);
+  leafId = $state<string | null>(null);
+
+  readonly children = $derived(childrenByParent(this.messages));
+  readonly path = $derived(pathThrough(this.messages, this.children, this.leafId));
+  readonly last = $derived(this.path.at(-1) ?? null);
+  readonly writing = $derived(this.last?.status === "running" ? this.last : null);
+
+  #shown = false;
+  #refreshing = false;
+  #deleted = new Set<string>();
+  /** Runs that this tab asked for and whose answer is not here yet. */
+  #starting = new Set<string>();
+  #stopping = new Set<string>();
+  /** Choices of a branch that the server has not confirmed: until then, its own must not move what is shown. */
+  #unconfirmed = 0;
+  #buffer = new TextBuffer();
+
+  constructor(
+    id: string,
+    private readonly events: Followed,
+    private readonly owner: Owner,
+  ) {
+    this.id = id;
+  }
+
+  get sending(): boolean {
+    return this.#starting.size > 0;
+  }
+
+  /** A chat that does not exist on the server before its first message. */
+  static fresh(events: Followed, owner: Owner): Conversation {
+    const conversation = new Conversation(newId(), events, owner);
+    conversation.state = "ready";
+    return conversation;
+  }
+
+  /** On screen from now on. */
+  show(): void {
+    this.#shown = true;
+  }
+
+  /** No longer on screen: its runs go on, unheard. */
+  hide(): void {
+    this.#shown = false;
+    this.#buffer.flush();
+    for (const message of this.messages) if (message.runId !== null) this.events.unfollow(message.runId);
+  }
+
+  /** Fetches everything; what the server does not have and is not being sent is gone. */
+  async load(): Promise<void> {
+    if (this.messages.length === 0) this.state = "loading";
+    try {
+      const { chat, messages, runs } = await api.chat(this.id);
+      const here = new Set(messages.map((message) => message.id));
+      this.messages = this.messages.filter((message) => here.has(message.id) || message.pending);
+      this.#merge(chat, messages, runs);
+      this.state = "ready";
+    } catch (error) {
+      if (this.sending) this.state = "ready";
+      else if (error instanceof ApiError && error.status === 404) this.state = "missing";
+      else this.state = "failed";
+      this.error = explain(error);
+    }
+  }
+
+  send(text: string, model: string): void {
+    this.#sendBelow(this.last?.id ?? null, text, model);
+  }
+
+  /** An edit is a new message beside the old one, which stays as another version. */
+  edit(message: ChatMessage, text: string, model: string): void {
+    this.#sendBelow(message.parentId, text, model);
+  }
+
+  /** Answers the same message once more, as another version. */
+  regenerate(answer: ChatMessage, model: string): void {
+    if (answer.parentId === null) return;
+    this.#start({ id: newId(), message_id: newId(), parent_id: answer.parentId, model });
+  }
+
+  /** Carries on an answer that ended early, in place. */
+  resume(answer: ChatMessage): void {
+    this.#start({ id: newId(), continue: answer.id });
+  }
+
+  /** Sends what an earlier page left unsent. */
+  adopt(entry: Outgoing): void {
+    this.#stage(entry);
+    void this.#dispatch(entry);
+  }
+
+  async stop(): Promise<void> {
+    const runId = this.writing?.runId;
+    if (!runId) return;
+    if (this.#starting.has(runId)) {
+      this.#stopping.add(runId);
+      return;
+    }
+    try {
+      await api.stopRun(runId);
+    } catch (error) {
+      toasts.show(explain(error), "error");
+    }
+  }
+
+  /** Shows the branch that the message is on, along its latest messages. */
+  async choose(message: ChatMessage): Promise<void> {
+    const leaf = pathThrough(this.messages, this.children, message.id).at(-1) ?? message;
+    this.leafId = leaf.id;
+    this.#unconfirmed += 1;
+    let chat: Chat | null = null;
+    try {
+      chat = await api.patchChat(this.id, { leaf_id: leaf.id });
+    } catch {
+      // Which branch was shown last is a convenience: without the server it lasts until the next reload.
+    }
+    this.#unconfirmed -= 1;
+    if (chat) this.chatChanged(chat);
+  }
+
+  async remove(message: ChatMessage): Promise<void> {
+    try {
+      await api.deleteMessage(message.id);
+      this.messageDeleted(message.id);
+    } catch (error) {
+      toasts.show(explain(error), "error");
+    }
+  }
+
+  // What the server tells.
+
+  chatChanged(chat: Chat): void {
+    if (this.chat && chat.version < this.chat.version) return;
+    this.chat = chat;
+    if (this.#unconfirmed === 0) this.leafId = chat.leaf_id;
+    this.owner.chatChanged(chat);
+  }
+
+  messageChanged(message: Message): void {
+    if (this.#deleted.has(message.id)) return;
+    const known = this.messages.find(({ id }) => id === message.id);
+    if (known && message.status === "running" && this.#isHeard(message.run_id)) {
+      // Its text comes by the run's own events, which are ahead of this.
+      known.pending = false;
+      return;
+    }
+    if (message.status !== "running" && message.run_id !== null) this.events.unfollow(message.run_id);
+    if (known) {
+      this.#buffer.drop(known);
+      known.assign(message);
+    } else {
+      this.messages = [...this.messages, ChatMessage.from(message)];
+    }
+    if (message.status === "running" && !this.#isHeard(message.run_id)) void this.#refresh();
+  }
+
+  messageDeleted(id: string): void {
+    this.#deleted.add(id);
+    const gone = this.messages.find((message) => message.id === id);
+    if (!gone) return;
+    if (this.leafId === id) this.leafId = gone.parentId;
+    this.messages = without(this.messages, id);
+  }
+
+  runChanged(run: Run): void {
+    if (isOpen(run.status) && !this.#isHeard(run.id)) void this.#refresh();
+  }
+
+  runEvent(runId: string, event: RunEvent): void {
+    const message = this.messages.find((message) => message.runId === runId);
+    if (!message) return;
+    switch (event.kind) {
+      case "started":
+        message.started = true;
+        break;
+      case "text":
+        message.started = true;
+        this.#buffer.append(message, event.text);
+        break;
+      case "end":
+        this.#buffer.flush();
+        message.status = event.status;
+        message.usage = event.usage;
+        message.error = event.error;
+    }
+  }
+
+  runSnapshot(message: Message): void {
+    const known = this.messages.find(({ id }) => id === message.id);
+    if (!known) return;
+    this.#buffer.drop(known);
+    known.assign(message);
+  }
+
+  // Sending.
+
+  #sendBelow(parentId: string | null, text: string, model: string): void {
+    const body = {
+      message: { id: newId(), parent_id: parentId, text },
+      run: { id: newId(), message_id: newId(), ...(model === "" ? {} : { model }) },
+    };
+    this.adopt({ chatId: this.id, createdAt: Date.now(), kind: "message", body });
+  }
+
+  #start(body: NewRun): void {
+    this.adopt({ chatId: this.id, createdAt: Date.now(), kind: "run", body });
+  }
+
+  /** Shows at once what is about to be sent. */
+  #stage(entry: Outgoing): void {
+    const runId = runIdOf(entry);
+    if (entry.kind === "message") {
+      const { message, run } = entry.body;
+      const asked = this.#stageMessage(message.id, "user", message.parent_id);
+      asked.text = message.text;
+      this.#stageMessage(run.message_id, "assistant", message.id).begin(runId, run.model ?? null);
+      this.leafId = run.message_id;
+    } else if ("continue" in entry.body) {
+      const id = entry.body.continue;
+      this.messages.find((message) => message.id === id)?.begin(runId, null);
+    } else {
+      const { message_id, parent_id, model } = entry.body;
+      this.#stageMessage(message_id, "assistant", parent_id).begin(runId, model ?? null);
+      this.leafId = message_id;
+    }
+  }
+
+  #stageMessage(id: string, role: Message["role"], parentId: string | null): ChatMessage {
+    // Later than its siblings, whatever this computer's clock says.
+    const siblings = this.children.get(parentId) ?? [];
+    const createdAt = Math.max(Date.now(), (siblings.at(-1)?.createdAt ?? 0) + 1);
+    const message = new ChatMessage(id, role, parentId, createdAt);
+    message.pending = true;
+    this.messages = [...this.messages, message];
+    return message;
+  }
+
+  async #dispatch(entry: Outgoing): Promise<void> {
+    const runId = runIdOf(entry);
+    const leafBefore = this.chat?.leaf_id ?? null;
+    this.#starting.add(runId);
+    this.#unconfirmed += 1;
+    let started: Started | null = null;
+    let refusal: unknown = null;
+    try {
+      started = await deliver(entry, () => {
+        for (const message of this.messages) if (message.pending) message.delayed = true;
+      });
+    } catch (error) {
+      refusal = error;
+    }
+    this.#starting.delete(runId);
+    this.#unconfirmed -= 1;
+    if (started) this.#acknowledge(started);
+    else this.#withdraw(entry, leafBefore, explain(refusal));
+    if (this.#stopping.delete(runId) && started) void this.stop();
+  }
+
+  #acknowledge({ chat, messages, run }: Started): void {
+    this.#merge(chat, messages, [run]);
+  }
+
+  #withdraw(entry: Outgoing, leafBefore: string | null, reason: string): void {
+    const staged = (message: ChatMessage): boolean =>
+      entry.kind === "message"
+        ? message.id === entry.body.message.id || message.id === entry.body.run.message_id
+        : "message_id" in entry.body && message.id === entry.body.message_id;
+    this.messages = this.messages.filter((message) => !staged(message));
+    this.leafId = leafBefore;
+    if (entry.kind === "message") {
+      this.owner.refused(this, entry.body.message.text, reason);
+    } else {
+      toasts.show(reason, "error");
+      void this.load();
+    }
+  }
+
+  // Keeping up.
+
+  #isHeard(runId: string | null): boolean {
+    return runId !== null && (this.events.follows(runId) || this.#starting.has(runId));
+  }
+
+  #merge(chat: Chat, messages: readonly Message[], runs: readonly Run[]): void {
+    const known = new Map(this.messages.map((message) => [message.id, message]));
+    const added: ChatMessage[] = [];
+    for (const message of messages) {
+      if (this.#deleted.has(message.id)) continue;
+      const existing = known.get(message.id);
+      if (!existing) added.push(ChatMessage.from(message));
+      else if (!this.#isHeard(message.run_id)) {
+        this.#buffer.drop(existing);
+        existing.assign(message);
+      }
+    }
+    if (added.length > 0) this.messages = [...this.messages, ...added];
+    this.chatChanged(chat);
+    if (this.#shown) for (const run of runs) if (isOpen(run.status)) this.events.follow(run.id, run.last_event);
+  }
+
+  /** Learns of a run that another tab started: where its text stands, and from which event to follow. */
+  async #refresh(): Promise<void> {
+    if (this.#refreshing || !this.#shown) return;
+    this.#refreshing = true;
+    try {
+      const { chat, messages, runs } = await api.chat(this.id);
+      this.#merge(chat, messages, runs);
+    } catch {
+      // The connection is going: reconnecting brings the change once more, or a reset.
+    } finally {
+      this.#refreshing = false;
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/** One message as the page shows it; its fields are reactive each by itself, so that a token redraws one answer. */
+
+import { textOf, type Failure, type Message, type MessageStatus, type Usage } from "../types";
+import type { TreeNode } from "../tree";
+
+export class ChatMessage implements TreeNode {
+  readonly id: string;
+  readonly role: Message["role"];
+  parentId = $state<string | null>(null);
+  createdAt = $state(0);
+  text = $state("");
+  status = $state<MessageStatus>("complete");
+  model = $state<string | null>(null);
+  runId = $state<string | null>(null);
+  usage = $state.raw<Usage | null>(null);
+  error = $state.raw<Failure | null>(null);
+  /** The engine has begun with it: no longer waiting for its turn. */
+  started = $state(false);
+  /** Made here and not yet acknowledged by the server. */
+  pending = $state(false);
+  /** An attempt to send it got no answer. */
+  delayed = $state(false);
+
+  constructor(id: string, role: Message["role"], parentId: string | null, createdAt: number) {
+    this.id = id;
+    this.role = role;
+    this.parentId = parentId;
+    this.createdAt = createdAt;
+  }
+
+  static from(message: Message): ChatMessage {
+    const made = new ChatMessage(message.id, message.role, message.parent_id, message.created_at);
+    made.assign(message);
+    return made;
+  }
+
+  /** Everything that the server says of it, the text included. */
+  assign(message: Message): void {
+    this.parentId = message.parent_id;
+    this.createdAt = message.created_at;
+    this.text = textOf(message);
+    this.status = message.status;
+    this.model = message.model;
+    this.runId = message.run_id;
+    this.usage = message.usage;
+    this.error = message.error;
+    this.pending = false;
+    this.delayed = false;
+  }
+
+  /** Begins to be written, for the first time or once more from where it ended. */
+  begin(runId: string, model: string | null): void {
+    this.status = "running";
+    this.runId = runId;
+    this.model = model ?? this.model;
+    this.usage = null;
+    this.error = null;
+    this.started = false;
+  }
+}

@@ -1,0 +1,78 @@
+/** The models on disk and in the catalog, and the one that the next message goes to. */
+
+import { api, explain } from "../api";
+import { read, write } from "../storage";
+import { strings } from "../strings";
+import type { Model } from "../types";
+import { toasts } from "./toasts.svelte";
+
+class Models {
+  all = $state.raw<Model[]>([]);
+  error = $state<string | null>(null);
+  loaded = $state(false);
+  /** The server's default model. */
+  default = $state("");
+  /** What the person chose for new chats; null: the default. */
+  #preferred = $state<string | null>(read("model"));
+
+  readonly onDisk = $derived(this.all.filter((model) => model.on_disk));
+  readonly available = $derived(this.all.filter((model) => !model.on_disk));
+
+  /** The model of a new chat. A preference whose model is gone does not count. */
+  get preferred(): string {
+    const known = this.#preferred !== null && this.find(this.#preferred) !== null;
+    return known || !this.loaded ? (this.#preferred ?? this.default) : this.default;
+  }
+
+  set preferred(name: string) {
+    this.#preferred = name;
+    write("model", name === this.default ? null : name);
+  }
+
+  find(name: string | null): Model | null {
+    return this.all.find((model) => model.name === name) ?? null;
+  }
+
+  /** A model's name for people. */
+  title(name: string | null): string {
+    return this.find(name)?.title ?? name ?? "";
+  }
+
+  async load(): Promise<void> {
+    try {
+      const { models, default: name } = await api.models();
+      this.all = models;
+      this.default = name;
+      this.error = null;
+      this.loaded = true;
+    } catch (error) {
+      this.error = explain(error);
+    }
+  }
+
+  changed(model: Model): void {
+    const before = this.find(model.name);
+    if (before?.pull && model.on_disk) toasts.show(strings.models.ready(model.title));
+    this.all = before
+      ? this.all.map((known) => (known.name === model.name ? model : known))
+      : [...this.all, model];
+  }
+
+  async pull(name: string): Promise<void> {
+    await this.#ask(() => api.pull(name));
+  }
+
+  async cancelPull(name: string): Promise<void> {
+    await this.#ask(() => api.cancelPull(name));
+  }
+
+  async #ask(request: () => Promise<Model>): Promise<void> {
+    try {
+      this.changed(await request());
+    } catch (error) {
+      toasts.show(explain(error), "error");
+    }
+  }
+}
+
+export const models = new Models();

@@ -1,0 +1,133 @@
+/** The wire objects of docs/application-api.md. Times are Unix milliseconds, sizes bytes. */
+
+export type MessageStatus = "complete" | "running" | "interrupted" | "stopped" | "failed";
+export type RunStatus = "queued" | "running" | "complete" | "stopped" | "interrupted" | "failed";
+
+export interface Session {
+  version: string;
+  default_model: string;
+  user: { id: string; name: string };
+  list_cursor: number;
+}
+
+export interface Chat {
+  id: string;
+  title: string | null;
+  model: string | null;
+  leaf_id: string | null;
+  created_at: number;
+  updated_at: number;
+  version: number;
+}
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  cached_tokens: number;
+  finish_reason: string | null;
+  seed: number | null;
+  first_token_seconds: number | null;
+  decode_seconds: number | null;
+}
+
+export interface Failure {
+  code: string;
+  message: string;
+}
+
+export interface Message {
+  id: string;
+  chat_id: string;
+  parent_id: string | null;
+  role: "user" | "assistant";
+  parts: { type: "text"; text: string }[];
+  status: MessageStatus;
+  model: string | null;
+  created_at: number;
+  run_id: string | null;
+  usage: Usage | null;
+  error: Failure | null;
+}
+
+export interface Run {
+  id: string;
+  chat_id: string;
+  message_id: string;
+  model: string;
+  status: RunStatus;
+  last_event: number;
+  created_at: number;
+}
+
+export interface Pull {
+  state: "running" | "failed";
+  done: number;
+  total: number;
+  bytes_per_second: number | null;
+  source: string | null;
+  error: string | Failure | null;
+}
+
+export interface Model {
+  name: string;
+  title: string;
+  description: string;
+  parameters: number;
+  licence: string;
+  licence_class: string;
+  context: number;
+  bytes: number;
+  on_disk: boolean;
+  loaded: boolean;
+  default: boolean;
+  pull: Pull | null;
+}
+
+export type RunEvent =
+  | { kind: "started"; prompt_tokens: number; cached_tokens: number; seed: number | null }
+  | { kind: "text"; text: string }
+  | { kind: "end"; status: MessageStatus; usage: Usage | null; error: Failure | null };
+
+export type Change =
+  | { kind: "chat"; id: string; data: Chat }
+  | { kind: "chat_deleted"; id: string; data: null }
+  | { kind: "message"; id: string; data: Message }
+  | { kind: "message_deleted"; id: string; data: null }
+  | { kind: "run"; id: string; data: Run }
+  | { kind: "model"; id: string; data: Model };
+
+export type ServerFrame =
+  | { type: "snapshot"; run: string; seq: number; message: Message }
+  | { type: "event"; run: string; seq: number; event: RunEvent }
+  | { type: "change"; cursor: number; change: Change }
+  | { type: "reset"; cursor: number }
+  | { type: "error"; error: Failure; run: string | null }
+  | { type: "pong" };
+
+export type ClientFrame =
+  | { type: "follow"; run: string; after: number }
+  | { type: "unfollow"; run: string }
+  | { type: "lists"; after: number }
+  | { type: "ping" };
+
+export interface NewMessage {
+  message: { id: string; parent_id: string | null; text: string };
+  run: { id: string; message_id: string; model?: string };
+}
+
+export type NewRun = { id: string; message_id: string; parent_id: string; model?: string } | { id: string; continue: string };
+
+/** What both POST …/messages and POST …/runs answer. */
+export interface Started {
+  chat: Chat;
+  messages: Message[];
+  run: Run;
+}
+
+export function isOpen(status: RunStatus): boolean {
+  return status === "queued" || status === "running";
+}
+
+export function textOf(message: Message): string {
+  return message.parts.map((part) => part.text).join("");
+}

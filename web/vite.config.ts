@@ -1,0 +1,23 @@
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vite";
+
+// During development `vite` serves the page and hands everything else to a running `myna serve`.
+const server = process.env["MYNA_SERVER"] ?? "http://127.0.0.1:8642";
+
+export default defineConfig({
+  plugins: [svelte()],
+  build: {
+    target: "es2022",
+    // The strict content security policy allows no data: scripts, and a font or image inlined is one cached less.
+    assetsInlineLimit: 0,
+    // Only the highlighter is loaded later; the helper that preloads a chunk's own dependencies is not needed.
+    modulePreload: false,
+    reportCompressedSize: true,
+  },
+  server: {
+    proxy: {
+      "/api/events": { target: server, ws: true, changeOrigin: true },
+      "/api": { target: server, changeOrigin: true },
+    },
+  },
+});
