@@ -1,0 +1,205 @@
+// Loading: the Program, its weights, the cache, and the checks that keep a mistaken batch away from memory.
+#include "executor.h"
+
+#include <algorithm>
+#include <climits>
+#include <cmath>
+#include <cstring>
+#include <set>
+#include <stdexcept>
+
+namespace myna {
+
+namespace {
+
+[[noreturn]] void fail(const std::string &message) { throw std::invalid_argument(message); }
+
+std::string text(int64_t number) { return std::to_string(number); }
+
+}  // namespace
+
+Executor::Executor(const std::vector<Fields> &ops, int threads, const Kernels &kernels)
+    : program_(parse_program(ops)), nodes_(fuse(program_)), kernels_(kernels), team_(threads) {
+    buffer_of_ = assign_buffers(program_, nodes_, buffer_sizes_);
+    buffers_.resize(buffer_sizes_.size());
+    weights_.resize(program_.weights.size());
+    layers_.resize(program_.ops.size());
+    rope_of_.assign(program_.ops.size(), -1);
+    for (const Op &op : program_.ops) {
+        if (op.kind == Op::Kind::attend) group_ = std::max(group_, op.heads / op.kv_heads);
+        if (op.kind != Op::Kind::rope) continue;
+        // Layers mostly share one table of cosines and sines.
+        auto same = [&op](const RopeTable &table) {
+            return table.op->dims == op.dims && table.op->base == op.base && table.op->factors == op.factors;
+        };
+        auto found = std::find_if(ropes_.begin(), ropes_.end(), same);
+        rope_of_[op.out] = static_cast<int>(found - ropes_.begin());
+        if (found != ropes_.end()) continue;
+        RopeTable table{&op, {}};
+        for (int i = 0; i < op.dims / 2; i++)
+            table.frequencies.push_back(std::pow(op.base, -2.0 * i / op.dims) / (op.factors.empty() ? 1 : op.factors[i]));
+        ropes_.push_back(std::move(table));
+    }
+    for (const Node &node : nodes_)
+        for (const Segment &segment : node.segments)
+            widest_ = std::max(widest_, (program_.weights[segment.weight].columns + GROUP - 1) / GROUP * GROUP);
+    counters_.reset(new Counter[2 * nodes_.size()]);
+    places_.resize(static_cast<size_t>(threads));
+}
+
+void Executor::set_weight(const std::string &name, const uint8_t *data, size_t bytes, Source source, int rows,
+                          int columns, Format format) {
+    if (sealed_) fail("weight " + name + " comes after seal()");
+    size_t index = 0;
+    while (index < program_.weights.size() && program_.weights[index].name != name) index++;
+    if (index == program_.weights.size()) fail("the Program has no weight " + name);
+    const WeightSpec &spec = program_.weights[index];
+    if (weights_[index].data) fail("weight " + name + " was set before");
+    if (rows != spec.rows || columns != spec.columns)
+        fail("weight " + name + " is " + text(rows) + " x " + text(columns) + ", but the Program wants " +
+             text(spec.rows) + " x " + text(spec.columns));
+    if (spec.vector && format != Format::f32) fail("vector " + name + " must be kept as f32");
+    size_t expected;
+    try {
+        expected = source_row_bytes(source, columns) * size_t(rows);
+    } catch (const std::invalid_argument &error) {
+        fail("weight " + name + ": " + error.what());
+    }
+    if (bytes != expected)
+        fail("weight " + name + " has " + std::to_string(bytes) + " bytes instead of " + std::to_string(expected));
+    // A vector lies flat: as a matrix of one column, whose lines are its consecutive elements.
+    Matrix matrix{format, spec.vector ? columns : rows, spec.vector ? 1 : columns, nullptr};
+    if (spec.vector) {
+        auto *flat = static_cast<float *>(arena_.take(sizeof(float) * ((size_t(columns) + TILE - 1) / TILE * TILE)));
+        Matrix row{Format::f32, 1, columns, nullptr};
+        std::vector<uint8_t> packed(row.bytes());
+        if (!pack(source, data, row, packed.data(), 0, 1)) fail("weight " + name + " holds a value that is not finite");
+        row.data = packed.data();
+        unpack_row(row, 0, flat);
+        matrix.data = reinterpret_cast<const uint8_t *>(flat);
+        weights_[index] = matrix;
+        return;
+    }
+    auto *packed = static_cast<uint8_t *>(arena_.take(matrix.bytes()));
+    std::atomic<int> next{0};
+    std::atomic<bool> finite{true};
+    constexpr int share = 8;  // tiles at a time
+    team_.run([&](int) {
+        for (int tile; (tile = next.fetch_add(share)) < matrix.tiles();)
+            if (!pack(source, data, matrix, packed, tile, std::min(tile + share, matrix.tiles()))) finite = false;
+    });
+    if (!finite) fail("weight " + name + " holds a value that is not finite");
+    matrix.data = packed;
+    weights_[index] = matrix;
+}
+
+void Executor::seal() {
+    for (size_t i = 0; i < weights_.size(); i++)
+        if (!weights_[i].data) fail("weight " + program_.weights[i].name + " is missing");
+    takes_codes_.assign(nodes_.size(), false);
+    takes_floats_.assign(nodes_.size(), false);
+    for (size_t i = 0; i < nodes_.size(); i++)
+        for (const Segment &segment : nodes_[i].segments)
+            (takes_codes(weights_[segment.weight].format) ? takes_codes_ : takes_floats_)[i] = true;
+    sealed_ = true;
+}
+
+size_t Executor::weight_bytes() const {
+    size_t total = 0;
+    for (size_t i = 0; i < weights_.size(); i++)
+        if (weights_[i].data)
+            total += program_.weights[i].vector ? sizeof(float) * size_t(weights_[i].rows) : weights_[i].bytes();
+    return total;
+}
+
+size_t Executor::bytes_per_token() const {
+    std::set<int> read;
+    size_t total = 0;
+    for (const Op &op : program_.ops) {
+        if (op.kind == Op::Kind::embed) total += weights_[op.weight].tile_bytes() / TILE;
+        else if (op.weight >= 0) read.insert(op.weight);
+        if (op.bias >= 0) read.insert(op.bias);
+    }
+    for (int i : read)
+        total += program_.weights[i].vector ? sizeof(float) * size_t(weights_[i].rows) : weights_[i].bytes();
+    return total;
+}
+
+size_t Executor::cache_block_bytes(int block_size, bool half) const {
+    if (block_size < 16 || block_size > 1 << 16 || block_size % 16)
+        fail("block_size = " + text(block_size) + " is not a multiple of 16 between 16 and 65536");
+    size_t total = 0;
+    for (const Op &op : program_.ops) {
+        if (op.kind != Op::Kind::attend) continue;
+        size_t padded = (size_t(op.head_dim) + 15) / 16 * 16;
+        total += (op.head_dim + padded) * block_size * op.kv_heads * (half ? 2 : 4);
+    }
+    return total;
+}
+
+void Executor::allocate_cache(int blocks, int block_size, bool half) {
+    size_t block_bytes = cache_block_bytes(block_size, half);
+    if (blocks < 1) fail("blocks = " + text(blocks) + " is not positive");
+    if (block_bytes > 0 && size_t(blocks) > (SIZE_MAX >> 2) / block_bytes) fail("blocks = " + text(blocks) + " is too many");
+    cache_ = Memory();
+    blocks_ = 0;
+    cache_ = Memory(block_bytes * size_t(blocks));
+    size_t offset = 0;
+    for (const Op &op : program_.ops) {
+        if (op.kind != Op::Kind::attend) continue;
+        size_t padded = (size_t(op.head_dim) + 15) / 16 * 16;
+        CacheLayer &layer = layers_[op.out];
+        layer.head_bytes = (op.head_dim + padded) * block_size * (half ? 2 : 4);
+        layer.block_bytes = layer.head_bytes * op.kv_heads;
+        layer.offset = offset;
+        offset += layer.block_bytes * size_t(blocks);
+    }
+    blocks_ = blocks, block_size_ = block_size, half_ = half;
+}
+
+void Executor::check(const Batch &batch) const {
+    if (!sealed_) fail("forward() comes before seal()");
+    if (!blocks_) fail("forward() comes before allocate_cache()");
+    if (batch.token_count < 1) fail("the batch has no tokens");
+    if (batch.sequence_count < 1) fail("the batch has no sequences");
+    const int vocabulary = program_.weights[program_.ops[0].weight].rows;
+    for (int i = 0; i < batch.token_count; i++)
+        if (batch.tokens[i] < 0 || batch.tokens[i] >= vocabulary)
+            fail("token " + text(batch.tokens[i]) + " at index " + text(i) + " is not in 0 … " + text(vocabulary - 1));
+    if (batch.starts[0] != 0 || batch.starts[batch.sequence_count] != batch.token_count)
+        fail("sequence_starts must run from 0 to the number of tokens, " + text(batch.token_count));
+    for (int s = 0; s < batch.sequence_count; s++) {
+        if (batch.starts[s + 1] <= batch.starts[s]) fail("sequence_starts must increase; sequence " + text(s) + " is empty");
+        int64_t context = batch.contexts[s], length = context + batch.starts[s + 1] - batch.starts[s];
+        if (context < 0) fail("context_lengths[" + text(s) + "] = " + text(context) + " is negative");
+        int64_t needed = (length + block_size_ - 1) / block_size_;
+        if (needed > batch.table_width)
+            fail("sequence " + text(s) + " of " + text(length) + " tokens needs " + text(needed) +
+                 " blocks, but block_tables has " + text(batch.table_width) + " columns");
+        for (int64_t b = 0; b < needed; b++) {
+            int block = batch.tables[int64_t(s) * batch.table_width + b];
+            if (block < 0 || block >= blocks_)
+                fail("block_tables[" + text(s) + ", " + text(b) + "] = " + text(block) + " is not in 0 … " + text(blocks_ - 1));
+        }
+    }
+    for (int i = 0; i < batch.logit_count; i++) {
+        if (batch.logit_rows[i] < 0 || batch.logit_rows[i] >= batch.token_count)
+            fail("logit row " + text(batch.logit_rows[i]) + " is not in 0 … " + text(batch.token_count - 1));
+        if (i && batch.logit_rows[i] <= batch.logit_rows[i - 1]) fail("logit_rows must increase");
+    }
+}
+
+// Codes, scales, sums and, where some product wants them, floats, one after the other.
+Activations Executor::activations(Memory &memory, int rows, int columns) const {
+    bool floats = std::count(takes_floats_.begin(), takes_floats_.end(), true) > 0;
+    size_t groups = size_t(rows) * size_t(columns / GROUP), codes = groups * GROUP;
+    memory.need(codes + 2 * sizeof(float) * groups + (floats ? sizeof(float) * codes : 0) + 64);
+    Activations result;
+    result.codes = memory.as<int8_t>();
+    result.scales = reinterpret_cast<float *>(result.codes + codes);
+    result.sums = result.scales + groups;
+    result.floats = floats ? result.sums + groups : nullptr;
+    return result;
+}
+
+}  // namespace myna

@@ -1,0 +1,252 @@
+// A step: every thread walks the same list of nodes, claims work from the node's counter, and meets the others at a
+// barrier. Nothing depends on who computes what.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "executor.h"
+
+namespace myna {
+
+namespace {
+
+// Up to so many rows, every thread prepares a product's whole input for itself: cheaper than a barrier.
+constexpr int alone = 2;
+// A product works on so many rows at once, and so many tiles: activations and weights stay in the nearest caches.
+constexpr int row_block = 64, tile_block = 4;
+// With few rows a thread takes ever smaller shares of what is left, at most and at least about so many bytes.
+constexpr size_t most_bytes = 256 << 10, least_bytes = 8 << 10;
+
+int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+void Executor::forward(const Batch &batch) {
+    logit_count_ = 0;
+    check(batch);
+    batch_ = batch;
+    make_room(batch);
+    plan_attention(batch);
+    for (size_t i = 0; i < 2 * nodes_.size(); i++) counters_[i].next.store(0, std::memory_order_relaxed);
+    team_.run([this](int id) {
+        for (size_t i = 0; i < nodes_.size(); i++) {
+            if (i) team_.barrier();
+            run_node(i, id);
+        }
+    });
+    batch_ = Batch{};
+    logit_count_ = batch.logit_count;
+}
+
+void Executor::make_room(const Batch &batch) {
+    const int rows = batch.token_count;
+    for (size_t i = 0; i < buffers_.size(); i++) buffers_[i].need(sizeof(float) * size_t(rows) * buffer_sizes_[i]);
+    for (int i = 0; i < 2; i++) prepared_[i] = activations(prepared_memory_[i], rows, widest_);
+    size_t angles = 0;
+    for (const RopeTable &table : ropes_) angles += table.frequencies.size() * 2;
+    rope_memory_.need(sizeof(float) * angles * rows);
+    logits_.need(sizeof(float) * size_t(vocabulary()) * size_t(batch.logit_count));
+    for (Workplace &place : places_) {
+        place.prepared = activations(place.prepared_memory, alone, widest_);
+        place.row.need(sizeof(float) * size_t(widest_));
+        place.tile.need(sizeof(float) * row_block * tile_block * TILE * 2);
+    }
+    position_.resize(rows), sequence_.resize(rows);
+    for (int s = 0; s < batch.sequence_count; s++)
+        for (int row = batch.starts[s]; row < batch.starts[s + 1]; row++) {
+            position_[row] = batch.contexts[s] + row - batch.starts[s];
+            sequence_[row] = s;
+        }
+}
+
+void Executor::run_node(size_t index, int id) {
+    const Node &node = nodes_[index];
+    switch (node.kind) {
+        case Node::Kind::embed: return begin(node, int(2 * index));
+        case Node::Kind::product:
+        case Node::Kind::gated_product: return run_product(node, index, places_[id]);
+        case Node::Kind::attend: return run_attention(node, index, places_[id]);
+        default: return run_rows(node, int(2 * index));
+    }
+}
+
+// Embeds tokens; the first node also computes every row's rotary angles for all layers.
+void Executor::begin(const Node &node, int counter) {
+    for (int row; (row = claim(counter)) < batch_.token_count;) {
+        unpack_row(weights_[node.op->weight], batch_.tokens[row], row_of(node.outputs[0], row));
+        if (&node != &nodes_[0]) continue;
+        float *table = rope_memory_.as<float>();
+        for (const RopeTable &rope : ropes_) {
+            size_t pairs = rope.frequencies.size();
+            float *cosines = table + size_t(row) * 2 * pairs, *sines = cosines + pairs;
+            for (size_t i = 0; i < pairs; i++) {
+                double angle = position_[row] * rope.frequencies[i];
+                cosines[i] = float(std::cos(angle)), sines[i] = float(std::sin(angle));
+            }
+            table += size_t(batch_.token_count) * 2 * pairs;
+        }
+    }
+}
+
+const float *Executor::angles(const Op &op, int row) const {
+    const float *table = rope_memory_.as<float>();
+    for (int i = 0; i < rope_of_[op.out]; i++) table += size_t(batch_.token_count) * 2 * ropes_[i].frequencies.size();
+    return table + size_t(row) * op.dims;
+}
+
+// Ops that stand alone, a row at a time.
+void Executor::run_rows(const Node &node, int counter) {
+    const Op &op = *node.op;
+    const int size = program_.values[op.out].size;
+    for (int row; (row = claim(counter)) < rows_of(node);) {
+        float *out = row_of(op.out, row);
+        const float *x = row_of(node.inputs[0], node.kind == Node::Kind::select ? batch_.logit_rows[row] : row);
+        switch (node.kind) {
+            case Node::Kind::normalise:
+                (op.layer_norm ? kernels_.layer_norm : kernels_.rms_norm)(x, vector(op.weight), vector(op.bias), size,
+                                                                          op.epsilon, out);
+                break;
+            case Node::Kind::add: kernels_.add(x, row_of(node.inputs[1], row), out, size); break;
+            case Node::Kind::multiply: kernels_.multiply(x, row_of(node.inputs[1], row), out, size); break;
+            case Node::Kind::activate: kernels_.activate(op.activation, x, out, size); break;
+            case Node::Kind::rope: {
+                const float *cosines = angles(op, row);
+                std::memcpy(out, x, sizeof(float) * size_t(size));
+                kernels_.rope(out, op.heads, op.head_dim, op.dims, op.interleaved, cosines, cosines + op.dims / 2);
+                break;
+            }
+            default: std::memcpy(out, x, sizeof(float) * size_t(size)); break;
+        }
+    }
+}
+
+// One row of a product's input: normalised if the node says so, then rounded to codes and kept as floats as wanted.
+void Executor::prepare(const Node &node, const Activations &to, int row, Workplace &place) {
+    const int size = program_.values[node.inputs[0]].size;
+    const float *x = row_of(node.inputs[0], row);
+    if (node.norm) {
+        const Op &norm = *node.norm;
+        float *normed = place.row.as<float>();
+        (norm.layer_norm ? kernels_.layer_norm : kernels_.rms_norm)(x, vector(norm.weight), vector(norm.bias), size,
+                                                                    norm.epsilon, normed);
+        x = normed;
+    }
+    size_t index = size_t(&node - nodes_.data());
+    if (takes_codes_[index]) kernels_.quantise(x, size, to, row, 0);
+    if (takes_floats_[index]) {
+        float *floats = to.floats + size_t(row) * to.groups * GROUP;
+        std::memcpy(floats, x, sizeof(float) * size_t(size));
+        std::fill(floats + size, floats + to.groups * GROUP, 0.0f);
+    }
+}
+
+Activations Executor::input_of(const Node &node, int counter, Workplace &place) {
+    const int rows = rows_of(node), groups = weights_[node.segments[0].weight].groups();
+    if (node.takes_over) {
+        Activations x = prepared_[1];
+        x.groups = groups;
+        return x;
+    }
+    Activations x = rows <= alone ? place.prepared : prepared_[0];
+    x.groups = groups;
+    if (rows <= alone) {
+        for (int row = 0; row < rows; row++) prepare(node, x, row, place);
+    } else {
+        for (int row; (row = claim(counter)) < rows;) prepare(node, x, row, place);
+        team_.barrier();
+    }
+    return x;
+}
+
+// What a product's work is cut into: tiles, or for a gated product groups of 32 outputs.
+int Executor::units_of(const Node &node) const {
+    if (node.kind == Node::Kind::gated_product) return ceil_div(weights_[node.segments[0].weight].rows, GROUP);
+    int units = 0;
+    for (const Segment &segment : node.segments) units += weights_[segment.weight].tiles();
+    return units;
+}
+
+void Executor::run_product(const Node &node, size_t index, Workplace &place) {
+    const Activations x = input_of(node, int(2 * index), place);
+    const bool gated = node.kind == Node::Kind::gated_product;
+    const int units = units_of(node), rows = rows_of(node), row_blocks = ceil_div(rows, row_block);
+    auto work = gated ? &Executor::gated_units : &Executor::product_units;
+    const int counter = int(2 * index + 1);
+    if (row_blocks > 1) {
+        const int share = gated ? tile_block / 2 : tile_block;
+        for (int item; (item = claim(counter)) < ceil_div(units, share) * row_blocks;) {
+            int first = item / row_blocks * share, row = item % row_blocks * row_block;
+            (this->*work)(node, x, first, std::min(first + share, units), row, std::min(row + row_block, rows), place);
+        }
+        return;
+    }
+    const size_t unit_bytes = weights_[node.segments[0].weight].tile_bytes() * (gated ? 4 : 1) * size_t(std::max(rows, 1));
+    const int least = int(std::max<size_t>(1, least_bytes / unit_bytes));
+    const int most = int(std::max<size_t>(least, most_bytes / unit_bytes));
+    std::atomic<int> &next = counters_[counter].next;
+    for (int first = next.load(std::memory_order_relaxed); first < units;) {
+        int share = std::clamp((units - first) / (2 * team_.threads()), least, most);
+        if (!next.compare_exchange_weak(first, first + share, std::memory_order_relaxed)) continue;
+        (this->*work)(node, x, first, std::min(first + share, units), 0, rows, place);
+        first = next.load(std::memory_order_relaxed);
+    }
+}
+
+void Executor::product_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
+                             Workplace &place) {
+    const size_t stride = tile_block * TILE;
+    float *scratch = place.tile.as<float>();
+    for (const Segment &segment : node.segments) {
+        const Matrix &matrix = weights_[segment.weight];
+        const float *bias = vector(segment.bias);
+        for (int tile = std::max(first, 0); tile < std::min(last, matrix.tiles()); tile += tile_block) {
+            int stop = std::min({tile + tile_block, last, matrix.tiles()}), start = tile * TILE;
+            int size = std::min(stop * TILE, matrix.rows) - start;
+            kernels_.product(matrix, x, tile, stop, first_row, last_row, scratch, stride);
+            for (int row = first_row; row < last_row; row++) {
+                float *from = scratch + size_t(row - first_row) * stride;
+                float *to = segment.out == program_.output ? logits_.as<float>() + size_t(row) * vocabulary()
+                                                           : row_of(segment.out, row);
+                if (bias) kernels_.add(from, bias + start, from, size);
+                if (segment.residual >= 0) kernels_.add(from, row_of(segment.residual, row) + start, to + start, size);
+                else std::memcpy(to + start, from, sizeof(float) * size_t(size));
+            }
+        }
+        first -= matrix.tiles(), last -= matrix.tiles();
+    }
+}
+
+void Executor::gated_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
+                           Workplace &place) {
+    const Matrix &gate = weights_[node.segments[0].weight], &up = weights_[node.segments[1].weight];
+    const float *gate_bias = vector(node.segments[0].bias), *up_bias = vector(node.segments[1].bias);
+    float *gates = place.tile.as<float>(), *ups = gates + row_block * GROUP;
+    Activations handed = prepared_[1];
+    handed.groups = gate.rows / GROUP + (gate.rows % GROUP != 0);
+    const size_t next = size_t(&node - nodes_.data()) + 1;
+    for (int unit = first; unit < last; unit++) {
+        int tile = 2 * unit, stop = std::min(tile + 2, gate.tiles()), start = unit * GROUP;
+        int size = std::min<int>(GROUP, gate.rows - start);
+        kernels_.product(gate, x, tile, stop, first_row, last_row, gates, GROUP);
+        kernels_.product(up, x, tile, stop, first_row, last_row, ups, GROUP);
+        for (int row = first_row; row < last_row; row++) {
+            float *a = gates + (row - first_row) * GROUP, *b = ups + (row - first_row) * GROUP;
+            if (gate_bias) kernels_.add(a, gate_bias + start, a, size);
+            if (up_bias) kernels_.add(b, up_bias + start, b, size);
+            kernels_.activate(node.op->activation, a, a, size);
+            if (!node.hands_over) {
+                kernels_.multiply(a, b, row_of(node.outputs[0], row) + start, size);
+                continue;
+            }
+            kernels_.multiply(a, b, a, size);
+            if (takes_codes_[next]) kernels_.quantise(a, size, handed, row, unit);
+            if (takes_floats_[next]) {
+                float *floats = handed.floats + (size_t(row) * handed.groups + unit) * GROUP;
+                std::memcpy(floats, a, sizeof(float) * size_t(size));
+                std::fill(floats + size, floats + GROUP, 0.0f);
+            }
+        }
+    }
+}
+
+}  // namespace myna

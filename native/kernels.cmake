@@ -1,0 +1,43 @@
+# The kernels: one source, compiled once for each instruction set of the processor family, as object libraries with flags
+# and a namespace of their own. Sets MYNA_KERNELS.
+function(myna_kernels namespace name lanes)
+  add_library(kernels_${namespace} OBJECT native/kernels/kernels.cpp)
+  set_target_properties(kernels_${namespace} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+                        INTERPROCEDURAL_OPTIMIZATION OFF)
+  target_compile_features(kernels_${namespace} PRIVATE cxx_std_20)
+  target_compile_definitions(kernels_${namespace} PRIVATE MYNA_VARIANT=${namespace} "MYNA_NAME=\"${name}\""
+                             "MYNA_LANES=\"${lanes}\"")
+  # No contraction: a product and a sum are rounded together only where the source says fma.
+  if(NOT MSVC)
+    target_compile_options(kernels_${namespace} PRIVATE -O3 -Wall -Wextra -Wno-unused-function -Wno-maybe-uninitialized -Wno-uninitialized -ffp-contract=off
+                           -fno-math-errno)
+  endif()
+  target_compile_options(kernels_${namespace} PRIVATE ${ARGN})
+  set(MYNA_KERNELS ${MYNA_KERNELS} $<TARGET_OBJECTS:kernels_${namespace}> PARENT_SCOPE)
+endfunction()
+
+myna_kernels(generic generic lanes_generic.h)
+string(TOLOWER "${CMAKE_OSX_ARCHITECTURES}" architecture)
+if(NOT architecture)
+  string(TOLOWER "${CMAKE_SYSTEM_PROCESSOR}" architecture)
+endif()
+if(architecture MATCHES "x86_64|amd64")
+  if(MSVC)
+    set(avx2 /arch:AVX2)
+    set(avx2_vnni /arch:AVX2)
+    set(avx512_vnni /arch:AVX512)
+  else()
+    set(avx2 -mavx2 -mfma -mf16c)
+    set(avx2_vnni ${avx2} -mavxvnni)
+    set(avx512_vnni ${avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mprefer-vector-width=512)
+  endif()
+  myna_kernels(avx2 avx2 lanes_avx2.h ${avx2})
+  myna_kernels(avx2_vnni avx2-vnni lanes_avx2.h ${avx2_vnni} -DMYNA_VNNI)
+  myna_kernels(avx512_vnni avx512-vnni lanes_avx512.h ${avx512_vnni})
+elseif(architecture MATCHES "aarch64|arm64")
+  if(MSVC)
+    myna_kernels(neon neon lanes_neon.h)
+  else()
+    myna_kernels(neon neon lanes_neon.h -march=armv8.2-a+dotprod)
+  endif()
+endif()

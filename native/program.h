@@ -1,0 +1,85 @@
+// A Program as the executor takes it from Python (see myna/models/program.py, which documents every op), and the
+// nodes that it becomes: ops fused so that a step reads memory once and meets few barriers.
+#pragma once
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace myna {
+
+using Field = std::variant<std::monostate, int64_t, double, std::string, std::vector<double>>;
+using Fields = std::map<std::string, Field>;
+
+struct WeightSpec {
+    std::string name;
+    int rows = 0, columns = 0;
+    bool vector = false;
+};
+
+struct ValueSpec {
+    int size = 0;
+    bool logit_rows = false;
+};
+
+struct Op {
+    enum class Kind { embed, normalise, linear, rope, attend, add, multiply, activate, select };
+    Kind kind;
+    int out = -1;
+    std::vector<int> operands;      // x; or a, b; or q, k, v
+    int weight = -1, bias = -1;     // indices into Program::weights
+    bool layer_norm = false;        // normalise
+    float epsilon = 0;
+    Activation activation{};        // activate
+    int heads = 0, head_dim = 0;    // rope, attend
+    int dims = 0;                   // rope
+    double base = 0;
+    bool interleaved = false;
+    std::vector<double> factors;
+    int layer = 0, kv_heads = 0;    // attend
+    float scale = 0;
+};
+
+struct Program {
+    std::vector<WeightSpec> weights;
+    std::vector<ValueSpec> values;  // values[i] is written by ops[i]
+    std::vector<Op> ops;
+    int output = -1;
+};
+
+// Throws std::invalid_argument naming the op or weight on anything that is missing, unknown or does not fit.
+Program parse_program(const std::vector<Fields> &ops);
+
+// One matrix of a product: out = weight @ x + bias + residual.
+struct Segment {
+    int weight = -1, bias = -1;
+    int residual = -1, out = -1;  // values
+};
+
+struct Node {
+    enum class Kind { embed, normalise, product, gated_product, rope, attend, add, multiply, activate, select };
+    Kind kind;
+    const Op *op = nullptr;          // what defines it; of a product its first linear, of a gated one the activation
+    std::vector<int> inputs;         // values read, residuals aside
+    std::vector<int> outputs;        // values written
+    bool logit_rows = false;
+    // Products. `norm` (or null) is applied to the input on its way in. A gated product has segments gate and up and
+    // one output, activation(gate) * up, which stays in prepared form when `hands_over`; the next product then
+    // `takes_over` and reads no value.
+    const Op *norm = nullptr;
+    std::vector<Segment> segments;
+    bool hands_over = false, takes_over = false;
+    // Attention: rotary positions to apply to q and k on the way, or null.
+    const Op *rope_q = nullptr, *rope_k = nullptr;
+};
+
+// The nodes of a Program, in order; they point into it.
+std::vector<Node> fuse(const Program &program);
+
+// A buffer for each value, or -1 for values that never exist in memory. Values whose lives do not overlap share one;
+// a sum may replace its residual in place. `sizes` receives the floats a row of each buffer.
+std::vector<int> assign_buffers(const Program &program, const std::vector<Node> &nodes, std::vector<int> &sizes);
+
+}  // namespace myna

@@ -1,0 +1,259 @@
+#include "sample.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+#include <string>
+
+namespace myna {
+
+double uniform(uint64_t seed, uint64_t position) {
+    uint32_t counter[4] = {uint32_t(position), uint32_t(position >> 32), 0, 0};
+    uint32_t key[2] = {uint32_t(seed), uint32_t(seed >> 32)};
+    for (int round = 0; round < 10; round++) {
+        uint64_t a = uint64_t(0xD2511F53u) * counter[0], b = uint64_t(0xCD9E8D57u) * counter[2];
+        uint32_t next[4] = {uint32_t(b >> 32) ^ counter[1] ^ key[0], uint32_t(b), uint32_t(a >> 32) ^ counter[3] ^ key[1],
+                            uint32_t(a)};
+        std::copy(next, next + 4, counter);
+        key[0] += 0x9E3779B9u, key[1] += 0xBB67AE85u;
+    }
+    uint64_t bits = (uint64_t(counter[0]) << 32 | counter[1]) >> 11;
+    return double(bits) * 0x1p-53;
+}
+
+namespace {
+
+[[noreturn]] void fail(const std::string &message) { throw std::invalid_argument(message); }
+
+void expect(bool condition, int row, const char *field, double value) {
+    if (!condition) fail(std::string(field) + "[" + std::to_string(row) + "] = " + std::to_string(value) + " is out of range");
+}
+
+void check_list(const char *name, const int32_t *starts, int count, const int32_t *ids, int size, int vocabulary) {
+    if (starts[0] != 0 || starts[count] != size)
+        fail(std::string(name) + "_starts must run from 0 to the length of the list, " + std::to_string(size));
+    for (int i = 0; i < count; i++)
+        if (starts[i + 1] < starts[i]) fail(std::string(name) + "_starts must not decrease");
+    for (int i = 0; i < size; i++) expect(ids[i] >= 0 && ids[i] < vocabulary, i, name, ids[i]);
+}
+
+void check(const Executor &executor, const SampleRequest &r) {
+    const int vocabulary = executor.vocabulary();
+    check_list("history", r.history_starts, r.count, r.history, r.history_size, vocabulary);
+    check_list("bias_ids", r.bias_starts, r.count, r.bias_ids, r.bias_size, vocabulary);
+    for (int i = 0; i < r.bias_size; i++) expect(!std::isnan(r.bias_values[i]), i, "bias_values", r.bias_values[i]);
+    if (r.mask && r.mask_words != (vocabulary + 31) / 32)
+        fail("mask has " + std::to_string(r.mask_words) + " words a row instead of " + std::to_string((vocabulary + 31) / 32));
+    for (int i = 0; i < r.count; i++) {
+        expect(r.temperature[i] >= 0 && std::isfinite(r.temperature[i]), i, "temperature", r.temperature[i]);
+        expect(r.top_k[i] >= 0, i, "top_k", r.top_k[i]);
+        expect(r.top_p[i] > 0 && r.top_p[i] <= 1, i, "top_p", r.top_p[i]);
+        expect(r.min_p[i] >= 0 && r.min_p[i] <= 1, i, "min_p", r.min_p[i]);
+        expect(r.repetition_penalty[i] > 0 && std::isfinite(r.repetition_penalty[i]), i, "repetition_penalty",
+               r.repetition_penalty[i]);
+        expect(std::isfinite(r.presence_penalty[i]), i, "presence_penalty", r.presence_penalty[i]);
+        expect(std::isfinite(r.frequency_penalty[i]), i, "frequency_penalty", r.frequency_penalty[i]);
+        expect(r.prompt_lengths[i] >= 0 && r.prompt_lengths[i] <= r.history_starts[i + 1] - r.history_starts[i], i,
+               "prompt_lengths", r.prompt_lengths[i]);
+    }
+}
+
+void check_rows(const Executor &executor, int count, const int32_t *rows, int top_logprobs) {
+    for (int i = 0; i < count; i++) expect(rows[i] >= 0 && rows[i] < executor.logit_count(), i, "rows", rows[i]);
+    if (top_logprobs > executor.vocabulary())
+        fail("top_logprobs = " + std::to_string(top_logprobs) + " is more than the vocabulary, " +
+             std::to_string(executor.vocabulary()));
+}
+
+// The first index of the largest value.
+int first_of(const float *x, int size, float value) {
+    constexpr int block = 64;
+    for (int i = 0; i < size; i += block) {
+        int stop = std::min(i + block, size), hits = 0;
+        for (int j = i; j < stop; j++) hits += x[j] == value;
+        for (int j = i; hits && j < stop; j++)
+            if (x[j] == value) return j;
+    }
+    return -1;
+}
+
+// The likeliest `count` tokens, best first, equal ones by id; with their log-probabilities.
+void likeliest(const float *logits, int size, float log_sum, int count, int32_t *ids, float *values) {
+    auto better = [logits](int a, int b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; };
+    std::vector<int> heap;  // the worst of the best on top
+    for (int i = 0; i < size && count > 0; i++) {
+        if (int(heap.size()) == count) {
+            if (logits[i] <= logits[heap.front()]) continue;
+            std::pop_heap(heap.begin(), heap.end(), better);
+            heap.back() = i;
+        } else {
+            heap.push_back(i);
+        }
+        std::push_heap(heap.begin(), heap.end(), better);
+    }
+    std::sort_heap(heap.begin(), heap.end(), better);
+    for (int i = 0; i < count; i++) ids[i] = heap[i], values[i] = logits[heap[i]] - log_sum;
+}
+
+// One thread's room for one row at a time.
+class Sampler {
+public:
+    Sampler(const Executor &executor, const SampleRequest &request) : executor_(executor), request_(request) {}
+
+    int32_t choose(int i) {
+        const SampleRequest &r = request_;
+        const float *logits = executor_.logits(r.rows[i]);
+        const int size = executor_.vocabulary();
+        const bool penalised = r.repetition_penalty[i] != 1 || r.presence_penalty[i] != 0 || r.frequency_penalty[i] != 0;
+        float peak;
+        executor_.kernels().log_sum_exp(logits, size, &peak, nullptr);
+        if (!std::isfinite(peak)) return -1;
+        if (penalised || r.bias_starts[i + 1] > r.bias_starts[i] || r.mask) {
+            changed_.assign(logits, logits + size);
+            if (penalised) penalise(i);
+            for (int j = r.bias_starts[i]; j < r.bias_starts[i + 1]; j++) changed_[r.bias_ids[j]] += r.bias_values[j];
+            if (r.mask) {
+                const uint32_t *mask = r.mask + size_t(i) * r.mask_words;
+                for (int id = 0; id < size; id++)
+                    if (!(mask[id / 32] >> id % 32 & 1)) changed_[id] = -std::numeric_limits<float>::infinity();
+            }
+            logits = changed_.data();
+            peak = *std::max_element(logits, logits + size);
+            if (!std::isfinite(peak)) return -1;
+        }
+        if (r.temperature[i] == 0) return first_of(logits, size, peak);
+        return draw(i, logits, peak);
+    }
+
+private:
+    // Keskar et al. 2019 for repetition; OpenAI's definition for presence and frequency.
+    void penalise(int i) {
+        const SampleRequest &r = request_;
+        counts_.resize(changed_.size());
+        const int32_t *start = r.history + r.history_starts[i], *stop = r.history + r.history_starts[i + 1];
+        for (const int32_t *id = start + r.prompt_lengths[i]; id < stop; id++) counts_[*id]++;
+        for (const int32_t *id = start; id < stop; id++) {
+            int &count = counts_[*id];
+            if (count < 0) continue;  // done
+            float &logit = changed_[*id];
+            logit = logit > 0 ? logit / r.repetition_penalty[i] : logit * r.repetition_penalty[i];
+            logit -= r.frequency_penalty[i] * float(count) + (count > 0 ? r.presence_penalty[i] : 0);
+            count = -1;
+        }
+        for (const int32_t *id = start; id < stop; id++) counts_[*id] = 0;
+    }
+
+    int32_t draw(int i, const float *logits, float peak) {
+        const SampleRequest &r = request_;
+        const int size = executor_.vocabulary(), top_k = r.top_k[i] ? std::min(r.top_k[i], size) : size;
+        const double chance = uniform(r.seeds[i], uint64_t(r.positions[i]));
+        weights_.resize(size_t(size));
+        executor_.kernels().exponentials(logits, size, peak, 1 / r.temperature[i], weights_.data());
+        double all = 0;
+        for (float weight : weights_) all += weight;
+        if (top_k == size && r.top_p[i] == 1 && r.min_p[i] == 0) {
+            double left = chance * all;
+            int last = 0;
+            for (int id = 0; id < size; id++) {
+                if (weights_[id] == 0) continue;
+                last = id;
+                if ((left -= weights_[id]) < 0) break;
+            }
+            return last;
+        }
+        gather(top_k, r.top_p[i] * all);
+        auto better = [this](int a, int b) { return weights_[a] != weights_[b] ? weights_[a] > weights_[b] : a < b; };
+        std::sort(candidates_.begin(), candidates_.end(), better);
+        if (int(candidates_.size()) > top_k) candidates_.resize(size_t(top_k));
+        if (top_k < size) {
+            all = 0;
+            for (int id : candidates_) all += weights_[id];
+        }
+        // The smallest set of likeliest tokens that reaches top_p, without those below min_p of the likeliest (1).
+        double kept = 0;
+        size_t count = 0;
+        while (count < candidates_.size() && (count == 0 || (kept < r.top_p[i] * all && weights_[candidates_[count]] >= r.min_p[i])))
+            kept += weights_[candidates_[count++]];
+        double left = chance * kept;
+        for (size_t j = 0; j + 1 < count; j++)
+            if ((left -= weights_[candidates_[j]]) < 0) return candidates_[j];
+        return candidates_[count - 1];
+    }
+
+    // The tokens above some weight, such that the top_k likeliest, or those that make up `mass`, are among them:
+    // sorting the whole vocabulary is needed for flat distributions only.
+    void gather(int top_k, double mass) {
+        const int size = executor_.vocabulary();
+        for (float least : {0x1p-6f, 0x1p-12f, 0x1p-20f, 0.0f}) {
+            candidates_.clear();
+            double sum = 0;
+            for (int id = 0; id < size; id++) {
+                if (weights_[id] < least || weights_[id] == 0) continue;
+                candidates_.push_back(id), sum += weights_[id];
+            }
+            if (int(candidates_.size()) >= top_k || sum >= mass) return;
+        }
+    }
+
+    const Executor &executor_;
+    const SampleRequest &request_;
+    std::vector<float> changed_, weights_;
+    std::vector<int> counts_, candidates_;
+};
+
+// Log-probability of the row's token and its rivals, of the model's own distribution.
+void describe(const Executor &executor, int row, int32_t id, int index, int top, Choice &choice) {
+    const float *logits = executor.logits(row);
+    float peak, log_sum;
+    executor.kernels().log_sum_exp(logits, executor.vocabulary(), &peak, &log_sum);
+    const bool broken = !std::isfinite(peak);
+    choice.logprobs[index] = broken || id < 0 ? std::numeric_limits<float>::quiet_NaN() : logits[id] - log_sum;
+    if (!broken)
+        likeliest(logits, executor.vocabulary(), log_sum, top, choice.top_ids.data() + size_t(index) * top,
+                  choice.top_values.data() + size_t(index) * top);
+}
+
+Choice empty_choice(int count, int top) {
+    Choice choice;
+    if (top < 0) return choice;
+    choice.logprobs.resize(size_t(count));
+    choice.top_ids.assign(size_t(count) * top, -1);
+    choice.top_values.assign(size_t(count) * top, std::numeric_limits<float>::quiet_NaN());
+    return choice;
+}
+
+}  // namespace
+
+Choice sample(Executor &executor, const SampleRequest &request) {
+    check_rows(executor, request.count, request.rows, request.top_logprobs);
+    check(executor, request);
+    Choice choice = empty_choice(request.count, request.top_logprobs);
+    choice.ids.resize(size_t(request.count));
+    std::atomic<int> next{0};
+    executor.team().run([&](int) {
+        Sampler sampler(executor, request);
+        for (int i; (i = next.fetch_add(1)) < request.count;) {
+            choice.ids[i] = sampler.choose(i);
+            if (request.top_logprobs >= 0)
+                describe(executor, request.rows[i], choice.ids[i], i, request.top_logprobs, choice);
+        }
+    });
+    return choice;
+}
+
+Choice score(Executor &executor, int count, const int32_t *rows, const int32_t *targets, int top_logprobs) {
+    check_rows(executor, count, rows, top_logprobs);
+    for (int i = 0; i < count; i++)
+        expect(targets[i] >= 0 && targets[i] < executor.vocabulary(), i, "targets", targets[i]);
+    Choice choice = empty_choice(count, std::max(top_logprobs, 0));
+    std::atomic<int> next{0};
+    executor.team().run([&](int) {
+        for (int i; (i = next.fetch_add(1)) < count;)
+            describe(executor, rows[i], targets[i], i, std::max(top_logprobs, 0), choice);
+    });
+    return choice;
+}
+
+}  // namespace myna

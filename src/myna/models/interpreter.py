@@ -1,0 +1,147 @@
+"""What every op of a Program means, in NumPy: the reference for the native executor's tests, slow and plain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myna.models.program import Activate, Add, Attend, Embed, Linear, Multiply, Normalise, Program, Rope, Select
+
+Floats = NDArray[np.float32]
+Ids = NDArray[np.int32]
+
+
+class Interpreter:
+    """Runs a Program on float32 weights with a paged KV cache, batch by batch like `myna._native.Executor`.
+
+    Args:
+        program: what to run.
+        weights: matrices [rows, columns] and vectors [size] by name.
+        blocks: cache blocks there are.
+        block_size: tokens a block.
+        cache_dtype: what keys and values are rounded to.
+        int8_activations: round the input of every linear to int8 in groups of 32, as the native products do for
+            integer weights, so that tests can compare tightly. The input of linears named in ``float_inputs`` stays.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        weights: Mapping[str, Floats],
+        *,
+        blocks: int,
+        block_size: int = 16,
+        cache_dtype: type = np.float32,
+        int8_activations: bool = False,
+    ) -> None:
+        self.program = program
+        self.weights = weights
+        self.block_size = block_size
+        self.int8_activations = int8_activations
+        self.keys: dict[int, NDArray[np.floating]] = {}
+        self.values: dict[int, NDArray[np.floating]] = {}
+        for op in program.ops:
+            if isinstance(op, Attend):
+                shape = (blocks * block_size, op.kv_heads, op.head_dim)
+                self.keys[op.layer] = np.zeros(shape, cache_dtype)
+                self.values[op.layer] = np.zeros(shape, cache_dtype)
+
+    def forward(self, tokens: Ids, starts: Ids, contexts: Ids, block_tables: Ids, logit_rows: Ids) -> Floats:
+        """Logits [logit rows, vocab] of one flat batch; arguments as of `myna._native.Executor.forward`."""
+        spans = list(pairwise(starts.tolist()))
+        positions = np.concatenate([np.arange(c, c + b - a) for (a, b), c in zip(spans, contexts, strict=True)])
+        results: list[Floats] = []
+        for op in self.program.ops:
+            match op:
+                case Embed():
+                    result = self.weights[op.weight][tokens]
+                case Normalise():
+                    bias = None if op.bias is None else self.weights[op.bias]
+                    result = normalise(results[op.x], self.weights[op.weight], bias, op.kind, op.epsilon)
+                case Linear():
+                    x = int8_groups(results[op.x]) if self.int8_activations else results[op.x]
+                    result = x @ self.weights[op.weight].T
+                    if op.bias is not None:
+                        result = result + self.weights[op.bias]
+                case Rope():
+                    result = rope(results[op.x], positions, op)
+                case Attend():
+                    q, k, v = results[op.q], results[op.k], results[op.v]
+                    result = np.empty_like(q)
+                    for (a, b), context, table in zip(spans, contexts, block_tables, strict=True):
+                        result[a:b] = self._attend(op, q[a:b], k[a:b], v[a:b], int(context), table)
+                case Add():
+                    result = results[op.a] + results[op.b]
+                case Multiply():
+                    result = results[op.a] * results[op.b]
+                case Activate():
+                    result = activate(results[op.x], op.kind)
+                case Select():
+                    result = results[op.x][logit_rows]
+            results.append(result.astype(np.float32))
+        assert self.program.logits is not None
+        return results[self.program.logits.id]
+
+    def _attend(self, op: Attend, q: Floats, k: Floats, v: Floats, context: int, table: Ids) -> Floats:
+        """One sequence. q: [new, heads * head_dim]; its positions are context, context + 1, …"""
+        new, length, group = len(q), context + len(q), op.heads // op.kv_heads
+        positions = np.arange(length)
+        slots = table[positions // self.block_size] * self.block_size + positions % self.block_size
+        self.keys[op.layer][slots[context:]] = k.reshape(new, op.kv_heads, op.head_dim)
+        self.values[op.layer][slots[context:]] = v.reshape(new, op.kv_heads, op.head_dim)
+        keys = self.keys[op.layer][slots].astype(np.float32)  # [length, kv_heads, head_dim]
+        values = self.values[op.layer][slots].astype(np.float32)
+        queries = q.reshape(new, op.kv_heads, group, op.head_dim)
+        scores = np.einsum("nkgd,lkd->nkgl", queries, keys) * np.float32(op.scale)
+        future = positions[None, :] > (context + np.arange(new))[:, None]  # [new, length]
+        scores = np.where(future[:, None, None, :], -np.inf, scores)
+        weights = np.exp(scores - scores.max(-1, keepdims=True))
+        weights /= weights.sum(-1, keepdims=True)
+        return np.einsum("nkgl,lkd->nkgd", weights, values).reshape(new, -1)
+
+
+def normalise(x: Floats, weight: Floats, bias: Floats | None, kind: str, epsilon: float) -> Floats:
+    """RMSNorm or LayerNorm of each row."""
+    if kind == "layer":
+        x = x - x.mean(-1, keepdims=True)
+    x = x / np.sqrt((x * x).mean(-1, keepdims=True) + np.float32(epsilon)) * weight
+    return x if bias is None else x + bias
+
+
+def activate(x: Floats, kind: str) -> Floats:
+    """silu: x * sigmoid(x); gelu: x * Φ(x), Hendrycks and Gimpel 2016 (https://arxiv.org/abs/1606.08415)."""
+    if kind == "silu":
+        return x / (1 + np.exp(-x))
+    if kind == "gelu_tanh":
+        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    from math import erf
+
+    return x * 0.5 * (1 + np.vectorize(erf)(x / np.sqrt(2)))
+
+
+def rope(x: Floats, positions: NDArray[np.int64], op: Rope) -> Floats:
+    """Turn pairs of each head by position * frequency. x: [tokens, heads * head_dim]."""
+    pairs = op.dims // 2
+    frequencies = op.base ** (-np.arange(pairs) / pairs) / np.array(op.factors or [1.0])
+    angles = positions[:, None] * frequencies  # [tokens, pairs]
+    cos, sin = np.cos(angles)[:, None, :], np.sin(angles)[:, None, :]
+    out = x.reshape(len(x), op.heads, op.head_dim).copy()
+    halves = (slice(0, op.dims, 2), slice(1, op.dims, 2))
+    if op.layout == "half":
+        halves = (slice(0, pairs), slice(pairs, op.dims))
+    a, b = (out[:, :, half].copy() for half in halves)
+    out[:, :, halves[0]] = a * cos - b * sin
+    out[:, :, halves[1]] = a * sin + b * cos
+    return out.reshape(x.shape)
+
+
+def int8_groups(x: Floats) -> Floats:
+    """Each row rounded to int8 times one scale a group of 32 columns, as float32 again."""
+    groups = np.pad(x, [(0, 0), (0, -x.shape[1] % 32)]).reshape(len(x), -1, 32)
+    largest = np.abs(groups).max(-1, keepdims=True)
+    inverse = np.float32(127) / np.where(largest > 0, largest, np.float32(1))
+    rounded = np.rint(groups * inverse) * (largest * np.float32(1 / 127))
+    return rounded.reshape(len(x), -1)[:, : x.shape[1]]
