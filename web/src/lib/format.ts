@@ -25,6 +25,11 @@ export function formatParameters(count: number): string {
   return count >= 999.5e6 ? `${number.format(count / 1e9)} B` : `${Math.round(count / 1e6)} M`;
 }
 
+/** A context length in tokens: 8192 → "8K". */
+export function formatContext(tokens: number): string {
+  return tokens < 1024 ? String(tokens) : `${Math.round(tokens / 1024)}K`;
+}
+
 export function formatTime(milliseconds: number): string {
   return clock.format(milliseconds);
 }

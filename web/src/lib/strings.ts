@@ -130,7 +130,7 @@ export const strings = {
     onDisk: "On this computer",
     available: "Available to download",
     parameters: (count: string) => `${count} parameters`,
-    context: (tokens: string) => `${tokens} tokens of context`,
+    context: (tokens: string) => `${tokens} context`,
     loaded: "Loaded",
     download: "Download",
     downloadLabel: (title: string, size: number) => `Download ${title}, ${formatBytes(size)}`,
