@@ -42,18 +42,20 @@ DESCRIPTION = ModelDescription(
 class ScriptedBackend:
     """Answers with ``answer``, a word a step; token ids count up from 100.
 
-    ``gate``: when set to an event, the answer pauses after the first word until it is set.
+    ``gate``: an event; the answer pauses after the first word (with ``gate_prompt``: before any) until it is set.
     ``failure``: raised in place of the first event; ``late_failure``: after the first word.
     """
 
     answer: Sequence[str] = ("Hello", " there", "!")
     gate: asyncio.Event | None = None
+    gate_prompt: bool = False
     failure: MynaError | None = None
     late_failure: MynaError | None = None
     finish: str = "stop"
     requests: list[GenerationRequest] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    paused: threading.Event = field(default_factory=threading.Event)
     cancelled_event: threading.Event = field(default_factory=threading.Event)
 
     async def generate(self, request: GenerationRequest) -> AsyncIterator[Started | Delta | Finished]:
@@ -71,11 +73,13 @@ class ScriptedBackend:
             if params.prompt_logprobs is not None:
                 scored = [self._logprob(index, word, params.prompt_logprobs) for index, word in enumerate(prompt)]
                 prompt_logprobs = (None, *scored[1:])
+            if self.gate_prompt:
+                await self._pause()
             yield Started(request.id, len(prompt), len(prompt) // 2, params.seed or 7, None, prompt_logprobs)
             words = list(self.answer)[: params.max_tokens]
             for index, word in enumerate(words):
-                if index == 1 and self.gate is not None:
-                    await self.gate.wait()
+                if index == 1:
+                    await self._pause()
                 if index == 1 and self.late_failure is not None:
                     raise self.late_failure
                 logprobs = None if params.logprobs is None else (self._logprob(index, word, params.logprobs),)
@@ -106,6 +110,11 @@ class ScriptedBackend:
 
     async def close(self) -> None:
         return
+
+    async def _pause(self) -> None:
+        if self.gate is not None:
+            self.paused.set()
+            await self.gate.wait()
 
     def _prompt(self, request: GenerationRequest) -> list[str]:
         """Words, each but the first with the space before it, so that they join to the text."""

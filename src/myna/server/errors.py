@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -44,6 +43,9 @@ STATUS: dict[type[MynaError], int] = {
     MynaError: 500,
 }
 """The nearest ancestor decides."""
+
+HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "content_too_large"}
+"""Codes of the refusals that come from routing and from reading the body, not from the tree."""
 
 RETRY_AFTER_SECONDS = 1
 
@@ -143,7 +145,7 @@ def install(app: FastAPI) -> None:
             message = f"{request.method} is not allowed on {excerpt(request.url.path, 200)}."
         else:
             message = str(error.detail)
-        code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+        code = HTTP_CODES.get(error.status_code, RequestError.code)
         return json_response(error_object(message, error.status_code, code=code), error.status_code, error.headers)
 
     app.add_exception_handler(MynaError, known)

@@ -98,7 +98,7 @@ def _help(name: str) -> str:
 
 
 class Observe:
-    """ASGI middleware, the outermost: a request's id, its place in the counters and the log, the last resort.
+    """ASGI middleware around all that can fail: a request's id, its place in the counters and the log, the last resort.
 
     An exception that nothing else translated is a fault of ours: it is logged with the request's id, and the client
     gets a 500 that carries the id and tells nothing else.

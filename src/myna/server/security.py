@@ -14,6 +14,7 @@ import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from myna.server.auth import is_loopback
@@ -49,6 +50,8 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
+
+TOO_LARGE = f"The body is larger than {MAX_BODY_BYTES >> 20} MiB."
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 
@@ -88,9 +91,7 @@ class BrowserGuard:
         if refusal:
             response = plain_error(403, refusal, code="refused")
         elif self._too_large(headers):
-            response = plain_error(
-                413, f"The body is larger than {MAX_BODY_BYTES >> 20} MiB.", code="request_too_large"
-            )
+            response = plain_error(413, TOO_LARGE, code="content_too_large")
         elif scope["method"] not in SAFE_METHODS and not _is_json(headers):
             response = plain_error(
                 415,
@@ -98,7 +99,7 @@ class BrowserGuard:
                 code="unsupported_media_type",
             )
         else:
-            await self.app(scope, receive, send)
+            await self.app(scope, _bounded(receive), send)
             return
         response.headers["connection"] = "close"  # an unread body must not be taken for the next request
         await response(scope, receive, send)
@@ -151,6 +152,21 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+def _bounded(receive: Receive) -> Receive:
+    """A ``receive`` that fails with 413 once more has come than a body may hold, whatever was declared."""
+    received = 0
+
+    async def bounded_receive() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            raise HTTPException(413, TOO_LARGE)
+        return message
+
+    return bounded_receive
 
 
 def _is_address(name: str) -> bool:

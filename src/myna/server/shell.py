@@ -11,7 +11,6 @@ from starlette.middleware import Middleware
 import myna
 from myna.server import errors
 from myna.server.auth import KeyGuard, check_binding
-from myna.server.limits import MAX_BODY_BYTES
 from myna.server.metrics import Metrics, Observe
 from myna.server.security import BrowserGuard, SecurityHeaders
 from myna.settings import Settings
@@ -33,11 +32,10 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
         docs_url=None,  # these two pages load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
-        max_body_size=MAX_BODY_BYTES,
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
-            Middleware(Observe, metrics),
             Middleware(SecurityHeaders),
+            Middleware(Observe, metrics),
             Middleware(BrowserGuard, settings),
             Middleware(KeyGuard, settings),
         ],

@@ -1,0 +1,66 @@
+"""The server as one ASGI application: what wraps every request, and which routes there are.
+
+From outside in: request id, counters and last resort; headers of every answer; Host, Origin and content type; the API
+key; then the routes, and for all other paths the browser application's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+
+from myna.backends.manager import ModelManager
+from myna.hub import Hub
+from myna.server import api, openai, web
+from myna.server.errors import json_response
+from myna.server.metrics import CONTENT_TYPE, Metrics
+from myna.server.shell import create_shell
+from myna.settings import Settings
+
+
+def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: Path = web.STATIC) -> FastAPI:
+    """The application; its lifespan opens the store and at its end closes the store, then the manager.
+
+    Args:
+        settings: all configuration.
+        manager: gives loaded models; the application closes it.
+        hub: knows the models on disk.
+        static: the built browser application.
+
+    Raises:
+        ConfigurationError: the server would be open to strangers (see `myna.server.auth`).
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        try:
+            async with api.open_services(settings, manager, hub) as services:
+                app.state.api = services
+                yield
+        finally:
+            await manager.close()
+
+    metrics = Metrics()
+    app = create_shell(settings, metrics, lifespan)
+    app.state.models = manager
+    app.state.hub = hub
+    app.include_router(openai.create_router())
+    app.include_router(api.create_router())
+
+    @app.get("/healthz")
+    async def healthz(request: Request) -> Response:
+        """Whether the server can answer: 200, or 503 with the reason. Says nothing else, since anyone may ask."""
+        problem = request.app.state.api.readiness()
+        return json_response({"status": problem or "ok"}, 503 if problem else 200)
+
+    @app.get("/metrics")
+    async def prometheus() -> Response:
+        """Counters of the server and its engines for Prometheus."""
+        return Response(metrics.exposition(await manager.statistics()), media_type=CONTENT_TYPE)
+
+    app.router.default = web.WebApplication(static)
+    return app

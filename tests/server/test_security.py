@@ -1,0 +1,200 @@
+"""Other web pages cannot use a local server; its own page and programs can."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi import FastAPI, WebSocket
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+
+from myna.server.limits import MAX_BODY_BYTES
+from myna.server.metrics import Metrics
+from myna.server.security import host_name
+from myna.server.shell import create_shell
+from myna.settings import Settings
+
+JSON = {"content-type": "application/json"}
+PORT = 8642
+
+
+def application(settings: Settings) -> FastAPI:
+    app = create_shell(settings, Metrics())
+
+    @app.get("/read")
+    async def read() -> dict[str, str]:
+        return {"read": "yes"}
+
+    @app.post("/write")
+    async def write(body: dict[str, str]) -> dict[str, str]:
+        return body
+
+    @app.delete("/write")
+    async def remove() -> dict[str, str]:
+        return {}
+
+    @app.websocket("/socket")
+    async def listen(websocket: WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("open")
+        await websocket.close()
+
+    return app
+
+
+@pytest.fixture
+def web(settings: Settings) -> TestClient:
+    return TestClient(application(settings), base_url=f"http://localhost:{PORT}")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8642", "LOCALHOST:1", "127.0.0.1:8642", "127.8.8.8", "[::1]:8642", "[::1]"]
+)
+def test_loopback_names_are_hosts(web: TestClient, host: str) -> None:
+    assert web.get("/read", headers={"host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "192.168.1.5:8642",
+        "",
+        "localhost@evil",
+        "a b",
+    ],
+)
+def test_a_rebound_name_is_refused(web: TestClient, host: str) -> None:
+    response = web.get("/read", headers={"host": host})
+    assert response.status_code == 403
+    assert response.json()["error"]["code"] == "refused"
+    assert "MYNA_ALLOWED_HOSTS" in response.json()["error"]["message"]
+
+
+def test_allowed_hosts_are_hosts(settings: Settings) -> None:
+    allowed = settings.model_copy(update={"allowed_hosts": ("Myna.home",)})
+    web = TestClient(application(allowed), base_url="http://myna.home")
+    assert web.get("/read").status_code == 200
+    assert web.post("/write", json={}, headers={"origin": "http://myna.home"}).status_code == 200
+    assert web.get("/read", headers={"host": "other.home"}).status_code == 403
+
+
+def test_its_own_page_may_write(web: TestClient) -> None:
+    own = {"origin": f"http://localhost:{PORT}", "sec-fetch-site": "same-origin"}
+    assert web.post("/write", json={"a": "b"}, headers=own).json() == {"a": "b"}
+    assert web.delete("/write", headers=own | JSON).status_code == 200
+
+
+def test_programs_may_write(web: TestClient) -> None:
+    assert web.post("/write", json={"a": "b"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "http://localhost:3000"},
+        {"origin": "http://127.0.0.1:8642"},
+        {"origin": "null"},
+        {"origin": "file://"},
+        {"origin": "http://["},
+        {"origin": ""},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_another_page_may_not_write(web: TestClient, headers: dict[str, str]) -> None:
+    for response in (web.post("/write", json={}, headers=headers), web.delete("/write", headers=headers | JSON)):
+        assert response.status_code == 403
+        assert "access-control-allow-origin" not in response.headers
+
+
+def test_nobody_is_allowed_across_origins(web: TestClient) -> None:
+    asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
+    assert not [name for name in web.options("/write", headers=asked).headers if name.startswith("access-control")]
+    assert "access-control-allow-origin" not in web.get("/read", headers={"origin": "https://evil.example"}).headers
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/json", "application/jsonp"]
+)
+def test_a_form_cannot_write(web: TestClient, kind: str) -> None:
+    response = web.post("/write", content=b"{}", headers={"content-type": kind})
+    assert response.status_code == 415
+    assert "application/json" in response.json()["error"]["message"]
+
+
+def test_an_undeclared_body_cannot_write(web: TestClient) -> None:
+    assert web.post("/write", content=b"{}").status_code == 415
+    assert web.delete("/write").status_code == 415
+
+
+def test_a_body_declared_too_large_is_refused_unread(web: TestClient) -> None:
+    response = web.post("/write", content=b"{}", headers=JSON | {"content-length": str(MAX_BODY_BYTES + 1)})
+    assert response.status_code == 413
+    assert response.json()["error"]["code"] == "content_too_large"
+
+
+def test_a_body_that_grows_too_large_is_refused(web: TestClient) -> None:
+    def pieces() -> object:
+        yield b'{"a": "'
+        for _ in range(MAX_BODY_BYTES >> 20):
+            yield b"x" * (1 << 20)
+        yield b'"}'
+
+    response = web.post("/write", content=pieces(), headers=JSON)  # type: ignore[arg-type]
+    assert response.status_code == 413
+    assert response.json()["error"]["code"] == "content_too_large"
+
+
+def test_its_own_page_and_programs_may_listen(web: TestClient) -> None:
+    for headers in ({}, {"origin": f"http://localhost:{PORT}"}):
+        with web.websocket_connect("/socket", headers={"host": f"localhost:{PORT}"} | headers) as socket:
+            assert socket.receive_text() == "open"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "http://localhost:3000"},
+        {"origin": "null"},
+        {"host": "evil.example"},
+    ],
+)
+def test_another_page_may_not_listen(web: TestClient, headers: dict[str, str]) -> None:
+    with (
+        pytest.raises(WebSocketDisconnect),
+        web.websocket_connect("/socket", headers={"host": f"localhost:{PORT}"} | headers),
+    ):
+        pass
+
+
+def test_every_answer_carries_the_headers(web: TestClient) -> None:
+    for response in (web.get("/read"), web.get("/missing"), web.get("/read", headers={"host": "evil.example"})):
+        policy = response.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["x-request-id"].startswith("req_")
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("Localhost:80", "localhost"),
+        ("[::1]:80", "::1"),
+        ("example.com.", "example.com"),
+        ("a:b", None),
+        ("[::1", None),
+        ("a:", None),
+        ("user@host", None),
+        ("host/path", None),
+        ("host\n", None),
+    ],
+)
+def test_host_name(header: str, name: str | None) -> None:
+    assert host_name(header) == name
