@@ -146,9 +146,11 @@ export class EventStream {
 
   #snapshot(run: string, seq: number, message: Message): void {
     const seen = this.#seen.get(run);
-    if (seen === undefined || (seq < seen && message.status === "running")) return;
-    if (message.status === "running") this.#seen.set(run, seq);
-    else this.#seen.delete(run);
+    if (seen === undefined) return;
+    // The message may be running again already, by another run that continues it.
+    if (message.status !== "running" || message.run_id !== run) this.#seen.delete(run);
+    else if (seq >= seen) this.#seen.set(run, seq);
+    else return;
     this.listener.snapshot(run, message);
   }
 

@@ -19,16 +19,24 @@ export class BlockSplitter {
     source = source.replace(/\r\n?/g, "\n");
     if (!source.startsWith(this.#source) || complete) this.#reset();
     this.#source = source;
-    const tail: string[] = [];
-    let blank = "";
-    for (const token of lexer(source.slice(this.#settledLength))) {
-      // Blank lines belong to the block before them, or to the first one.
-      if (token.type !== "space") tail.push(blank + token.raw);
-      else if (tail.length > 0) tail[tail.length - 1] += token.raw;
-      blank = token.type === "space" && tail.length === 0 ? token.raw : "";
-    }
+    const tail = this.#split(source.slice(this.#settledLength));
     if (!complete) this.#settle(tail);
     return [...this.#settled, ...tail];
+  }
+
+  #split(text: string): string[] {
+    const blocks: string[] = [];
+    let blank = "";
+    let at = 0;
+    for (const token of lexer(text)) {
+      // A token's own text may be tidied up; only its length is what was read.
+      const raw = text.slice(at, (at += token.raw.length));
+      // Blank lines belong to the block before them, or to the first one.
+      if (token.type !== "space") blocks.push(blank + raw);
+      else if (blocks.length > 0) blocks[blocks.length - 1] += raw;
+      blank = blocks.length === 0 ? blank + raw : "";
+    }
+    return blocks;
   }
 
   /**

@@ -3,7 +3,7 @@
 type Highlighter = (typeof import("./languages"))["hljs"];
 
 /** Beyond this, colouring costs more time than it gives. */
-const LONGEST_CODE = 50_000;
+const LONGEST_CODE = 20_000;
 
 let hljs = $state.raw<Highlighter | null>(null);
 let loading: Promise<void> | null = null;

@@ -84,7 +84,7 @@ export class Conversation {
       this.state = "ready";
     } catch (error) {
       if (this.sending) this.state = "ready";
-      else if (error instanceof ApiError && error.status === 404) this.state = "missing";
+      else if (error instanceof ApiError && error.status < 500) this.state = "missing";
       else this.state = "failed";
       this.error = explain(error);
     }
@@ -217,6 +217,7 @@ export class Conversation {
     if (!known) return;
     this.#buffer.drop(known);
     known.assign(message);
+    if (message.status === "running" && !this.#isHeard(message.run_id)) void this.#refresh();
   }
 
   // Sending.

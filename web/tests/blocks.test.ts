@@ -1,0 +1,97 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { BlockSplitter, definitions } from "../src/lib/markdown/blocks";
+
+const ANSWER = `\n\nFirst, a *paragraph*
+on two lines.
+
+Title
+=====
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+- one
+
+  still one
+- two
+    - deep
+
+1. first
+
+\`\`\`python
+def f():
+
+    return "| not | a table |"
+\`\`\`
+
+> quoted
+lazily
+
+<div>
+html
+</div>
+
+    indented code
+
+[ref]: https://example.org
+
+Last, see [ref].
+`;
+
+/** The source in pieces of `size` characters, as an answer arrives. */
+function* growing(source: string, size: number): Generator<string> {
+  for (let end = size; end < source.length; end += size) yield source.slice(0, end);
+  yield source;
+}
+
+for (const size of [1, 2, 3, 7, 64]) {
+  test(`growing by ${size}, blocks always make up the whole text, and end as if parsed at once`, () => {
+    const splitter = new BlockSplitter();
+    let blocks: string[] = [];
+    for (const source of growing(ANSWER, size)) {
+      blocks = splitter.update(source, false);
+      assert.equal(blocks.join(""), source.trim() === "" ? "" : source);
+    }
+    assert.deepEqual(blocks, new BlockSplitter().update(ANSWER, true));
+  });
+}
+
+test("a block that two others follow never changes again", () => {
+  const splitter = new BlockSplitter();
+  let before: string[] = [];
+  for (const source of growing(ANSWER, 1)) {
+    const blocks = splitter.update(source, false);
+    const settled = before.slice(0, -2);
+    assert.deepEqual(blocks.slice(0, settled.length), settled);
+    before = blocks;
+  }
+});
+
+test("Windows line ends make the same blocks", () => {
+  const splitter = new BlockSplitter();
+  const blocks = splitter.update(ANSWER.replaceAll("\n", "\r\n"), false);
+  assert.deepEqual(blocks, new BlockSplitter().update(ANSWER, true));
+});
+
+test("a text that does not continue the last one starts anew", () => {
+  const splitter = new BlockSplitter();
+  splitter.update("one\n\ntwo\n\nthree\n\nfour", false);
+  assert.deepEqual(splitter.update("other\n\ntext", false), ["other\n\n", "text"]);
+});
+
+test("only the tail is parsed again: the time of a long answer does not grow with its square", () => {
+  const paragraph = "Some words of an answer that goes on for a while.\n\n";
+  const splitter = new BlockSplitter();
+  let source = "";
+  for (let count = 1; count <= 3000; count += 1) {
+    source += paragraph;
+    assert.equal(splitter.update(source, false).length, count);
+  }
+});
+
+test("link references are found wherever they stand", () => {
+  assert.equal(definitions(ANSWER), "[ref]: https://example.org");
+  assert.equal(definitions("no [reference] here"), "");
+});
