@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -46,6 +46,9 @@ class Backend(Protocol):
 
     async def tokenize(self, text: str) -> list[int]:
         """Token ids of plain text; what looks like a control token is text too."""
+
+    async def detokenize(self, token_ids: Sequence[int]) -> str:
+        """The text of these tokens; control tokens have none. An unknown id raises `InvalidParameter`."""
 
     async def describe(self) -> ModelDescription: ...
 

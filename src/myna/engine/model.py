@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Items
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from myna.chat import Message
+
+Sampled = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
 
 
 class Executor(Protocol):
@@ -27,9 +30,9 @@ class Executor(Protocol):
         logit_rows: NDArray[np.int32],
     ) -> None: ...
 
-    def sample(
-        self, rows: NDArray[np.int32], **parameters: Any
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]: ...
+    @property
+    def sample(self) -> Callable[..., Sampled]:
+        """Takes ``rows`` and, by keyword, what `myna.engine.batch.BatchBuilder.sampling` gives."""
 
     def score(
         self, rows: NDArray[np.int32], targets: NDArray[np.int32], top_logprobs: int

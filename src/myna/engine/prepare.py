@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence as Items
 
 from myna.engine.limits import check_params
 from myna.engine.model import Model, Tokenizer
@@ -37,7 +38,7 @@ def prepare(request: GenerationRequest, model: Model, *, limit: int, channel: in
     elif request.text is not None:
         prompt = tokenizer.encode_prompt(request.text)
     else:
-        prompt = _checked_ids(request.token_ids or (), tokenizer)
+        prompt = checked_ids(request.token_ids or (), tokenizer)
     if not prompt:
         raise InvalidParameter("The prompt is empty; it must have at least one token.", param="prompt")
     if len(prompt) > limit:
@@ -55,7 +56,8 @@ def prepare(request: GenerationRequest, model: Model, *, limit: int, channel: in
     )
 
 
-def _checked_ids(token_ids: tuple[int, ...], tokenizer: Tokenizer) -> list[int]:
+def checked_ids(token_ids: Items[int], tokenizer: Tokenizer) -> list[int]:
+    """The same ids. Raises `InvalidParameter` for one that is not in the vocabulary."""
     for token_id in token_ids:
         if not 0 <= token_id < tokenizer.vocab_size:
             raise InvalidParameter(

@@ -1,0 +1,259 @@
+"""Which models are loaded: each in an engine process of its own, started on demand, watched, replaced, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from myna.backends.base import Backend, ModelDescription
+from myna.backends.native import NativeBackend, connect
+from myna.backends.process import EngineProcess
+from myna.engine.options import EngineOptions, engine_options
+from myna.errors import EngineCrashed, EngineError, ModelTooLarge, MynaError, NotFound
+from myna.hub import Hub
+
+if TYPE_CHECKING:
+    from myna.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+MAX_CRASHES = 3
+CRASH_WINDOW = 60.0
+"""A model whose process crashed `MAX_CRASHES` times within so many seconds is left alone until they have passed."""
+
+ModelState = Literal["absent", "loading", "ready", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """A model as the manager sees it. ``error``: why it is not loaded although it was asked for."""
+
+    name: str
+    state: ModelState
+    error: MynaError | None = None
+    description: ModelDescription | None = None
+    running: int = 0
+
+    @property
+    def process_id(self) -> int | None:
+        return self.description.process_id if self.description else None
+
+
+class _Slot:
+    """What is known of one model that was asked for."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state: ModelState = "absent"
+        self.error: MynaError | None = None
+        self.backend: NativeBackend | None = None
+        self.description: ModelDescription | None = None
+        self.loading: asyncio.Task[NativeBackend] | None = None
+        self.last_used = 0.0
+        self.crashes: deque[float] = deque(maxlen=MAX_CRASHES)
+
+    @property
+    def running(self) -> int:
+        return self.backend.num_running if self.backend else 0
+
+    @property
+    def status(self) -> ModelStatus:
+        return ModelStatus(self.name, self.state, self.error, self.description, self.running)
+
+
+class ModelManager:
+    """Gives out backends by a model's name. Belongs to one event loop.
+
+    Args:
+        settings: how models are run, and which is the default.
+        early: what `myna.backends.process.start_early` returned.
+    """
+
+    def __init__(self, settings: Settings, *, early: EngineProcess | None = None) -> None:
+        self._settings = settings
+        self._hub = Hub(settings.models_dir)
+        self._early = early
+        self._slots: dict[str, _Slot] = {}
+        self._burials: set[asyncio.Task[None]] = set()
+        self._listeners: list[Callable[[ModelStatus], None]] = []
+        self._is_closed = False
+
+    @property
+    def default(self) -> str:
+        """The default model's name.
+
+        Raises:
+            NotFound: the settings name a model that nobody knows.
+        """
+        return self._canonical(self._settings.model)
+
+    async def get(self, name: str | None = None) -> Backend:
+        """A model's backend, loaded if need be. Ask for it anew for every request: it may have been replaced.
+
+        Raises:
+            NotFound: no such model, or it is not on disk.
+            ModelFileError: its file is not usable.
+            ModelTooLarge: it does not fit into memory, even with every idle model unloaded.
+            EngineError: its process crashed too often, or the manager is closed.
+        """
+        if self._is_closed:
+            raise EngineError("Myna is shutting down.")
+        name = self._canonical(self._settings.model if name is None else name)
+        slot = self._slots.setdefault(name, _Slot(name))
+        slot.last_used = time.monotonic()
+        if slot.state == "ready":
+            assert slot.backend is not None
+            return slot.backend
+        if slot.loading is None:
+            self._refuse_crash_loop(slot)
+            slot.loading = asyncio.create_task(self._load(slot))
+        try:
+            return await asyncio.shield(slot.loading)
+        except asyncio.CancelledError:
+            if slot.state == "absent":  # not this task was cancelled, but the loading
+                raise EngineError(f"{name} was unloaded while it was loading. Send the request again.") from None
+            raise
+
+    def status(self, name: str) -> ModelStatus:
+        """How a model is; one that was never asked for is absent."""
+        slot = self._slots.get(self._canonical(name))
+        return slot.status if slot else ModelStatus(name, "absent")
+
+    def loaded(self) -> list[ModelStatus]:
+        """All models that are not absent."""
+        return [slot.status for slot in self._slots.values() if slot.state != "absent"]
+
+    def subscribe(self, listener: Callable[[ModelStatus], None]) -> Callable[[], None]:
+        """Have a function called, in the event loop's thread, whenever a model's state changes; returns the undoing."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def unload(self, name: str) -> None:
+        """End a model's process; its running answers fail with `EngineError`."""
+        slot = self._slots.get(self._canonical(name))
+        if slot is not None:
+            await self._unload(slot)
+
+    async def statistics(self) -> dict[str, dict[str, float]]:
+        """The engine's counters and gauges of every model that is ready."""
+        found = {}
+        for slot in list(self._slots.values()):
+            if slot.backend is not None:
+                with contextlib.suppress(EngineError):  # it is ending just now
+                    found[slot.name] = await slot.backend.statistics()
+        return found
+
+    async def close(self) -> None:
+        """End every process."""
+        self._is_closed = True
+        await asyncio.gather(*(self._unload(slot) for slot in self._slots.values()), *self._burials)
+        early, self._early = self._early, None
+        if early is not None:
+            await asyncio.to_thread(early.end)
+
+    def _canonical(self, name: str) -> str:
+        return self._hub.resolve(name).name
+
+    async def _load(self, slot: _Slot) -> NativeBackend:
+        began = time.monotonic()
+        self._change(slot, "loading")
+        try:
+            path = self._hub.find(slot.name)
+            if path is None:
+                raise NotFound(f"{slot.name} is not on disk. Fetch it first: myna pull {slot.name}", param="model")
+            backend = await self._start_with_room(slot, engine_options(self._settings, path, slot.name))
+            slot.backend, slot.description = backend, await backend.describe()
+        except MynaError as error:
+            if isinstance(error, EngineCrashed):
+                slot.crashes.append(time.monotonic())
+            self._change(slot, "failed", error)
+            raise
+        except asyncio.CancelledError:
+            self._change(slot, "absent")
+            raise
+        finally:
+            slot.loading = None
+        backend.when_ended(lambda error: self._bury(slot, backend, error))
+        _log.info("%s", _start_message(slot.description, time.monotonic() - began))
+        self._change(slot, "ready")
+        return backend
+
+    async def _start_with_room(self, slot: _Slot, options: EngineOptions) -> NativeBackend:
+        """Start a process; while its model does not fit, unload the model that was idle for longest."""
+        while True:
+            try:
+                return await self._start(options)
+            except ModelTooLarge:
+                idle = [each for each in self._slots.values() if each.state == "ready" and not each.running]
+                if not idle:
+                    raise
+                longest = min(idle, key=lambda each: each.last_used)
+                _log.info("Unloading %s to make room for %s", longest.name, slot.name)
+                await self._unload(longest)
+
+    async def _start(self, options: EngineOptions) -> NativeBackend:
+        early, self._early = self._early, None
+        if early is not None and early.options != options:
+            await asyncio.to_thread(early.end)
+            early = None
+        backend = await connect(early or EngineProcess(options))
+        try:
+            await backend.describe()
+        except BaseException:
+            await backend.close()
+            raise
+        return backend
+
+    async def _unload(self, slot: _Slot) -> None:
+        if slot.loading is not None:
+            slot.loading.cancel()
+            with contextlib.suppress(asyncio.CancelledError, MynaError):
+                await slot.loading
+        backend, slot.backend, slot.description = slot.backend, None, None
+        if backend is not None:
+            await backend.close()
+        if slot.state != "absent":
+            self._change(slot, "absent")
+
+    def _bury(self, slot: _Slot, backend: NativeBackend, error: MynaError) -> None:
+        """A backend ended. Unless that was meant, its process crashed; the next request starts another."""
+        if slot.backend is not backend:
+            return
+        _log.error("%s", error)
+        slot.backend = slot.description = None
+        slot.crashes.append(time.monotonic())
+        burial = asyncio.get_running_loop().create_task(backend.close())
+        self._burials.add(burial)
+        burial.add_done_callback(self._burials.discard)
+        self._change(slot, "failed", error)
+
+    def _refuse_crash_loop(self, slot: _Slot) -> None:
+        if len(slot.crashes) < MAX_CRASHES:
+            return
+        wait = slot.crashes[0] + CRASH_WINDOW - time.monotonic()
+        if wait > 0:
+            raise EngineError(
+                f"The engine process of {slot.name} crashed {MAX_CRASHES} times within a minute, so it is not started "
+                f"again for {wait:.0f} seconds. The last time: {slot.error} If this goes on, choose a smaller model, "
+                "context or kv_cache_bytes."
+            )
+
+    def _change(self, slot: _Slot, state: ModelState, error: MynaError | None = None) -> None:
+        slot.state, slot.error = state, error
+        for listener in list(self._listeners):
+            listener(slot.status)
+
+
+def _start_message(model: ModelDescription, seconds: float) -> str:
+    weights, cache = model.weight_bytes / 1e6, model.kv_cache_tokens * model.kv_bytes_per_token / 1e6
+    return (
+        f"{model.name} is ready after {seconds:.2f} s: {model.quantisation} weights ({weights:.0f} MB), "
+        f"{model.instruction_set} kernels on {model.threads} threads, context {model.context} tokens, "
+        f"KV cache up to {model.kv_cache_tokens} tokens ({cache:.0f} MB)"
+    )

@@ -1,0 +1,154 @@
+"""A loaded model that clients talk to by messages: whatever carries them, a socket or a function call."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any, cast
+
+import psutil
+
+from myna import hardware
+from myna.engine.engine import Engine
+from myna.engine.failures import describe_error, failed
+from myna.engine.messages import (
+    CallFailed,
+    Cancel,
+    ClientMessage,
+    Detokenize,
+    EngineMessage,
+    GetStatistics,
+    Ready,
+    Reply,
+    Submit,
+    Tokenize,
+    group,
+)
+from myna.engine.options import EngineOptions
+from myna.engine.prepare import checked_ids
+from myna.engine.request import GenerationRequest
+from myna.errors import MynaError
+from myna.models.loader import LoadedModel, load_model
+
+_log = logging.getLogger(__name__)
+
+Send = Callable[[int, EngineMessage], None]
+"""Takes a message for the client on a channel; called from the step's thread and from those that call `handle`."""
+
+
+class Service:
+    """An engine, and the loop that steps it.
+
+    Args:
+        options: the model and how to run it.
+        send: see `Send`.
+
+    Raises:
+        MynaError: the model cannot be loaded; which leaf says why.
+    """
+
+    def __init__(self, options: EngineOptions, send: Send) -> None:
+        self._send = send
+        self._model: LoadedModel = load_model(
+            options.path,
+            quant=cast(Any, options.quant),
+            threads=options.threads,
+            instruction_set=cast(Any, options.instruction_set),
+            context=options.context,
+        )
+        self._engine = Engine(self._model, options, hardware.available_memory())
+        self._commands: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._process = psutil.Process()
+        self.ready = Ready(self._describe(options))
+
+    def run(self) -> None:
+        """Step as long as there is something to do, sleep when there is not; until `close`."""
+        while True:
+            try:
+                command = self._commands.get(block=self._engine.is_idle)
+            except Empty:
+                pass
+            else:
+                if command is None:
+                    break
+                command()
+                if not self._commands.empty():
+                    continue
+            for channel, events in self._engine.step().items():
+                self._send(channel, group(events))
+        self._model.dialect.close()
+
+    def close(self) -> None:
+        """Let `run` return after its current step."""
+        self._commands.put(None)
+
+    def handle(self, channel: int, message: ClientMessage) -> None:
+        """Do what a client asks. What goes wrong is its answer; nothing is raised."""
+        match message:
+            case Submit():
+                self._submit(channel, message.request)
+            case Cancel():
+                self._commands.put(lambda: self._engine.cancel(channel, message.request_id))
+            case Tokenize() | Detokenize() | GetStatistics():
+                try:
+                    self._send(channel, Reply(message.call, self._result(message)))
+                except Exception as error:
+                    self._send(channel, CallFailed(message.call, *self._describe_error(error)))
+
+    def disconnect(self, channel: int) -> None:
+        """A client is gone: cancel its requests."""
+        self._commands.put(lambda: self._engine.cancel_channel(channel))
+
+    def _submit(self, channel: int, request: GenerationRequest) -> None:
+        """Prepare here, beside the step; add to the engine in the step's thread."""
+
+        def add() -> None:
+            try:
+                self._engine.add(sequence)
+            except MynaError as error:
+                self._send(channel, group([failed(request.id, error)]))
+
+        try:
+            sequence = self._engine.prepare(request, channel)
+        except Exception as error:
+            self._describe_error(error)
+            self._send(channel, group([failed(request.id, error)]))
+        else:
+            self._commands.put(add)
+
+    def _result(self, call: Tokenize | Detokenize | GetStatistics) -> list[int] | str | dict[str, float]:
+        tokenizer = self._model.tokenizer
+        match call:
+            case Tokenize():
+                return tokenizer.encode(call.text)
+            case Detokenize():
+                return tokenizer.decode(checked_ids(call.token_ids, tokenizer))
+            case GetStatistics():
+                return self._engine.statistics() | {"resident_bytes": self._process.memory_info().rss}
+
+    def _describe(self, options: EngineOptions) -> dict[str, Any]:
+        model, engine = self._model, self._engine
+        return {
+            "name": options.name,
+            "path": options.path,
+            "architecture": model.config.architecture,
+            "parameters": model.parameters,
+            "context": engine.scheduler.limit,
+            "quantisation": model.quantisation,
+            "weight_bytes": model.weight_bytes,
+            "bytes_per_token": model.bytes_per_token,
+            "kv_cache_tokens": engine.pool.num_blocks * engine.pool.block_size,
+            "kv_bytes_per_token": engine.kv_bytes_per_token,
+            "instruction_set": model.instruction_set,
+            "threads": model.threads,
+            "tokenizer": model.tokenizer.fingerprint,
+            "process_id": os.getpid(),
+        }
+
+    @staticmethod
+    def _describe_error(error: Exception) -> tuple[str, str, str | None, dict[str, Any]]:
+        if not isinstance(error, MynaError):
+            _log.error("A request failed for a reason of our own", exc_info=error)
+        return describe_error(error)
