@@ -10,7 +10,6 @@ namespace myna {
 
 namespace {
 
-constexpr int chunk_keys = 256;
 // Queries (rows times heads of a group) that share their reads of the cache.
 constexpr int queries_together = 16;
 
@@ -67,19 +66,18 @@ void Executor::write_keys(const Node &node, int row) {
                              position_[row] % block_size_, half_, place + layer.head_bytes * head);
 }
 
-void Executor::run_attention(const Node &node, size_t index, Workplace &place) {
-    const Op &op = *node.op;
-    const int first_counter = int(2 * index), second_counter = int(2 * index + 1);
-    for (int row; (row = claim(first_counter)) < batch_.token_count;) write_keys(node, row);
-    team_.barrier();
-    const int count = int(tiles_.size()) * op.kv_heads, chunks = split_ ? ceil_div(longest_, chunk_keys) : 1;
-    for (int item; (item = claim(second_counter)) < count * chunks;) {
+bool Executor::run_attention(size_t index, const Walk &walk) {
+    const Node &node = nodes_[index];
+    const int kv_heads = node.op->kv_heads, pairs = walk.query_tiles * kv_heads;
+    if (!each_row(phases_[2 * index], walk, walk.tokens, [&](int row) { write_keys(node, row); })) return false;
+    auto one = [](int) { return 1; };
+    return phases_[2 * index + 1].run(walk.round, pairs * walk.chunks, one, [&](int item, int) {
         // Later rows of a prompt see more keys: the longest work goes first.
-        int pair = count - 1 - item / chunks, tile = pair / op.kv_heads, chunk = item % chunks;
+        int pair = pairs - 1 - item / walk.chunks, tile = pair / kv_heads, chunk = item % walk.chunks;
         int own = ceil_div(tiles_[tile].position + tiles_[tile].rows, chunk_keys);
-        if (!split_) attend_tile(node, tile, pair % op.kv_heads, 0, own, place);
-        else if (chunk < own) attend_tile(node, tile, pair % op.kv_heads, chunk, chunk + 1, place);
-    }
+        if (!split_) attend_tile(node, tile, pair % kv_heads, 0, own, places_[walk.thread]);
+        else if (chunk < own) attend_tile(node, tile, pair % kv_heads, chunk, chunk + 1, places_[walk.thread]);
+    });
 }
 
 void Executor::attend_tile(const Node &node, int tile_index, int kv_head, int first_chunk, int last_chunk,
@@ -117,7 +115,7 @@ void Executor::attend_tile(const Node &node, int tile_index, int kv_head, int fi
         kernels_.attend(work);
     }
     if (split_ && finished_[pair].fetch_add(1, std::memory_order_acq_rel) + 1 < chunks) return;
-    if (split_) finished_[pair].store(0, std::memory_order_relaxed);  // for the next layer, behind a barrier
+    if (split_) finished_[pair].store(0, std::memory_order_relaxed);  // for the next layer
     for (int i = 0; i < queries; i++)
         kernels_.merge(chunks, queries, largest + i, total + i, mixed + size_t(i) * padded, op.head_dim,
                        row_of(node.outputs[0], tile.first_row + i / group) + (kv_head * group + i % group) * op.head_dim);

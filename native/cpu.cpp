@@ -117,13 +117,10 @@ double read_bandwidth(int threads, int megabytes, int repeats) {
     std::atomic<uint64_t> sum{0};  // keeps the reads alive
     std::vector<double> rates;
     for (int i = 0; i < repeats; i++) {
-        std::atomic<size_t> next{0};
         auto start = std::chrono::steady_clock::now();
-        team.run([&](int) {
-            uint64_t own = 0;
-            for (size_t at; (at = next.fetch_add(piece)) < words;)
-                own += kernels.read(memory.as<uint64_t>() + at, std::min(piece, words - at));
-            sum += own;
+        team.each(int((words + piece - 1) / piece), 1, [&](int, int i) {
+            size_t at = size_t(i) * piece;
+            sum += kernels.read(memory.as<uint64_t>() + at, std::min(piece, words - at));
         });
         std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
         rates.push_back(double(memory.bytes()) / seconds.count());

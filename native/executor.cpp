@@ -19,7 +19,7 @@ std::string text(int64_t number) { return std::to_string(number); }
 }  // namespace
 
 Executor::Executor(const std::vector<Fields> &ops, int threads, const Kernels &kernels)
-    : program_(parse_program(ops)), nodes_(fuse(program_)), kernels_(kernels), team_(threads) {
+    : program_(parse_program(ops)), nodes_(fuse(program_)), kernels_(kernels), places_(size_t(threads)), team_(threads) {
     buffer_of_ = assign_buffers(program_, nodes_, buffer_sizes_);
     buffers_.resize(buffer_sizes_.size());
     weights_.resize(program_.weights.size());
@@ -43,8 +43,7 @@ Executor::Executor(const std::vector<Fields> &ops, int threads, const Kernels &k
     for (const Node &node : nodes_)
         for (const Segment &segment : node.segments)
             widest_ = std::max(widest_, (program_.weights[segment.weight].columns + GROUP - 1) / GROUP * GROUP);
-    counters_.reset(new Counter[2 * nodes_.size()]);
-    places_.resize(static_cast<size_t>(threads));
+    phases_.reset(new Phase[2 * nodes_.size()]);
 }
 
 void Executor::set_weight(const std::string &name, const uint8_t *data, size_t bytes, Source source, int rows,
@@ -81,12 +80,9 @@ void Executor::set_weight(const std::string &name, const uint8_t *data, size_t b
         return;
     }
     auto *packed = static_cast<uint8_t *>(arena_.take(matrix.bytes()));
-    std::atomic<int> next{0};
     std::atomic<bool> finite{true};
-    constexpr int share = 8;  // tiles at a time
-    team_.run([&](int) {
-        for (int tile; (tile = next.fetch_add(share)) < matrix.tiles();)
-            if (!pack(source, data, matrix, packed, tile, std::min(tile + share, matrix.tiles()))) finite = false;
+    team_.each((matrix.tiles() + 7) / 8, 1, [&](int, int i) {
+        if (!pack(source, data, matrix, packed, 8 * i, std::min(8 * i + 8, matrix.tiles()))) finite = false;
     });
     if (!finite) fail("weight " + name + " holds a value that is not finite");
     matrix.data = packed;

@@ -18,7 +18,10 @@ struct Batch {
     int token_count, sequence_count, table_width, logit_count;
 };
 
-class Executor {
+// Keys that attention takes at once, from fixed positions on: so a row's sums do not depend on the batch.
+constexpr int chunk_keys = 256;
+
+class Executor final : Job {
 public:
     // All throw std::invalid_argument on what does not fit, naming it.
     Executor(const std::vector<Fields> &ops, int threads, const Kernels &kernels);
@@ -51,6 +54,17 @@ private:
         const Op *op;
         std::vector<double> frequencies;
     };
+    // What every thread must know of a step before it has claimed anything; see Team::each for the order of access.
+    struct Shape {
+        std::atomic<uint32_t> round{0};
+        std::atomic<int> tokens{0}, logits{0}, query_tiles{0}, chunks{1};
+    };
+    // A thread on its way through a step.
+    struct Walk {
+        int thread;
+        uint32_t round;
+        int tokens, logits, query_tiles, chunks;
+    };
     struct Workplace {  // a thread's own buffers
         Activations prepared;
         Memory prepared_memory, row, tile, scores, partial, pointers;
@@ -59,27 +73,34 @@ private:
     void check(const Batch &batch) const;
     void make_room(const Batch &batch);
     void plan_attention(const Batch &batch);
-    int claim(int counter) { return counters_[counter].next.fetch_add(1, std::memory_order_relaxed); }
+    void work(int thread, uint32_t round) override;
 
-    void run_node(size_t index, int id);
-    void begin(const Node &node, int counter);
+    // Each runs one node's phases and returns false when the step is over already.
+    bool run_node(size_t index, const Walk &walk);
+    bool run_product(size_t index, const Walk &walk);
+    bool run_attention(size_t index, const Walk &walk);
+    template <typename Work> static bool each_row(Phase &phase, const Walk &walk, int rows, const Work &work) {
+        auto share = [](int left) { return left > 64 ? 4 : 1; };
+        return phase.run(walk.round, rows, share, [&](int first, int last) {
+            for (int row = first; row < last; row++) work(row);
+        });
+    }
+
+    void embed(const Node &node, int row);
+    void find_angles(int row);
+    const float *angles(const Op &rope, int row) const;  // cosines, then sines
+    void run_row(const Node &node, int row);
     void prepare(const Node &node, const Activations &to, int row, Workplace &place);
-    Activations input_of(const Node &node, int counter, Workplace &place);
-    void run_product(const Node &node, size_t index, Workplace &place);
     void product_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
                        Workplace &place);
     void gated_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
                      Workplace &place);
-    void run_attention(const Node &node, size_t index, Workplace &place);
     void write_keys(const Node &node, int row);
     void attend_tile(const Node &node, int tile, int kv_head, int first_chunk, int last_chunk, Workplace &place);
-    const float *angles(const Op &rope, int row) const;  // cosines, then sines
-    void run_rows(const Node &node, int counter);
 
     float *row_of(int value, int row) const {
         return buffers_[buffer_of_[value]].as<float>() + size_t(row) * buffer_sizes_[buffer_of_[value]];
     }
-    int rows_of(const Node &node) const { return node.logit_rows ? batch_.logit_count : batch_.token_count; }
     int units_of(const Node &node) const;
     const float *vector(int weight) const {
         return weight < 0 ? nullptr : reinterpret_cast<const float *>(weights_[weight].data);
@@ -90,7 +111,6 @@ private:
     std::vector<Node> nodes_;
     std::vector<int> buffer_of_, buffer_sizes_;
     const Kernels &kernels_;
-    Team team_;
 
     Arena arena_;
     std::vector<Matrix> weights_;
@@ -119,13 +139,12 @@ private:
     Memory logits_;
     int logit_count_ = 0;
 
-    struct alignas(64) Counter {
-        std::atomic<int> next{0};
-    };
-    std::unique_ptr<Counter[]> counters_;  // two a node
+    Shape shape_;
+    std::unique_ptr<Phase[]> phases_;  // two a node
     std::unique_ptr<std::atomic<int>[]> finished_;
     size_t finished_size_ = 0;
-    std::vector<Workplace> places_;
+    std::vector<Workplace> places_;  // by thread
+    Team team_;                      // last: its threads end before what they use
 };
 
 }  // namespace myna

@@ -1,5 +1,5 @@
-// A step: every thread walks the same list of nodes, claims work from the node's counter, and meets the others at a
-// barrier. Nothing depends on who computes what.
+// A step: every thread walks the same list of nodes and takes what it can get of each node's phases. Nothing depends on
+// who computes what.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -19,23 +19,31 @@ constexpr size_t most_bytes = 256 << 10, least_bytes = 8 << 10;
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
+Activations with_groups(Activations x, int groups) {
+    x.groups = groups;
+    return x;
+}
+
 }  // namespace
 
 void Executor::forward(const Batch &batch) {
     logit_count_ = 0;
     check(batch);
+    shape_.round = team_.next_round();
     batch_ = batch;
     make_room(batch);
     plan_attention(batch);
-    for (size_t i = 0; i < 2 * nodes_.size(); i++) counters_[i].next.store(0, std::memory_order_relaxed);
-    team_.run([this](int id) {
-        for (size_t i = 0; i < nodes_.size(); i++) {
-            if (i) team_.barrier();
-            run_node(i, id);
-        }
-    });
-    batch_ = Batch{};
+    shape_.tokens = batch.token_count, shape_.logits = batch.logit_count;
+    shape_.query_tiles = int(tiles_.size()), shape_.chunks = split_ ? ceil_div(longest_, chunk_keys) : 1;
+    team_.run(*this);
     logit_count_ = batch.logit_count;
+}
+
+void Executor::work(int thread, uint32_t round) {
+    Walk walk{thread, round, shape_.tokens, shape_.logits, shape_.query_tiles, shape_.chunks};
+    if (shape_.round != round) return;
+    for (size_t i = 0; i < nodes_.size(); i++)
+        if (!run_node(i, walk)) return;
 }
 
 void Executor::make_room(const Batch &batch) {
@@ -59,32 +67,38 @@ void Executor::make_room(const Batch &batch) {
         }
 }
 
-void Executor::run_node(size_t index, int id) {
+bool Executor::run_node(size_t index, const Walk &walk) {
     const Node &node = nodes_[index];
+    Phase &phase = phases_[2 * index];
     switch (node.kind) {
-        case Node::Kind::embed: return begin(node, int(2 * index));
+        case Node::Kind::embed:
+            return each_row(phase, walk, walk.tokens, [&](int row) {
+                embed(node, row);
+                if (index == 0) find_angles(row);
+            });
         case Node::Kind::product:
-        case Node::Kind::gated_product: return run_product(node, index, places_[id]);
-        case Node::Kind::attend: return run_attention(node, index, places_[id]);
-        default: return run_rows(node, int(2 * index));
+        case Node::Kind::gated_product: return run_product(index, walk);
+        case Node::Kind::attend: return run_attention(index, walk);
+        default:
+            return each_row(phase, walk, node.logit_rows ? walk.logits : walk.tokens, [&](int row) { run_row(node, row); });
     }
 }
 
-// Embeds tokens; the first node also computes every row's rotary angles for all layers.
-void Executor::begin(const Node &node, int counter) {
-    for (int row; (row = claim(counter)) < batch_.token_count;) {
-        unpack_row(weights_[node.op->weight], batch_.tokens[row], row_of(node.outputs[0], row));
-        if (&node != &nodes_[0]) continue;
-        float *table = rope_memory_.as<float>();
-        for (const RopeTable &rope : ropes_) {
-            size_t pairs = rope.frequencies.size();
-            float *cosines = table + size_t(row) * 2 * pairs, *sines = cosines + pairs;
-            for (size_t i = 0; i < pairs; i++) {
-                double angle = position_[row] * rope.frequencies[i];
-                cosines[i] = float(std::cos(angle)), sines[i] = float(std::sin(angle));
-            }
-            table += size_t(batch_.token_count) * 2 * pairs;
+void Executor::embed(const Node &node, int row) {
+    unpack_row(weights_[node.op->weight], batch_.tokens[row], row_of(node.outputs[0], row));
+}
+
+// A row's rotary angles, for all layers.
+void Executor::find_angles(int row) {
+    float *table = rope_memory_.as<float>();
+    for (const RopeTable &rope : ropes_) {
+        size_t pairs = rope.frequencies.size();
+        float *cosines = table + size_t(row) * 2 * pairs, *sines = cosines + pairs;
+        for (size_t i = 0; i < pairs; i++) {
+            double angle = position_[row] * rope.frequencies[i];
+            cosines[i] = float(std::cos(angle)), sines[i] = float(std::sin(angle));
         }
+        table += size_t(batch_.token_count) * 2 * pairs;
     }
 }
 
@@ -94,29 +108,27 @@ const float *Executor::angles(const Op &op, int row) const {
     return table + size_t(row) * op.dims;
 }
 
-// Ops that stand alone, a row at a time.
-void Executor::run_rows(const Node &node, int counter) {
+// One row of an op that stands alone.
+void Executor::run_row(const Node &node, int row) {
     const Op &op = *node.op;
     const int size = program_.values[op.out].size;
-    for (int row; (row = claim(counter)) < rows_of(node);) {
-        float *out = row_of(op.out, row);
-        const float *x = row_of(node.inputs[0], node.kind == Node::Kind::select ? batch_.logit_rows[row] : row);
-        switch (node.kind) {
-            case Node::Kind::normalise:
-                (op.layer_norm ? kernels_.layer_norm : kernels_.rms_norm)(x, vector(op.weight), vector(op.bias), size,
-                                                                          op.epsilon, out);
-                break;
-            case Node::Kind::add: kernels_.add(x, row_of(node.inputs[1], row), out, size); break;
-            case Node::Kind::multiply: kernels_.multiply(x, row_of(node.inputs[1], row), out, size); break;
-            case Node::Kind::activate: kernels_.activate(op.activation, x, out, size); break;
-            case Node::Kind::rope: {
-                const float *cosines = angles(op, row);
-                std::memcpy(out, x, sizeof(float) * size_t(size));
-                kernels_.rope(out, op.heads, op.head_dim, op.dims, op.interleaved, cosines, cosines + op.dims / 2);
-                break;
-            }
-            default: std::memcpy(out, x, sizeof(float) * size_t(size)); break;
+    float *out = row_of(op.out, row);
+    const float *x = row_of(node.inputs[0], node.kind == Node::Kind::select ? batch_.logit_rows[row] : row);
+    switch (node.kind) {
+        case Node::Kind::normalise:
+            (op.layer_norm ? kernels_.layer_norm : kernels_.rms_norm)(x, vector(op.weight), vector(op.bias), size,
+                                                                      op.epsilon, out);
+            break;
+        case Node::Kind::add: kernels_.add(x, row_of(node.inputs[1], row), out, size); break;
+        case Node::Kind::multiply: kernels_.multiply(x, row_of(node.inputs[1], row), out, size); break;
+        case Node::Kind::activate: kernels_.activate(op.activation, x, out, size); break;
+        case Node::Kind::rope: {
+            const float *cosines = angles(op, row);
+            std::memcpy(out, x, sizeof(float) * size_t(size));
+            kernels_.rope(out, op.heads, op.head_dim, op.dims, op.interleaved, cosines, cosines + op.dims / 2);
+            break;
         }
+        default: std::memcpy(out, x, sizeof(float) * size_t(size)); break;
     }
 }
 
@@ -140,24 +152,6 @@ void Executor::prepare(const Node &node, const Activations &to, int row, Workpla
     }
 }
 
-Activations Executor::input_of(const Node &node, int counter, Workplace &place) {
-    const int rows = rows_of(node), groups = weights_[node.segments[0].weight].groups();
-    if (node.takes_over) {
-        Activations x = prepared_[1];
-        x.groups = groups;
-        return x;
-    }
-    Activations x = rows <= alone ? place.prepared : prepared_[0];
-    x.groups = groups;
-    if (rows <= alone) {
-        for (int row = 0; row < rows; row++) prepare(node, x, row, place);
-    } else {
-        for (int row; (row = claim(counter)) < rows;) prepare(node, x, row, place);
-        team_.barrier();
-    }
-    return x;
-}
-
 // What a product's work is cut into: tiles, or for a gated product groups of 32 outputs.
 int Executor::units_of(const Node &node) const {
     if (node.kind == Node::Kind::gated_product) return ceil_div(weights_[node.segments[0].weight].rows, GROUP);
@@ -166,30 +160,41 @@ int Executor::units_of(const Node &node) const {
     return units;
 }
 
-void Executor::run_product(const Node &node, size_t index, Workplace &place) {
-    const Activations x = input_of(node, int(2 * index), place);
+bool Executor::run_product(size_t index, const Walk &walk) {
+    const Node &node = nodes_[index];
+    const Matrix &first_matrix = weights_[node.segments[0].weight];
     const bool gated = node.kind == Node::Kind::gated_product;
-    const int units = units_of(node), rows = rows_of(node), row_blocks = ceil_div(rows, row_block);
-    auto work = gated ? &Executor::gated_units : &Executor::product_units;
-    const int counter = int(2 * index + 1);
-    if (row_blocks > 1) {
-        const int share = gated ? tile_block / 2 : tile_block;
-        for (int item; (item = claim(counter)) < ceil_div(units, share) * row_blocks;) {
-            int first = item / row_blocks * share, row = item % row_blocks * row_block;
-            (this->*work)(node, x, first, std::min(first + share, units), row, std::min(row + row_block, rows), place);
-        }
-        return;
+    const int units = units_of(node), rows = node.logit_rows ? walk.logits : walk.tokens;
+    const int row_blocks = std::max(1, ceil_div(rows, row_block));
+    if (rows == 0) return true;
+    Workplace &place = places_[walk.thread];
+
+    const bool by_itself = rows <= alone && !node.takes_over;
+    if (!by_itself && !node.takes_over) {
+        auto work = [&](int row) { prepare(node, with_groups(prepared_[0], first_matrix.groups()), row, place); };
+        if (!each_row(phases_[2 * index], walk, rows, work)) return false;
     }
-    const size_t unit_bytes = weights_[node.segments[0].weight].tile_bytes() * (gated ? 4 : 1) * size_t(std::max(rows, 1));
+    bool ready = !by_itself;
+    auto compute = [&](int first, int last, int first_row, int last_row) {
+        const Activations &from = by_itself ? place.prepared : prepared_[node.takes_over];
+        const Activations x = with_groups(from, first_matrix.groups());
+        for (int row = 0; !ready && row < rows; row++) prepare(node, x, row, place);
+        ready = true;
+        (this->*(gated ? &Executor::gated_units : &Executor::product_units))(node, x, first, last, first_row, last_row, place);
+    };
+    Phase &phase = phases_[2 * index + 1];
+    if (row_blocks > 1) {
+        const int width = gated ? tile_block / 2 : tile_block;
+        return phase.run(walk.round, ceil_div(units, width) * row_blocks, [](int) { return 1; }, [&](int item, int) {
+            int unit = item / row_blocks * width, row = item % row_blocks * row_block;
+            compute(unit, std::min(unit + width, units), row, std::min(row + row_block, rows));
+        });
+    }
+    const size_t unit_bytes = first_matrix.tile_bytes() * (gated ? 4 : 1) * size_t(rows);
     const int least = int(std::max<size_t>(1, least_bytes / unit_bytes));
     const int most = int(std::max<size_t>(least, most_bytes / unit_bytes));
-    std::atomic<int> &next = counters_[counter].next;
-    for (int first = next.load(std::memory_order_relaxed); first < units;) {
-        int share = std::clamp((units - first) / (2 * team_.threads()), least, most);
-        if (!next.compare_exchange_weak(first, first + share, std::memory_order_relaxed)) continue;
-        (this->*work)(node, x, first, std::min(first + share, units), 0, rows, place);
-        first = next.load(std::memory_order_relaxed);
-    }
+    auto share = [&](int left) { return std::min(left, std::clamp(left / (2 * team_.threads()), least, most)); };
+    return phase.run(walk.round, units, share, [&](int first, int last) { compute(first, last, 0, rows); });
 }
 
 void Executor::product_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
@@ -221,8 +226,7 @@ void Executor::gated_units(const Node &node, const Activations &x, int first, in
     const Matrix &gate = weights_[node.segments[0].weight], &up = weights_[node.segments[1].weight];
     const float *gate_bias = vector(node.segments[0].bias), *up_bias = vector(node.segments[1].bias);
     float *gates = place.tile.as<float>(), *ups = gates + row_block * GROUP;
-    Activations handed = prepared_[1];
-    handed.groups = gate.rows / GROUP + (gate.rows % GROUP != 0);
+    const Activations handed = with_groups(prepared_[1], ceil_div(gate.rows, GROUP));
     const size_t next = size_t(&node - nodes_.data()) + 1;
     for (int unit = first; unit < last; unit++) {
         int tile = 2 * unit, stop = std::min(tile + 2, gate.tiles()), start = unit * GROUP;

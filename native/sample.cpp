@@ -1,7 +1,6 @@
 #include "sample.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -231,14 +230,10 @@ Choice sample(Executor &executor, const SampleRequest &request) {
     check(executor, request);
     Choice choice = empty_choice(request.count, request.top_logprobs);
     choice.ids.resize(size_t(request.count));
-    std::atomic<int> next{0};
-    executor.team().run([&](int) {
-        Sampler sampler(executor, request);
-        for (int i; (i = next.fetch_add(1)) < request.count;) {
-            choice.ids[i] = sampler.choose(i);
-            if (request.top_logprobs >= 0)
-                describe(executor, request.rows[i], choice.ids[i], i, request.top_logprobs, choice);
-        }
+    std::vector<Sampler> samplers(size_t(executor.team().threads()), Sampler(executor, request));
+    executor.team().each(request.count, 1, [&](int thread, int i) {
+        choice.ids[i] = samplers[thread].choose(i);
+        if (request.top_logprobs >= 0) describe(executor, request.rows[i], choice.ids[i], i, request.top_logprobs, choice);
     });
     return choice;
 }
@@ -248,10 +243,8 @@ Choice score(Executor &executor, int count, const int32_t *rows, const int32_t *
     for (int i = 0; i < count; i++)
         expect(targets[i] >= 0 && targets[i] < executor.vocabulary(), i, "targets", targets[i]);
     Choice choice = empty_choice(count, std::max(top_logprobs, 0));
-    std::atomic<int> next{0};
-    executor.team().run([&](int) {
-        for (int i; (i = next.fetch_add(1)) < count;)
-            describe(executor, rows[i], targets[i], i, std::max(top_logprobs, 0), choice);
+    executor.team().each(count, 1, [&](int, int i) {
+        describe(executor, rows[i], targets[i], i, std::max(top_logprobs, 0), choice);
     });
     return choice;
 }
