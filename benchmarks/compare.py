@@ -184,8 +184,8 @@ def table(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"- Decoding: {speed / best:.2f} times llama.cpp's best quantisation.",
-        f"- A token reads {own['bytes_per_token'] / 1e6:.1f} MB of weights. The machine read {bandwidth / 1e9:.1f} GB/s in",
-        f"  the same run, so the bound is {bound:.0f} tok/s, and Myna reaches {speed / bound:.0%} of it.",
+        f"- A token reads {own['bytes_per_token'] / 1e6:.1f} MB of weights. At {bandwidth / 1e9:.1f} GB/s read from",
+        f"  memory in the same run the bound is {bound:.0f} tok/s; Myna reaches {speed / bound:.0%} of it.",
         f"- Cold `myna serve`, from process start to the first token over HTTP: {first_token:.2f} s.",
         f"- Resident memory of server and engine together while chatting: {memory / 1e6:.0f} MB.",
     ]
