@@ -71,8 +71,8 @@ async def test_sending_twice_does_nothing_twice(talk: Talk) -> None:
         await talk.service.send(OWNER, talk.chat_id, dataclasses.replace(message, text="other"), run)
     with pytest.raises(Conflict):
         await talk.service.send(OWNER, talk.chat_id, message, dataclasses.replace(run, id=new_id()))
+    params = SamplingParams(temperature=0.5)
     with pytest.raises(Conflict):
-        params = SamplingParams(temperature=0.5)
         await talk.service.send(OWNER, talk.chat_id, message, dataclasses.replace(run, params=params))
 
 

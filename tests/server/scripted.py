@@ -55,6 +55,7 @@ class ScriptedBackend:
     requests: list[GenerationRequest] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    loop: asyncio.AbstractEventLoop = field(init=False)
     paused: threading.Event = field(default_factory=threading.Event)
     cancelled_event: threading.Event = field(default_factory=threading.Event)
 
@@ -113,6 +114,7 @@ class ScriptedBackend:
 
     async def _pause(self) -> None:
         if self.gate is not None:
+            self.loop = asyncio.get_running_loop()
             self.paused.set()
             await self.gate.wait()
 

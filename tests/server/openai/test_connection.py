@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from fastapi import FastAPI
 
 from myna.server.openai.connection import ClientGone, EventStream, while_connected
 from tests.server.scripted import MODEL, ScriptedBackend
@@ -79,7 +80,7 @@ async def test_work_that_finishes_gives_its_result() -> None:
     async def work() -> int:
         return 5
 
-    assert await while_connected(receive, work()) == 5
+    assert await while_connected(receive, asyncio.Event(), work()) == 5
 
 
 async def test_work_has_ended_when_the_client_is_gone() -> None:
@@ -95,8 +96,20 @@ async def test_work_has_ended_when_the_client_is_gone() -> None:
             ended.append(True)
 
     with pytest.raises(ClientGone):
-        await while_connected(receive, work())
+        await while_connected(receive, asyncio.Event(), work())
     assert ended == [True]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_server_that_stops_ends_running_answers_with_an_error(
+    app: FastAPI, address: str, backend: ScriptedBackend, stream: bool
+) -> None:
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    with send(address, "/v1/chat/completions", body) as connection:
+        assert backend.paused.wait(WAIT_SECONDS)
+        backend.loop.call_soon_threadsafe(app.state.stopping.set)
+        receive_until(connection, b"The server is stopping")
+    assert backend.cancelled_event.wait(WAIT_SECONDS)
 
 
 async def test_a_stream_that_was_never_begun_closes_its_source() -> None:
@@ -122,5 +135,5 @@ async def test_a_stream_that_was_never_begun_closes_its_source() -> None:
     async def send(message: Any) -> None:
         raise OSError("the connection is closed")
 
-    await EventStream(frames(), events)({"type": "http"}, receive, send)
+    await EventStream(frames(), events)({"type": "http", "app": FastAPI()}, receive, send)
     assert closed == [True]

@@ -1,0 +1,221 @@
+"""The application's own API on a real socket, around a scripted backend and a scripted hub."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from websockets.asyncio.client import ClientConnection, connect
+
+from myna.errors import MynaError, NotFound
+from myna.server import api
+from myna.server.metrics import Metrics
+from myna.server.shell import create_shell
+from myna.settings import Settings
+from tests.runs.conversation import new_id
+from tests.runs.scripted import Reply, ScriptedBackend, ScriptedModels
+
+CATALOG = (
+    SimpleNamespace(
+        name="scripted",
+        title="Scripted",
+        description="Says what it is told",
+        parameters=1,
+        context=4096,
+        licence="apache-2.0",
+        licence_class="open",
+        bytes=100,
+    ),
+    SimpleNamespace(
+        name="bigger",
+        title="Bigger",
+        description="More of it",
+        parameters=2,
+        context=4096,
+        licence="mit",
+        licence_class="open",
+        bytes=1000,
+    ),
+)
+
+
+class ScriptedHub:
+    """Stands for the hub: a fetch goes on step by step as the test says."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.pulls = 0
+        self.steps: asyncio.Queue[SimpleNamespace | MynaError | None] = asyncio.Queue()
+        self.loop = asyncio.get_running_loop()
+        self._path("scripted").write_bytes(b"x" * 100)
+
+    def _path(self, name: str) -> Path:
+        return self.directory / f"{name}.gguf"
+
+    def resolve(self, name: str) -> SimpleNamespace:
+        for entry in CATALOG:
+            if name in (entry.name, entry.name.upper()):
+                return SimpleNamespace(name=entry.name, kind="catalog", entry=entry)
+        raise NotFound(f"There is no model {name!r}. Did you mean scripted?", param="model")
+
+    def find(self, name: str) -> Path | None:
+        path = self._path(self.resolve(name).name)
+        return path if path.exists() else None
+
+    def local(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name=entry.name, entry=entry) for entry in CATALOG if self._path(entry.name).exists()]
+
+    def pull(self, name: str, progress: Callable[[Any], None] | None = None) -> Path:
+        self.pulls += 1
+        while True:
+            step = asyncio.run_coroutine_threadsafe(self.steps.get(), self.loop).result()
+            if isinstance(step, MynaError):
+                raise step
+            if step is None:
+                self._path(name).write_bytes(b"x" * 1000)
+                return self._path(name)
+            assert progress is not None
+            progress(step)
+
+    def step(self, done: int) -> None:
+        self.steps.put_nowait(SimpleNamespace(done=done, total=1000, bytes_per_second=50.0, source="somewhere"))
+
+
+@dataclass
+class Socket:
+    """One tab's WebSocket."""
+
+    connection: ClientConnection
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    found: set[int] = field(default_factory=set)
+
+    async def send(self, **frame: Any) -> None:
+        await self.connection.send(json.dumps(frame))
+
+    async def next(self, kind: str) -> dict[str, Any]:
+        """The next frame of a type; those before it are kept in ``frames``."""
+        while True:
+            frame: dict[str, Any] = json.loads(await self.connection.recv())
+            self.frames.append(frame)
+            if frame["type"] == kind:
+                return frame
+
+    async def change(self, kind: str, **data: Any) -> dict[str, Any]:
+        """A change of a kind whose object has these values, not found before; waits until there is one."""
+        position = 0
+        while True:
+            while position == len(self.frames):
+                await self.next("change")
+            change: dict[str, Any] = self.frames[position].get("change", {"kind": None})
+            fits = change["kind"] == kind and data.items() <= (change["data"] or {}).items()
+            if fits and position not in self.found:
+                self.found.add(position)
+                return change
+            position += 1
+
+    async def end(self, run_id: str) -> dict[str, Any]:
+        """The end of a run, as an event."""
+        while True:
+            frame = await self.next("event")
+            if frame["run"] == run_id and frame["event"]["kind"] == "end":
+                return frame
+
+    def text(self, run_id: str) -> str:
+        """What the browser shows of a run that was followed from its start."""
+        shown = ""
+        for frame in self.frames:
+            if frame.get("run") != run_id:
+                continue
+            if frame["type"] == "snapshot":
+                shown = "".join(part["text"] for part in frame["message"]["parts"])
+            elif frame["type"] == "event" and frame["event"]["kind"] == "text":
+                shown += frame["event"]["text"]
+        return shown
+
+    def numbers(self, run_id: str) -> list[int]:
+        return [frame["seq"] for frame in self.frames if frame["type"] == "event" and frame["run"] == run_id]
+
+
+@dataclass
+class Served:
+    """A running server and a client of it."""
+
+    url: str
+    http: httpx2.AsyncClient
+    backend: ScriptedBackend
+    models: ScriptedModels
+    hub: ScriptedHub
+    services: api.ApiServices
+    chat_id: str = field(default_factory=new_id)
+
+    @asynccontextmanager
+    async def tab(self) -> AsyncIterator[Socket]:
+        async with connect(self.url.replace("http", "ws") + "/api/events", origin=self.url) as connection:  # type: ignore[arg-type]
+            yield Socket(connection)
+
+    async def call(self, method: str, path: str, body: Any = None, *, expect: int = 200) -> Any:
+        """A request of the browser; the body of the answer."""
+        content = None if body is None else json.dumps(body).encode()
+        headers = {"content-type": "application/json", "origin": self.url}
+        answer = await self.http.request(method, path, content=content, headers=headers)
+        assert answer.status_code == expect, answer.text
+        return answer.json() if answer.content else None
+
+    async def ask(self, text: str, parent_id: str | None = None) -> tuple[dict[str, Any], Reply]:
+        """Send a message; the answer has not begun yet."""
+        body = {
+            "message": {"id": new_id(), "parent_id": parent_id, "text": text},
+            "run": {"id": new_id(), "message_id": new_id()},
+        }
+        created = await self.call("POST", f"/api/chats/{self.chat_id}/messages", body, expect=201)
+        return created, await self.backend.reply(created["run"]["id"])
+
+    async def exchange(self, text: str, answer: str, parent_id: str | None = None) -> dict[str, Any]:
+        """Send a message and have it answered."""
+        created, reply = await self.ask(text, parent_id)
+        reply.start()
+        reply.say(answer)
+        reply.finish()
+        if (log := self.services.runs.live("local", created["run"]["id"])) is not None:
+            await log.ended.wait()
+        return created
+
+
+@asynccontextmanager
+async def serve(data_dir: Path) -> AsyncIterator[Served]:
+    """The server on a data directory, as often as a test wants to start it."""
+    backend = ScriptedBackend()
+    models = ScriptedModels(backend)
+    hub = ScriptedHub(data_dir)
+    settings = Settings(data_dir=data_dir)
+    app: FastAPI = create_shell(settings, Metrics())
+    app.include_router(api.create_router())
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off", ws="websockets-sansio"))
+    async with api.open_services(settings, models, hub, CATALOG) as services:
+        app.state.api = services
+        task = asyncio.create_task(server.serve())
+        while not server.started:
+            await asyncio.sleep(0)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        async with httpx2.AsyncClient(base_url=url) as http:
+            yield Served(url, http, backend, models, hub, services)
+        services.disconnect()
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    async with serve(tmp_path) as running:
+        yield running
