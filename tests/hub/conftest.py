@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from myna.hub import Hub, catalog
-from myna.hub.catalog import CatalogModel
+from myna.hub.catalog import CatalogModel, RecommendedSampling
 from myna.hub.sources import Source
 from tests.hub.server import Site, serve
 
@@ -38,7 +38,17 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Offer:
 
     def install(*sources: Source) -> None:
         bird = CatalogModel(
-            "bird:1b", ("bird",), "Bird", "It talks.", 10**9, 512, "mit", "chatml", "0" * 64, tuple(sources)
+            "bird:1b",
+            ("bird",),
+            "Bird",
+            "It talks.",
+            10**9,
+            512,
+            "mit",
+            RecommendedSampling(),
+            "chatml",
+            "0" * 64,
+            tuple(sources),
         )
         monkeypatch.setattr(catalog, "models", lambda: (bird,))
 

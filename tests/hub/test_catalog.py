@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 
-from myna.hub import catalog
+from myna.hub import RecommendedSampling, catalog, recommended_sampling
 from myna.hub.licences import licence
 from myna.hub.sources.huggingface import HuggingFaceSource
 from myna.hub.sources.url import UrlSource
@@ -17,6 +17,11 @@ def test_the_default_model_is_known_and_open() -> None:
     assert model is catalog.models()[0]
     assert (model.context, model.licence_class, model.dialect) == (8192, "open", "chatml")
     assert model.template_sha256 in catalog.known_templates()
+
+
+def test_sampling_is_what_the_authors_recommend_or_a_plain_default() -> None:
+    assert recommended_sampling("smollm2") == RecommendedSampling(0.2, 0.9)
+    assert recommended_sampling("hf:owner/repo") == RecommendedSampling(0.6, 0.9)
 
 
 def test_names_and_aliases_mean_one_model_each() -> None:

@@ -193,7 +193,7 @@ from myna.hub import Hub, catalog
 from myna.hub.catalog import CatalogModel
 from myna.hub.sources.url import UrlSource
 directory, url, size, sha256 = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
-bird = CatalogModel("bird:1b", (), "Bird", "", 1, 1, "mit", "chatml", "0" * 64, (UrlSource(url, size, sha256),))
+bird = CatalogModel("bird:1b", (), "Bird", "", 1, 1, "mit", None, "chatml", "0" * 64, (UrlSource(url, size, sha256),))
 catalog.models = lambda: (bird,)
 steps = []
 def progress(step):

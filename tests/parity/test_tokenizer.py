@@ -1,5 +1,7 @@
 """The default model's tokens against those of Transformers, which reads the same file with code of its own."""
 
+# ruff: noqa: RUF001 (letters that look like others are what is tested)
+
 from __future__ import annotations
 
 from pathlib import Path

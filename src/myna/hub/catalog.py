@@ -16,6 +16,14 @@ DEFAULT_MODEL = "smollm2:135m"
 
 
 @dataclass(frozen=True, slots=True)
+class RecommendedSampling:
+    """What a chat samples with unless somebody says otherwise: what the model's authors recommend."""
+
+    temperature: float = 0.6
+    top_p: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogModel:
     """A known model. ``context`` is in tokens; ``sources`` are in order of preference.
 
@@ -29,6 +37,7 @@ class CatalogModel:
     parameters: int
     context: int
     licence: str
+    sampling: RecommendedSampling
     dialect: str
     template_sha256: str
     sources: tuple[Source, ...]
@@ -75,6 +84,12 @@ def nearest(name: str) -> str | None:
     return found.name if found else None
 
 
+def recommended_sampling(name: str) -> RecommendedSampling:
+    """For a model of any kind of name; those that the catalog does not know get what suits most."""
+    model = find(name)
+    return model.sampling if model else RecommendedSampling()
+
+
 def known_templates() -> frozenset[str]:
     """SHA-256 of every chat template that was reviewed."""
     return frozenset(model.template_sha256 for model in models())
@@ -89,6 +104,7 @@ def _model(entry: dict[str, Any]) -> CatalogModel:
         parameters=entry["parameters"],
         context=entry["context"],
         licence=entry["licence"],
+        sampling=RecommendedSampling(**entry.get("sampling", {})),
         dialect=entry["dialect"]["name"],
         template_sha256=entry["dialect"]["template_sha256"],
         sources=tuple(source_from_catalog(source) for source in entry["source"]),
