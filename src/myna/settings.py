@@ -7,6 +7,8 @@ directory, the defaults below. Raises `ConfigurationError` naming the field, the
 from __future__ import annotations
 
 import difflib
+import os
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -108,6 +110,16 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigurationError(f"myna.toml is not valid TOML: {error}.") from None
     except OSError as error:
         raise ConfigurationError(f"myna.toml cannot be read: {error}.") from None
+
+
+def has_display() -> bool:
+    """Whether a person sits here, in front of a browser: not over SSH, not in CI, not without a display."""
+    environment = os.environ
+    if not sys.stderr.isatty() or environment.get("CI") or environment.get("SSH_CONNECTION"):
+        return False
+    if sys.platform in ("darwin", "win32"):
+        return True
+    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
 def _explain(error: ValidationError) -> ConfigurationError:

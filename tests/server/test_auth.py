@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from myna.errors import ConfigurationError
-from myna.server.auth import is_loopback
+from myna.server.binding import is_loopback
 from myna.settings import Settings
 from tests.server.test_security import application
 

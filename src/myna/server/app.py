@@ -32,7 +32,7 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
         static: the built browser application.
 
     Raises:
-        ConfigurationError: the server would be open to strangers (see `myna.server.auth`).
+        ConfigurationError: the server would be open to strangers (see `myna.server.binding`).
     """
 
     @asynccontextmanager

@@ -10,49 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from myna.errors import ConfigurationError
+from myna.server.binding import is_loopback
 from myna.server.errors import plain_error
 from myna.settings import Settings
 
 OPEN_PATHS = ("/healthz",)
 KEYED_PATHS = ("/v1", "/metrics", "/openapi.json")
-SHORTEST_KEY = 16
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own and cannot be reached from another."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)  # ::ffff:127.0.0.1 is IPv4's loopback
-    return bool(address.is_loopback or (mapped is not None and mapped.is_loopback))
-
-
-def check_binding(settings: Settings) -> None:
-    """Refuse to start where strangers could use the server.
-
-    Raises:
-        ConfigurationError: the host is not loopback and no key is set, or the key is too short to resist guessing.
-    """
-    key = settings.api_key
-    if key is not None and len(key.get_secret_value()) < SHORTEST_KEY:
-        raise ConfigurationError(
-            f"The API key is too short: use at least {SHORTEST_KEY} random characters in MYNA_API_KEY.", param="api_key"
-        )
-    if key is None and not is_loopback(settings.host):
-        raise ConfigurationError(
-            f"Host {settings.host} can be reached from other machines, so an API key is needed: set MYNA_API_KEY to a "
-            f"random text of at least {SHORTEST_KEY} characters, or leave out --host to serve this machine only.",
-            param="host",
-        )
 
 
 class KeyGuard:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MAX_BODY_BYTES = 16 << 20
 """Largest request body; text of a context of a million tokens fits."""
+MAX_HEADER_BYTES = 64 << 10
+"""A request's head, where uvicorn parses it with h11."""
 MAX_MESSAGES = 10_000
 MAX_MESSAGE_PARTS = 1_000
 MAX_PROMPTS = 64
@@ -22,8 +24,10 @@ MAX_NESTING = 64
 
 KEEP_ALIVE_SECONDS = 75
 """Idle connections: longer than the pools of the usual clients keep theirs, so that they close first."""
+DRAIN_SECONDS = 2
+"""How long a stopping server lets running answers go on before it ends them."""
 SHUTDOWN_SECONDS = 5
-"""How long a stopping server waits for running responses."""
+"""How long it waits in all; then what still runs is abandoned."""
 WEBSOCKET_FRAME_BYTES = 64 << 10
 """Largest frame that a browser may send."""
 CONNECTION_BACKLOG = 512

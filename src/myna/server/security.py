@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from myna.server.auth import is_loopback
+from myna.server.binding import is_loopback
 from myna.server.errors import plain_error
 from myna.server.limits import MAX_BODY_BYTES
 from myna.settings import Settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -10,7 +11,8 @@ from starlette.middleware import Middleware
 
 import myna
 from myna.server import errors
-from myna.server.auth import KeyGuard, check_binding
+from myna.server.auth import KeyGuard
+from myna.server.binding import check_binding
 from myna.server.metrics import Metrics, Observe
 from myna.server.security import BrowserGuard, SecurityHeaders
 from myna.settings import Settings
@@ -22,7 +24,7 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
     """The application before its routes, with everything that wraps them, outermost first.
 
     Raises:
-        ConfigurationError: the server would be open to strangers (see `myna.server.auth`).
+        ConfigurationError: the server would be open to strangers (see `myna.server.binding`).
     """
     check_binding(settings)
     app = FastAPI(
@@ -40,5 +42,6 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
             Middleware(KeyGuard, settings),
         ],
     )
+    app.state.stopping = asyncio.Event()  # set when running answers must end, because the server does
     errors.install(app)
     return app

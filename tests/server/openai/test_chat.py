@@ -206,6 +206,16 @@ async def test_an_unknown_model_is_404_with_the_nearest(client: httpx2.AsyncClie
     assert MODEL in error["message"]
 
 
+@pytest.mark.parametrize(
+    "name", ["/etc/passwd", "./model.gguf", "model.gguf", "~/m", "..", "a/b", "C:\\m.gguf", "a\nb"]
+)
+async def test_a_path_is_no_model(client: httpx2.AsyncClient, name: str) -> None:
+    response = await client.post(CHAT, json=body(model=name))
+    assert response.status_code == 404
+    assert response.json()["error"]["code"] == "model_not_found"
+    assert "/v1/models" in response.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_prompt_beyond_the_context_is_400_with_both_numbers(client: httpx2.AsyncClient, stream: bool) -> None:
     long = [{"role": "user", "content": "word " * 100}]

@@ -67,7 +67,7 @@ async def create_completion(request: Request) -> Response:
             id=f"{request_id}-{index}",
             params=params,
             text=prompt if isinstance(prompt, str) else None,
-            token_ids=None if isinstance(prompt, str) else prompt,
+            token_ids=prompt if isinstance(prompt, tuple) else None,
             owner=OWNER,
         )
         for index, prompt in enumerate(prompts)

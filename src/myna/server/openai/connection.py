@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from myna.errors import InvalidParameter
+from myna.errors import EngineError, InvalidParameter
 from myna.server.limits import MAX_NESTING
+from myna.server.openai.sse import error_frame
 
 Result = TypeVar("Result")
 
@@ -60,29 +61,34 @@ def request_schema(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": schema}
 
 
-async def while_connected(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
-    """Do the work; cancel it as soon as the client is gone.
+async def while_connected(receive: Receive, stopping: asyncio.Event, work: Coroutine[Any, Any, Result]) -> Result:
+    """Do the work; cancel it as soon as the client is gone or the server must stop.
 
     Raises:
         ClientGone: the client went first. The work has ended by then.
+        EngineError: the server stops. The work has ended by then.
     """
     working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_disconnected(receive))
+    gone = asyncio.ensure_future(_disconnected(receive))
+    stop = asyncio.ensure_future(stopping.wait())
+    tasks = (working, gone, stop)
     try:
-        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        if gone.done():
             raise ClientGone
-        return working.result()
+        raise EngineError("The server is stopping; send the request again when it is back.")
     finally:
-        for task in (working, watching):
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(working, watching, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def answer_while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
     """The answer that the work comes to, or an empty one for nobody when the client has gone."""
     try:
-        return await while_connected(request.receive, work)
+        return await while_connected(request.receive, request.app.state.stopping, work)
     except ClientGone:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
 
@@ -105,7 +111,10 @@ class EventStream(Response):
         """Send head and frames; return quietly when the client has gone."""
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            await while_connected(receive, self._send_frames(send))
+            try:
+                await while_connected(receive, scope["app"].state.stopping, self._send_frames(send))
+            except EngineError as error:
+                await send({"type": "http.response.body", "body": error_frame(error), "more_body": False})
         except (ClientGone, OSError):
             return
         finally:

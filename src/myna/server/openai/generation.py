@@ -13,7 +13,9 @@ from typing import Any, Protocol
 import myna
 from myna.backends.base import Backend, ModelDescription
 from myna.engine.request import Delta, Finished, GenerationRequest, Started
-from myna.errors import EngineError
+from myna.errors import EngineError, NotFound
+from myna.hub import catalog
+from myna.server.errors import excerpt, suggestion
 
 DEFAULT_MODEL_ALIAS = "default"
 OWNER = "local"
@@ -43,11 +45,21 @@ class ServedModel:
 async def serve_model(models: Models, name: str) -> ServedModel:
     """The model of a request, loaded; the name "default" means the server's default model.
 
+    A path is no name here, unless it is the default model's: requests must not find out what files there are.
+
     Raises:
         NotFound: no such model.
         EngineError, ModelFileError: it cannot be loaded.
     """
-    backend = await models.get(None if name == DEFAULT_MODEL_ALIAS else name)
+    if name in (DEFAULT_MODEL_ALIAS, models.default):
+        name = models.default
+    elif not name.startswith("hf:") and catalog.find(name) is None:
+        known = (models.default, *(model.name for model in catalog.models()))
+        raise NotFound(
+            f"There is no model {excerpt(name)}.{suggestion(name, known)} GET /v1/models lists those there are.",
+            param="model",
+        )
+    backend = await models.get(name)
     description = await backend.describe()
     return ServedModel(backend, description, fingerprint(description))
 

@@ -6,6 +6,7 @@ that vLLM and others gave them. A field with the value null counts as not given,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
@@ -196,7 +197,7 @@ class CompletionBody(GenerationBody):
     logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
 
     @property
-    def prompts(self) -> list[str] | list[tuple[int, ...]]:
+    def prompts(self) -> Sequence[str | tuple[int, ...]]:
         """The prompts, as texts or as token ids.
 
         Raises:
