@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Protocol, cast
 
 from myna.backends.base import ModelDescription
@@ -67,7 +67,7 @@ class NativeBackend:
             mourner(self._ended)
         self._mourner = mourner
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[Started | Delta | Finished]:
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]:
         mailbox = await self._open_mailbox(request.id)
         self._link.send(Submit(request))
         is_over = False

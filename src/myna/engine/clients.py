@@ -63,6 +63,7 @@ class Clients:
         self._next_channel = 1
         self._handler: Handler | None = None
         self._state: Ready | LoadFailed | None = None
+        self._is_closing = False
         self._waker, self._woken = socket.socketpair()
         for each in (listener, self._woken, self._waker):
             each.setblocking(False)
@@ -96,9 +97,14 @@ class Clients:
             client.backlog += data
         self._wake()
 
+    def close(self) -> None:
+        """Let `run` return, all sockets closed."""
+        self._is_closing = True
+        self._wake()
+
     def run(self) -> None:
-        """Serve for ever."""
-        while True:
+        """Serve until `close`."""
+        while not self._is_closing:
             for key, events in self._selector.select():
                 if key.fileobj is self._listener:
                     self._accept()
@@ -109,6 +115,10 @@ class Clients:
                         self._flush(key.data)
                     if events & selectors.EVENT_READ:
                         self._read(key.data)
+        for client in list(self._clients.values()):
+            self._drop(client)
+        for each in (self._listener, self._woken, self._waker, self._selector):
+            each.close()
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # full of earlier calls: it will wake

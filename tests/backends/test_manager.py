@@ -1,0 +1,269 @@
+"""Real engine processes under a manager: loaded once, replaced after a crash, gone at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import Any, cast
+
+import psutil
+import pytest
+
+from myna.backends.base import Backend
+from myna.backends.manager import MAX_CRASHES, ModelManager, ModelStatus
+from myna.backends.process import EngineProcess, start_early
+from myna.engine.request import Finished, GenerationRequest, SamplingParams, Started
+from myna.errors import EngineCrashed, EngineError, ModelFileError, ModelTooLarge, NotFound
+from myna.settings import Settings, load_settings
+from tests.synthetic import write_model
+
+WAIT = 60.0
+
+
+@pytest.fixture
+def settings(endless_model: Path, tmp_path: Path) -> Settings:
+    return load_settings(model=str(endless_model), data_dir=tmp_path, threads=1, kv_cache_bytes=64 << 20)
+
+
+@pytest.fixture
+async def manager(settings: Settings) -> AsyncIterator[ModelManager]:
+    async with asyncio.timeout(WAIT):
+        manager = ModelManager(settings)
+        yield manager
+        await manager.close()
+
+
+def ask(**params: Any) -> GenerationRequest:
+    return GenerationRequest("a", SamplingParams(seed=5, ignore_eos=True, **params), text="The quick brown fox")
+
+
+async def answer(backend: Backend) -> list[Any]:
+    return [event async for event in backend.generate(ask(max_tokens=5))]
+
+
+def endless(backend: Backend) -> AsyncGenerator[Any, None]:
+    return cast("AsyncGenerator[Any, None]", backend.generate(ask()))
+
+
+async def process_id(backend: Backend) -> int:
+    found = (await backend.describe()).process_id
+    assert found is not None
+    return found
+
+
+class Watch:
+    """States as a listener sees them, and a way to wait for one."""
+
+    def __init__(self, manager: ModelManager) -> None:
+        self.seen: list[ModelStatus] = []
+        self.changed = asyncio.Condition()
+        self.stop = manager.subscribe(self._note)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def _note(self, status: ModelStatus) -> None:
+        self.seen.append(status)
+        task = asyncio.get_running_loop().create_task(self._wake())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _wake(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
+
+    @property
+    def states(self) -> list[str]:
+        return [status.state for status in self.seen]
+
+    async def until(self, state: str) -> ModelStatus:
+        async with self.changed:
+            await self.changed.wait_for(lambda: self.states[-1:] == [state])
+        return self.seen[-1]
+
+
+async def test_concurrent_first_requests_load_once(manager: ModelManager, endless_model: Path) -> None:
+    watch = Watch(manager)
+    assert manager.status(str(endless_model)).state == "absent"
+    assert manager.loaded() == []
+    backends = await asyncio.gather(*(manager.get() for _ in range(5)), manager.get(str(endless_model)))
+    assert len(set(map(id, backends))) == 1
+    assert watch.states == ["loading", "ready"]
+    [status] = manager.loaded()
+    assert status == manager.status(manager.default)
+    assert status.description is not None
+    assert status.process_id == await process_id(backends[0])
+    watch.stop()
+    await manager.unload(manager.default)
+    assert watch.states == ["loading", "ready"]
+
+
+async def test_a_killed_engine_fails_its_answers_and_the_next_request_finds_a_fresh_one(manager: ModelManager) -> None:
+    watch = Watch(manager)
+    backend = await manager.get()
+    first = await process_id(backend)
+    events = endless(backend)
+    assert isinstance(await anext(events), Started)
+    assert manager.status(manager.default).running == 1
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(EngineCrashed, match=r"was killed.*continue"):
+        [_ async for _ in events]
+    status = await watch.until("failed")
+    assert isinstance(status.error, EngineCrashed)
+    fresh = await manager.get()
+    assert await process_id(fresh) != first
+    assert isinstance((await answer(fresh))[-1], Finished)
+    assert watch.states == ["loading", "ready", "failed", "loading", "ready"]
+
+
+async def test_a_crash_loop_is_stopped_with_a_reason(manager: ModelManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watch(manager)
+    for _ in range(MAX_CRASHES):
+        os.kill(await process_id(await manager.get()), signal.SIGKILL)
+        await watch.until("failed")
+    with pytest.raises(EngineError, match=rf"crashed {MAX_CRASHES} times within a minute.*was killed"):
+        await manager.get()
+    monkeypatch.setattr("myna.backends.manager.CRASH_WINDOW", 0.0)
+    assert await answer(await manager.get())
+
+
+async def test_a_model_started_early_is_the_one_that_is_used(settings: Settings) -> None:
+    early = start_early(settings)
+    assert early is not None
+    async with asyncio.timeout(WAIT):
+        manager = ModelManager(settings, early=early)
+        assert await process_id(await manager.get()) == early.id
+        await manager.close()
+    assert not psutil.pid_exists(early.id)
+
+
+async def test_nothing_is_started_early_that_is_not_there(settings: Settings, tmp_path: Path) -> None:
+    for model in (str(tmp_path / "missing.gguf"), "no such model", "smollm2:135m"):
+        assert start_early(settings.model_copy(update={"model": model})) is None
+
+
+async def test_an_early_process_nobody_asked_for_ends_with_the_manager(settings: Settings) -> None:
+    early = start_early(settings)
+    assert early is not None
+    await ModelManager(settings, early=early).close()
+    assert not psutil.pid_exists(early.id)
+
+
+async def test_unknown_and_absent_models_are_told_apart(manager: ModelManager) -> None:
+    with pytest.raises(NotFound, match="smollm2:135m"):
+        await manager.get("smollm2:135")
+    with pytest.raises(NotFound, match="myna pull smollm2:135m"):
+        await manager.get("smollm2:135m")
+    assert manager.status("smollm2:135m").state == "failed"
+
+
+async def test_a_broken_file_fails_with_its_reason_and_is_tried_again(manager: ModelManager, tmp_path: Path) -> None:
+    path = tmp_path / "new.gguf"
+    path.write_bytes(b"GGUF")
+    with pytest.raises(ModelFileError, match=r"new\.gguf"):
+        await manager.get(str(path))
+    assert manager.status(str(path)).state == "failed"
+    assert isinstance(manager.status(str(path)).error, ModelFileError)
+    write_model(path)
+    assert await answer(await manager.get(str(path)))
+
+
+async def test_unloading_ends_the_process_and_its_answers(manager: ModelManager) -> None:
+    backend = await manager.get()
+    identity = await process_id(backend)
+    events = endless(backend)
+    await anext(events)
+    await manager.unload(manager.default)
+    assert not psutil.pid_exists(identity)
+    with pytest.raises(EngineError, match="unloaded"):
+        [_ async for _ in events]
+    assert manager.loaded() == []
+    await manager.unload(manager.default)
+    assert await answer(await manager.get())
+
+
+async def test_unloading_while_loading(manager: ModelManager) -> None:
+    watch = Watch(manager)
+    waiting = asyncio.create_task(manager.get())
+    await watch.until("loading")
+    await manager.unload(manager.default)
+    with pytest.raises(EngineError, match="unloaded while it was loading"):
+        await waiting
+    assert manager.loaded() == []
+
+
+async def test_who_gives_up_waiting_does_not_stop_the_loading(manager: ModelManager) -> None:
+    watch = Watch(manager)
+    impatient = asyncio.create_task(manager.get())
+    await watch.until("loading")
+    impatient.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await impatient
+    await watch.until("ready")
+    assert watch.states == ["loading", "ready"]
+
+
+async def test_the_model_idle_for_longest_makes_room(
+    manager: ModelManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, new = (str(write_model(tmp_path / f"{name}.gguf")) for name in ("1", "2", "new"))
+    busy = manager.default
+    for path in (busy, first, second):
+        await manager.get(path)
+    await manager.get(first)  # so that the second was idle for longer
+    events = endless(await manager.get(busy))
+    await anext(events)
+
+    start = ModelManager._start
+
+    async def start_in_a_small_memory(self: ModelManager, options: Any) -> Any:
+        if len([status for status in self.loaded() if status.state == "ready"]) > room:
+            raise ModelTooLarge("too large")
+        return await start(self, options)
+
+    monkeypatch.setattr(ModelManager, "_start", start_in_a_small_memory)
+    room = 2
+    await manager.get(new)
+    assert {Path(status.name).stem for status in manager.loaded()} == {"1", "endless", "new"}
+    room = 0
+    with pytest.raises(ModelTooLarge):
+        await manager.get(second)
+    assert [Path(status.name).stem for status in manager.loaded() if status.state == "ready"] == ["endless"]
+    await events.aclose()
+
+
+async def test_statistics_of_every_ready_model(manager: ModelManager) -> None:
+    assert await manager.statistics() == {}
+    await answer(await manager.get())
+    [counted] = (await manager.statistics()).values()
+    assert counted["generated_tokens_total"] == 5
+
+
+async def test_closing_leaves_no_process_and_refuses_more(settings: Settings) -> None:
+    manager = ModelManager(settings)
+    identity = await process_id(await manager.get())
+    await asyncio.gather(manager.close(), manager.close())
+    await manager.close()
+    assert not psutil.pid_exists(identity)
+    with pytest.raises(EngineError, match="shutting down"):
+        await manager.get()
+
+
+async def test_closing_while_loading_leaves_no_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[EngineProcess] = []
+    create = EngineProcess.__init__
+
+    def noting(self: EngineProcess, *args: Any) -> None:
+        create(self, *args)
+        started.append(self)
+
+    monkeypatch.setattr(EngineProcess, "__init__", noting)
+    manager = ModelManager(settings)
+    waiting = asyncio.create_task(manager.get())
+    while not started:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    await manager.close()
+    assert not psutil.pid_exists(started[0].id)
+    with pytest.raises(EngineError):
+        await waiting

@@ -1,0 +1,93 @@
+"""The engine over real kernels and a tiny model: however it is batched, cut, cached or interrupted, the text is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from myna.engine.engine import Engine
+from myna.engine.options import EngineOptions
+from myna.engine.request import GenerationRequest, SamplingParams
+from myna.models.loader import LoadedModel, load_model
+
+from .fakes import Answer, run
+
+PROMPT = "The quick brown fox jumps over the lazy dog. A myna is a bird that talks. " * 3
+
+
+def engine(path: Path, *, blocks: int = 400, **options: Any) -> Engine:
+    model: LoadedModel = load_model(path, threads=2)
+    block_bytes = model.executor.cache_block_bytes(16, "float16")
+    chosen = EngineOptions(name="tiny", path=str(path), kv_cache_bytes=blocks * block_bytes, **options)
+    return Engine(model, chosen, available_memory=1 << 40)
+
+
+def ask(name: str, text: str = PROMPT, *, owner: str = "", **params: Any) -> GenerationRequest:
+    params = {"seed": 11, "max_tokens": 40, "ignore_eos": True, "temperature": 1.0} | params
+    return GenerationRequest(name, SamplingParams(**params), text=text, owner=owner)
+
+
+def same(one: Answer, other: Answer) -> bool:
+    assert len(one.token_ids) == 40
+    return one.token_ids == other.token_ids and one.text == other.text and one.logprobs == other.logprobs
+
+
+def test_batched_equals_single(tiny_model: Path) -> None:
+    asked = ask("a", logprobs=3)
+    alone = run(engine(tiny_model), asked)["a"]
+    company = [ask(f"r{index}", PROMPT[index:], seed=index, max_tokens=20 + index) for index in range(15)]
+    assert same(run(engine(tiny_model), *company[:8], asked, *company[8:])["a"], alone)
+    assert not same(run(engine(tiny_model), ask("a", seed=12, logprobs=3))["a"], alone)
+
+
+def test_cached_equals_uncached(tiny_model: Path) -> None:
+    target = engine(tiny_model)
+    first, second = (run(target, ask("a", logprobs=3))["a"] for _ in range(2))
+    assert second.started is not None
+    assert second.started.cached_tokens > 0
+    assert same(second, first)
+
+
+def test_chunked_equals_whole(tiny_model: Path) -> None:
+    whole = run(engine(tiny_model, step_tokens=512), ask("a", logprobs=3))["a"]
+    assert same(run(engine(tiny_model, step_tokens=16), ask("a", logprobs=3))["a"], whole)
+
+
+def test_preempted_equals_undisturbed(tiny_model: Path) -> None:
+    requests = [ask(name, PROMPT, seed=ord(name), owner=name, logprobs=1) for name in "abcd"]
+    undisturbed = run(engine(tiny_model), *requests)
+    tight = engine(tiny_model, blocks=16)
+    disturbed = run(tight, *requests)
+    assert tight.statistics()["preemptions_total"] > 0
+    assert all(same(disturbed[name], undisturbed[name]) for name in "abcd")
+
+
+def test_prompt_log_probabilities_agree_with_the_answers(tiny_model: Path) -> None:
+    """What the model said while it wrote is what it says when it reads."""
+    target = engine(tiny_model)
+    written = run(target, ask("a", temperature=0.0, logprobs=0))["a"]
+    prompt = target.model.tokenizer.encode_prompt(PROMPT)
+    everything = GenerationRequest(
+        "b", SamplingParams(max_tokens=0, prompt_logprobs=0), token_ids=(*prompt, *written.token_ids)
+    )
+    read = run(target, everything)["b"]
+    assert read.started is not None
+    assert read.started.prompt_logprobs is not None
+    tail = read.started.prompt_logprobs[len(prompt) :]
+    assert [entry and entry.token_id for entry in tail] == written.token_ids
+    expected = [entry.logprob for entry in written.logprobs]
+    np.testing.assert_allclose([entry.logprob for entry in tail if entry], expected, rtol=0, atol=1e-5)
+
+
+def test_a_biased_token_wins_and_a_penalised_one_does_not_repeat(tiny_model: Path) -> None:
+    answers = run(
+        engine(tiny_model),
+        ask("biased", logit_bias={100: 100.0}),
+        ask("mixed", logit_bias={100: 30.0}, presence_penalty=2.0, temperature=0.0),
+        ask("plain"),
+    )
+    assert answers["biased"].token_ids == [100] * 40
+    penalised = run(engine(tiny_model), ask("a", temperature=0.0, repetition_penalty=100.0, max_tokens=40))["a"]
+    assert len(set(penalised.token_ids)) == 40
