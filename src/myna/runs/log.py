@@ -70,7 +70,7 @@ class RunLog:
         self._window: deque[tuple[int, RunEvent]] = deque(maxlen=window)
         self._texts: list[TextEvent] = []
         self._tokenizer: str | None = None
-        self._followers: set[asyncio.Event] = set()
+        self.followers: set[asyncio.Event] = set()
 
     def append(self, event: RunEvent) -> None:
         """Take an event; text joins the text that is pending already."""
@@ -136,13 +136,13 @@ class RunLog:
 
     def subscribe(self, wake: asyncio.Event) -> None:
         """Set ``wake`` whenever events are committed."""
-        self._followers.add(wake)
+        self.followers.add(wake)
 
     def unsubscribe(self, wake: asyncio.Event) -> None:
-        self._followers.discard(wake)
+        self.followers.discard(wake)
 
     def _wake(self) -> None:
-        for wake in self._followers:
+        for wake in self.followers:
             wake.set()
 
 

@@ -76,7 +76,7 @@ class RunService:
         self._database = database
         self._models = models
         self._answers: dict[tuple[str, str], Answer] = {}
-        self._followers: dict[str, set[Follower]] = defaultdict(set)
+        self.followers: dict[str, set[Follower]] = defaultdict(set)
         database.on_change(self._lists_changed)
 
     async def start(self) -> None:
@@ -100,8 +100,8 @@ class RunService:
 
     def follower(self, owner: str) -> Follower:
         """A new follower, for one tab."""
-        follower = Follower(self._database, self, owner, self._followers[owner].discard)
-        self._followers[owner].add(follower)
+        follower = Follower(self._database, self, owner, self.followers[owner].discard)
+        self.followers[owner].add(follower)
         return follower
 
     def live(self, owner: str, run_id: str) -> RunLog | None:
@@ -148,18 +148,14 @@ class RunService:
                 raise InvalidParameter("A message and its answer cannot have one id.", param="run.message_id")
             await self._check_free(scope, message.id, run.message_id)
             at = now()
-            chat = await chats.find(scope, chat_id)
-            if chat is None:
-                chat = Chat(chat_id, None, None, None, at, at, 0)
-                await chats.create(scope, chat)
+            chat = await chats.find(scope, chat_id) or Chat(chat_id, None, None, None, at, at, version=0)
             if message.parent_id is not None:
                 parent = await self._parent(scope, chat_id, message.parent_id)
                 at = max(at, parent.created_at + 1)  # younger than its parent, whatever the clock says
             parts = (TextPart(message.text),)
             asked = Message(message.id, chat_id, message.parent_id, "user", parts, "complete", None, at)
-            await messages.add(scope, asked)
-            title = chat.title or make_title(message.text)
-            return await self._answer(scope, chat, asked, run, request, above=(asked,), title=title)
+            chat = dataclasses.replace(chat, title=chat.title or make_title(message.text))
+            return await self._answer(scope, chat, asked, run, request, new_parent=True)
 
     async def answer_again(self, owner: str, chat_id: str, parent_id: str, run: NewRun) -> Created:
         """Answer a user's message once more, as another branch.
@@ -180,7 +176,7 @@ class RunService:
                 raise InvalidParameter(
                     f"Message {parent_id} is an answer; only a user's can be answered.", param="parent_id"
                 )
-            return await self._answer(scope, chat, parent, run, request, above=(), title=chat.title)
+            return await self._answer(scope, chat, parent, run, request, new_parent=False)
 
     async def carry_on(self, owner: str, chat_id: str, message_id: str, run_id: str) -> Created:
         """Continue an answer that was interrupted, stopped or failed, in place and with its model.
@@ -243,25 +239,26 @@ class RunService:
             await answer.interrupt()
 
     async def _answer(
-        self,
-        scope: Scope,
-        chat: Chat,
-        parent: Message,
-        new: NewRun,
-        request: str,
-        *,
-        above: tuple[Message, ...],
-        title: str | None,
+        self, scope: Scope, chat: Chat, parent: Message, new: NewRun, request: str, *, new_parent: bool
     ) -> Created:
+        """Store a chat (new if its version is 0), what is new in it and a run, and launch the run."""
         model = new.model or chat.model or self._models.default
         at = max(now(), parent.created_at + 1)
         answer = Message(new.message_id, chat.id, parent.id, "assistant", (), "running", model, at, new.id)
         run = Run(new.id, chat.id, answer.id, model, "queued", 0, at, request)
-        await messages.add(scope, answer)
+        # The chat comes first: so its change does, and a tab knows the chat when it hears of the messages.
+        chat = dataclasses.replace(chat, model=model, leaf_id=answer.id, updated_at=at)
+        if chat.version:
+            chat = await chats.update(scope, chat.id, title=chat.title, model=model, leaf_id=answer.id, updated_at=at)
+        else:
+            chat = dataclasses.replace(chat, version=1)
+            await chats.create(scope, chat)
+        added = (parent, answer) if new_parent else (answer,)
+        for message in added:
+            await messages.add(scope, message)
         await runs.add(scope, run)
-        chat = await chats.update(scope, chat.id, title=title, model=model, leaf_id=answer.id, updated_at=at)
         self._launch(scope, run, answer, new.params)
-        return Created(chat, (*above, answer), run, True)
+        return Created(chat, added, run, True)
 
     def _launch(self, scope: Scope, run: Run, message: Message, params: SamplingParams) -> None:
         """Begin when the transaction is committed, before anybody can hear of the run."""
@@ -305,7 +302,7 @@ class RunService:
 
     def _lists_changed(self, owners: frozenset[str]) -> None:
         for owner in owners:
-            for follower in self._followers.get(owner, ()):
+            for follower in self.followers.get(owner, ()):
                 follower.lists_changed()
 
 

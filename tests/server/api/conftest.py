@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import queue
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -55,8 +58,7 @@ class ScriptedHub:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.pulls = 0
-        self.steps: asyncio.Queue[SimpleNamespace | MynaError | None] = asyncio.Queue()
-        self.loop = asyncio.get_running_loop()
+        self.steps: queue.Queue[SimpleNamespace | MynaError | None] = queue.Queue()
         self._path("scripted").write_bytes(b"x" * 100)
 
     def _path(self, name: str) -> Path:
@@ -75,20 +77,22 @@ class ScriptedHub:
     def local(self) -> list[SimpleNamespace]:
         return [SimpleNamespace(name=entry.name, entry=entry) for entry in CATALOG if self._path(entry.name).exists()]
 
-    def pull(self, name: str, progress: Callable[[Any], None] | None = None) -> Path:
+    def pull(self, name: str, progress: Callable[[Any], None]) -> Path:
         self.pulls += 1
+        at = SimpleNamespace(done=0, total=1000, bytes_per_second=0.0, source="somewhere")
         while True:
-            step = asyncio.run_coroutine_threadsafe(self.steps.get(), self.loop).result()
-            if isinstance(step, MynaError):
-                raise step
-            if step is None:
-                self._path(name).write_bytes(b"x" * 1000)
-                return self._path(name)
-            assert progress is not None
-            progress(step)
+            with contextlib.suppress(queue.Empty):
+                step = self.steps.get(timeout=0.02)
+                if isinstance(step, MynaError):
+                    raise step
+                if step is None:
+                    self._path(name).write_bytes(b"x" * 1000)
+                    return self._path(name)
+                at = step
+            progress(at)  # said again and again while nothing happens, as the real one does
 
     def step(self, done: int) -> None:
-        self.steps.put_nowait(SimpleNamespace(done=done, total=1000, bytes_per_second=50.0, source="somewhere"))
+        self.steps.put(SimpleNamespace(done=done, total=1000, bytes_per_second=50.0, source="somewhere"))
 
 
 @dataclass
@@ -156,7 +160,14 @@ class Served:
     models: ScriptedModels
     hub: ScriptedHub
     services: api.ApiServices
+    server: uvicorn.Server
+    task: asyncio.Task[None]
     chat_id: str = field(default_factory=new_id)
+
+    async def end(self) -> None:
+        """End the server, not yet its services; every connection is gone afterwards."""
+        self.server.should_exit = True
+        await self.task
 
     @asynccontextmanager
     async def tab(self) -> AsyncIterator[Socket]:
@@ -200,19 +211,17 @@ async def serve(data_dir: Path) -> AsyncIterator[Served]:
     settings = Settings(data_dir=data_dir)
     app: FastAPI = create_shell(settings, Metrics())
     app.include_router(api.create_router())
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off", ws="websockets-sansio"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio"))
     async with api.open_services(settings, models, hub, CATALOG) as services:
         app.state.api = services
-        task = asyncio.create_task(server.serve())
-        while not server.started:
-            await asyncio.sleep(0)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        url = f"http://127.0.0.1:{port}"
+        listening = socket.create_server(("127.0.0.1", 0))  # connections wait in it until the server takes them
+        task = asyncio.create_task(server.serve(sockets=[listening]))
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         async with httpx2.AsyncClient(base_url=url) as http:
-            yield Served(url, http, backend, models, hub, services)
+            served = Served(url, http, backend, models, hub, services, server, task)
+            yield served
         services.disconnect()
-        server.should_exit = True
-        await task
+        await served.end()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -177,10 +178,13 @@ class Library:
         """End every fetch; what has arrived is kept for the next try."""
         self._unsubscribe()
         self._watchers.clear()
-        tasks = [fetch.task for fetch in self._fetches.values() if fetch.task is not None]
+        tasks = {fetch.task for fetch in self._fetches.values() if fetch.task is not None} | self._announcing
         for fetch in self._fetches.values():
             fetch.cancelled.set()
-        await asyncio.gather(*tasks, *self._announcing, return_exceptions=True)
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+            for task in late:
+                task.cancel()
 
     async def _fetch(self, fetch: _Fetch) -> None:
         loop = asyncio.get_running_loop()
@@ -194,7 +198,7 @@ class Library:
                 loop.call_soon_threadsafe(self._progressed, fetch, at.done, at.total, at.bytes_per_second, at.source)
 
         try:
-            await asyncio.to_thread(self._hub.pull, name, progress)
+            await _in_daemon(lambda: self._hub.pull(name, progress))
         except PullCancelled:
             self._fetches.pop(name, None)
         except MynaError as error:
@@ -261,3 +265,29 @@ class Library:
             default=reference.name == self.default,
             pull=fetch.pull if fetch else None,
         )
+
+
+async def _in_daemon(work: Callable[[], object]) -> None:
+    """Run blocking work in a thread that does not keep the process alive, unlike those of `asyncio.to_thread`."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: BaseException | None) -> None:
+        if done.cancelled():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        error: BaseException | None = None
+        try:
+            work()
+        except BaseException as caught:
+            error = caught
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            loop.call_soon_threadsafe(settle, error)
+
+    threading.Thread(target=run, name="model fetch", daemon=True).start()
+    await done
