@@ -1,0 +1,201 @@
+"""The command line: one thin function a verb. What a verb needs is imported when it runs, so that each starts fast."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import myna
+from myna.errors import MynaError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Myna: an open ChatGPT that people own. Without a command: the same as 'myna serve'.",
+    epilog="\b\nExamples:\n"
+    "  myna                                     start, and open the chat in the browser\n"
+    '  myna run "What is the capital of France?"\n'
+    "  myna chat                                chat here in the terminal\n"
+    "  myna doctor                              what this machine offers",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ModelOption = Annotated[
+    str | None, typer.Option("--model", "-m", metavar="NAME|PATH", help="A model's name, hf:owner/repo or a GGUF file.")
+]
+QuantOption = Annotated[
+    str | None,
+    typer.Option("--quant", metavar="FORMAT", help="Weights: auto (the file's own), w4, w8, bf16, f32."),
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where chats and models are kept (MYNA_DATA_DIR).")
+]
+SystemOption = Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", help="Instructions for the model.")]
+SeedOption = Annotated[
+    int | None, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same answer; without one, chance.")
+]
+TemperatureOption = Annotated[
+    float | None, typer.Option("--temperature", "-t", min=0, max=2, help="0 always takes the likeliest word.")
+]
+MaxTokensOption = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Longest answer, in tokens.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"myna {myna.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", "-V", is_eager=True, callback=_print_version, help="Print the version and leave."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    epilog="\b\nExamples:\n  myna serve --port 9000 --no-browser\n  myna serve --model ./model.gguf --quant w8\n"
+    "  MYNA_API_KEY=… myna serve --host 0.0.0.0      OpenAI API for other machines"
+)
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 serves this machine only.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = None,
+    model: ModelOption = None,
+    quant: QuantOption = None,
+    data_dir: DataOption = None,
+    browser: Annotated[bool | None, typer.Option("--browser/--no-browser", help="Open the browser when ready.")] = None,
+) -> None:
+    """Start the chat application and the OpenAI API; fetch the default model the first time."""
+    from myna.cli.serve import run_server
+    from myna.settings import load_settings
+
+    run_server(load_settings(host=host, port=port, model=model, quant=quant, data_dir=data_dir, browser=browser))
+
+
+@app.command(
+    epilog="\b\nExamples:\n  myna chat --system 'Answer in one sentence.'\n  myna chat --model smollm2:135m --seed 1\n"
+    "In the chat: /help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves."
+)
+def chat(
+    model: ModelOption = None,
+    quant: QuantOption = None,
+    system: SystemOption = None,
+    seed: SeedOption = None,
+    temperature: TemperatureOption = None,
+    data_dir: DataOption = None,
+) -> None:
+    """Chat in the terminal."""
+    from myna.cli.chat import Chat, run_chat
+    from myna.settings import load_settings
+
+    settings = load_settings(model=model, quant=quant, data_dir=data_dir)
+    run_chat(settings, Chat(settings.model, system, seed, temperature))
+
+
+@app.command(
+    epilog='\b\nExamples:\n  myna run "What is the capital of France?"\n  myna run --seed 1 --max-tokens 50 "A story"\n'
+    '  cat notes.txt | myna run "Summarise this"\n  myna run --json "Hi" | jq .text'
+)
+def run(
+    prompt: Annotated[str | None, typer.Argument(metavar="PROMPT", help="What to ask; piped text is added.")] = None,
+    model: ModelOption = None,
+    quant: QuantOption = None,
+    system: SystemOption = None,
+    seed: SeedOption = None,
+    max_tokens: MaxTokensOption = None,
+    temperature: TemperatureOption = None,
+    as_json: JsonOption = False,
+    data_dir: DataOption = None,
+) -> None:
+    """Print one answer."""
+    from myna.cli.answer import chat_params, piped_input, run_once
+    from myna.settings import load_settings
+
+    parts = [part for part in (prompt, piped_input()) if part]
+    if not parts:
+        raise typer.BadParameter('Nothing to answer: give a prompt, as in myna run "Hello", or pipe a text.')
+    settings = load_settings(model=model, quant=quant, data_dir=data_dir)
+    params = chat_params(settings.model, seed=seed, temperature=temperature, max_tokens=max_tokens)
+    run_once(settings, "\n\n".join(parts), params, system=system, as_json=as_json)
+
+
+@app.command(epilog="\b\nExamples:\n  myna pull\n  myna pull hf:owner/repo:file.gguf")
+def pull(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The model; without one, the default.")] = None,
+    data_dir: DataOption = None,
+) -> None:
+    """Fetch a model, or go on where a fetch broke off."""
+    from myna.cli.library import fetch
+    from myna.settings import load_settings
+
+    settings = load_settings(data_dir=data_dir)
+    typer.echo(fetch(settings, name or settings.model))
+
+
+@app.command(epilog="\b\nExamples:\n  myna models\n  myna models --json")
+def models(as_json: JsonOption = False, data_dir: DataOption = None) -> None:
+    """List the models on disk and those that can be fetched."""
+    from myna.cli.library import print_models
+    from myna.settings import load_settings
+
+    print_models(load_settings(data_dir=data_dir), as_json=as_json)
+
+
+@app.command(epilog="\b\nExamples:\n  myna show smollm2:135m\n  myna show ./model.gguf --json")
+def show(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The model; without one, the default.")] = None,
+    quant: QuantOption = None,
+    as_json: JsonOption = False,
+    data_dir: DataOption = None,
+) -> None:
+    """Describe a model: licence and sources, and how it runs here when it is on disk."""
+    from myna.cli.library import print_model
+    from myna.settings import load_settings
+
+    settings = load_settings(quant=quant, data_dir=data_dir)
+    print_model(settings, name or settings.model, as_json=as_json)
+
+
+@app.command(epilog="\b\nExample:\n  myna rm smollm2:135m")
+def rm(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The model to delete from disk.")],
+    data_dir: DataOption = None,
+) -> None:
+    """Delete a fetched model from disk."""
+    from myna.cli.library import remove
+    from myna.settings import load_settings
+
+    remove(load_settings(data_dir=data_dir), name)
+
+
+@app.command(epilog="\b\nExamples:\n  myna doctor\n  myna doctor --json")
+def doctor(as_json: JsonOption = False, data_dir: DataOption = None) -> None:
+    """Check this machine: processor, memory and its speed, disk, model sources, versions."""
+    from myna.cli.doctor import examine, print_report
+    from myna.settings import load_settings
+
+    print_report(examine(load_settings(data_dir=data_dir)), as_json=as_json)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and leave with its exit code: 0; 1 for what failed, 2 for a wrong command, 130 for Ctrl-C."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "-V", "--version")):
+        arguments = ["serve", *arguments]
+    try:
+        app(arguments, prog_name="myna")
+    except MynaError as error:
+        typer.echo(f"myna: {error.message}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

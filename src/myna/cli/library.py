@@ -1,0 +1,131 @@
+"""Models on disk and in the catalog, as the command line shows them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from myna.backends.base import ModelDescription
+from myna.backends.native import in_process
+from myna.cli.terminal import PullDisplay, print_fields, size
+from myna.engine.options import EngineOptions, engine_options
+from myna.hub import Hub
+from myna.hub.catalog import models as catalog_models
+from myna.settings import Settings
+
+
+def fetch(settings: Settings, name: str) -> Path:
+    """The model's file, fetched with a progress bar on stderr when it is not there yet. Ctrl-C keeps what has come.
+
+    Raises:
+        NotFound, HubError: see `myna.hub.Hub.pull`.
+    """
+    hub = Hub(settings.models_dir)
+    if (path := hub.find(name)) is not None:
+        return path
+    with PullDisplay(hub.resolve(name).name) as display:
+        return hub.pull(name, display.update)
+
+
+def options_for(settings: Settings, name: str) -> EngineOptions:
+    """What to start an engine with for a model, which is fetched first where needed."""
+    path = fetch(settings, name)
+    return engine_options(settings, path, Hub(settings.models_dir).resolve(name).name)
+
+
+def print_models(settings: Settings, *, as_json: bool) -> None:
+    """Every model that is on disk or known, one a line, those on disk first."""
+    hub = Hub(settings.models_dir)
+    default = hub.resolve(settings.model).name
+    local = {model.name: model for model in hub.local()}
+    rows = [_row(name, model.bytes, model.entry, on_disk=True, default=default) for name, model in local.items()]
+    rows += [
+        _row(entry.name, entry.bytes, entry, on_disk=False, default=default)
+        for entry in catalog_models()
+        if entry.name not in local
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        notes = [
+            size(row["bytes"]),
+            "on disk" if row["on_disk"] else "not fetched",
+            row["licence"] or "licence unknown",
+        ]
+        if row["default"]:
+            notes.append("default")
+        typer.echo(f"{row['name']:<{width}}  {', '.join(notes)}")
+
+
+def print_model(settings: Settings, name: str, *, as_json: bool) -> None:
+    """All there is to say about a model; one on disk is loaded for it, which takes a moment.
+
+    Raises:
+        NotFound: the name means nothing.
+        ModelFileError, ModelTooLarge: the file cannot be used.
+    """
+    hub = Hub(settings.models_dir)
+    reference, path = hub.resolve(name), hub.find(name)
+    fields: dict[str, Any] = {"name": reference.name}
+    if (entry := reference.entry) is not None:
+        fields |= {
+            "title": entry.title,
+            "description": entry.description,
+            "licence": f"{entry.licence} ({entry.licence_class})",
+            "sources": [source.label for source in entry.sources],
+            "download": entry.bytes,
+        }
+    fields["path"] = None if path is None else str(path)
+    if path is not None:
+        description = asyncio.run(_describe(engine_options(settings, path, reference.name)))
+        fields |= {name: value for name, value in dataclasses.asdict(description).items() if name not in _HIDDEN}
+    if as_json:
+        typer.echo(json.dumps(fields, indent=2))
+    else:
+        print_fields({label: _text(label, value) for label, value in fields.items()})
+
+
+def remove(settings: Settings, name: str) -> None:
+    """Delete a model and say what that freed.
+
+    Raises:
+        NotFound: it is not on disk.
+    """
+    freed = Hub(settings.models_dir).remove(name)
+    typer.echo(f"Removed {name}; {size(freed)} are free again.")
+
+
+_HIDDEN = ("name", "path", "process_id", "tokenizer")
+
+
+async def _describe(options: EngineOptions) -> ModelDescription:
+    async with in_process(options) as backend:
+        return await backend.describe()
+
+
+def _row(name: str, bytes_: int, entry: Any, *, on_disk: bool, default: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "title": entry.title if entry else name,
+        "bytes": bytes_,
+        "on_disk": on_disk,
+        "licence": entry.licence if entry else None,
+        "default": name == default,
+    }
+
+
+def _text(label: str, value: Any) -> str:
+    if value is None:
+        return "not fetched; myna pull fetches it"
+    if isinstance(value, list):
+        return ", ".join(value)
+    if label.endswith("bytes") or label.startswith("bytes") or label in ("download", "kv_bytes_per_token"):
+        return size(value)
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,91 @@
+"""``myna serve``: the model begins to load, then the server is imported, then both are said to be there."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import webbrowser
+from typing import TYPE_CHECKING
+
+import typer
+
+import myna
+from myna.backends.process import start_early
+from myna.cli.library import fetch
+from myna.cli.terminal import print_fields, size
+from myna.errors import MynaError
+from myna.settings import Settings, has_display
+
+if TYPE_CHECKING:
+    from myna.backends.base import ModelDescription
+    from myna.backends.manager import ModelManager
+
+PATIENCE_SECONDS = 3.0
+"""How long the announcement waits for the model; a large one takes longer and is announced by itself."""
+
+
+def run_server(settings: Settings) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        ConfigurationError: host, port or data directory cannot be used.
+        HubError: the model could not be fetched.
+    """
+    from myna.server.binding import check_binding, listen
+
+    check_binding(settings)
+    with listen(settings) as listener:
+        fetch(settings, settings.model)
+        _serve(settings, listener)
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    early = start_early(settings)
+    try:
+        from myna.server.serve import configure_logging, serve  # takes half a second, in which the model loads
+
+        configure_logging(settings)
+
+        async def when_ready(address: str, manager: ModelManager) -> None:
+            await _announce(settings, address, manager)
+
+        serve(settings, listener, early, when_ready)
+    finally:
+        if early is not None:
+            early.end()
+
+
+async def _announce(settings: Settings, address: str, manager: ModelManager) -> None:
+    if settings.browser and has_display():
+        await asyncio.to_thread(webbrowser.open, address)
+    loading = asyncio.ensure_future(_describe(manager))
+    await asyncio.wait((loading,), timeout=PATIENCE_SECONDS)
+    model = loading.result() if loading.done() else None
+    fields = {"address": address} | (model or {"model": f"{settings.model}, still loading"})
+    typer.echo(f"\nMyna {myna.__version__} is ready.\n", err=True)
+    _print(fields | {"data": str(settings.data_dir), "stop": "Ctrl-C"})
+    if model is None:
+        _print(await loading)
+
+
+def _print(fields: dict[str, str]) -> None:
+    print_fields({f"  {label}": value for label, value in fields.items()}, err=True)
+    typer.echo(err=True)
+
+
+async def _describe(manager: ModelManager) -> dict[str, str]:
+    try:
+        model = await (await manager.get()).describe()
+    except MynaError as error:
+        return {"model": error.message}
+    return describe(model)
+
+
+def describe(model: ModelDescription) -> dict[str, str]:
+    """A loaded model in three lines."""
+    cache = model.kv_cache_tokens * model.kv_bytes_per_token
+    return {
+        "model": f"{model.name}, {model.quantisation} weights, {size(model.weight_bytes)}",
+        "processor": f"{model.instruction_set} kernels, {model.threads} threads",
+        "memory": f"KV cache for {model.kv_cache_tokens:,} tokens, at most {size(cache)}; context {model.context:,}",
+    }
