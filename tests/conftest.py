@@ -1,0 +1,26 @@
+"""Fixtures for all tests: models, and a real server with the real default model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.model_fixtures import default_model, tiny_model
+from tests.processes import Server, environment, serving
+
+__all__ = ["default_model", "tiny_model"]
+
+
+@pytest.fixture
+def env(tmp_path: Path, default_model: Path) -> dict[str, str]:
+    """Environment of a command that has a data directory of its own and finds the default model on disk."""
+    return environment(tmp_path / "data")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, default_model: Path) -> Iterator[Server]:
+    """A ``myna serve`` for tests that leave it as they found it."""
+    with serving("--no-browser", env=environment(tmp_path_factory.mktemp("server"))) as running:
+        yield running

@@ -1,0 +1,155 @@
+"""The whole server as users have it: real processes, the real default model, the official client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.processes import Server, environment, serving
+
+QUESTION: Any = [{"role": "user", "content": "Name the capital city of France."}]
+LONG: Any = [{"role": "user", "content": "Write a very long story about a bird."}]
+OTHERS = 15
+
+
+def client_of(server: Server) -> openai.AsyncOpenAI:
+    return openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+
+
+async def figure(server: Server, name: str) -> float:
+    async with httpx2.AsyncClient() as client:
+        text = (await client.get(f"{server.url}/metrics")).text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    return sum(sample.value for sample in families[name].samples)
+
+
+async def eventually_zero(server: Server, name: str) -> None:
+    async with asyncio.timeout(20):
+        while await figure(server, name):
+            pass
+
+
+async def test_the_official_client_lists_and_chats(server: Server) -> None:
+    async with client_of(server) as client:
+        models = [model.id async for model in await client.models.list()]
+        assert models[0] == "smollm2:135m"
+        answer = await client.chat.completions.create(model=models[0], messages=QUESTION, temperature=0, max_tokens=30)
+    assert "Paris" in (answer.choices[0].message.content or "")
+    assert answer.choices[0].finish_reason == "stop"
+    assert answer.usage is not None
+    assert answer.usage.prompt_tokens > 10
+
+
+async def test_the_second_time_the_prompt_is_cached(server: Server) -> None:
+    messages: Any = [{"role": "user", "content": "The cache test counts birds. " * 20}]
+    async with client_of(server) as client:
+        cached = []
+        for _ in range(2):
+            answer = await client.chat.completions.create(model="default", messages=messages, max_tokens=1)
+            assert answer.usage is not None
+            assert answer.usage.prompt_tokens_details is not None
+            cached.append(answer.usage.prompt_tokens_details.cached_tokens or 0)
+    assert cached[0] < 32  # the dialect's own words before the message may be there from another test
+    assert cached[1] > 0.8 * answer.usage.prompt_tokens
+
+
+async def test_the_same_seed_gives_the_same_text_alone_and_in_company(server: Server) -> None:
+    async with client_of(server) as client:
+
+        async def tell(seed: int, topic: str = "a bird") -> str:
+            stream = await client.chat.completions.create(
+                model="default",
+                messages=[{"role": "user", "content": f"Tell me about {topic}."}],
+                seed=seed,
+                max_tokens=40,
+                stream=True,
+            )
+            return "".join([chunk.choices[0].delta.content or "" async for chunk in stream])
+
+        alone = await tell(7)
+        assert alone
+        together = await asyncio.gather(tell(7), *(tell(seed, f"number {seed}") for seed in range(OTHERS)))
+        assert together[0] == alone
+        assert await tell(8) != alone
+
+
+async def test_scoring_a_text(server: Server) -> None:
+    async with client_of(server) as client:
+        answer = await client.completions.create(
+            model="default", prompt="The sky is blue", echo=True, max_tokens=0, logprobs=2
+        )
+    (choice,) = answer.choices
+    assert choice.text == "The sky is blue"
+    logprobs = choice.logprobs
+    assert logprobs is not None
+    assert "".join(logprobs.tokens or []) == "The sky is blue"
+    assert logprobs.token_logprobs is not None
+    assert logprobs.token_logprobs[0] is None
+    assert all(value < 0 for value in logprobs.token_logprobs[1:])
+
+
+async def test_a_prompt_beyond_the_context_is_refused_with_both_numbers(server: Server) -> None:
+    async with client_of(server) as client:
+        with pytest.raises(openai.BadRequestError, match=r"8192") as caught:
+            await client.completions.create(model="default", prompt=[5] * 9000)
+    assert "9000" in caught.value.message
+    assert caught.value.code == "context_length_exceeded"
+
+
+async def test_token_ids_and_biases_outside_the_vocabulary_are_refused(server: Server) -> None:
+    async with client_of(server) as client:
+        with pytest.raises(openai.BadRequestError) as caught:
+            await client.completions.create(model="default", prompt=[49_152])
+        assert caught.value.param == "prompt"
+        with pytest.raises(openai.BadRequestError) as caught:
+            await client.chat.completions.create(model="default", messages=QUESTION, logit_bias={"49152": 1})
+        assert caught.value.param == "logit_bias"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_goes_frees_its_blocks(server: Server, stream: bool) -> None:
+    cancelled = await figure(server, "myna_requests_cancelled")
+    body = {"model": "default", "messages": LONG, "stream": stream, "ignore_eos": True, "temperature": 0}
+    content = json.dumps(body).encode()
+    parts = urlsplit(server.url)
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
+    with socket.create_connection((parts.hostname, parts.port)) as connection:
+        connection.sendall(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
+        async with asyncio.timeout(20):
+            while not await figure(server, "myna_kv_blocks_used"):
+                pass
+    await eventually_zero(server, "myna_requests_running")
+    await eventually_zero(server, "myna_kv_blocks_used")
+    assert await figure(server, "myna_requests_cancelled") == cancelled + 1
+
+
+async def test_health_and_page(server: Server) -> None:
+    async with httpx2.AsyncClient() as client:
+        assert (await client.get(f"{server.url}/healthz")).json() == {"status": "ok"}
+        document = (await client.get(f"{server.url}/openapi.json")).json()
+        assert "/v1/chat/completions" in document["paths"]
+        refused = await client.get(f"{server.url}/healthz", headers={"host": "evil.example"})
+        assert refused.status_code == 403
+
+
+def test_told_to_stop_it_ends_running_answers_and_leaves_nothing(tmp_path: Path, default_model: Path) -> None:
+    with serving("--no-browser", env=environment(tmp_path)) as server:
+        body = {"model": "default", "messages": LONG, "stream": True, "ignore_eos": True}
+        with httpx2.stream("POST", f"{server.url}/v1/chat/completions", json=body, timeout=60) as response:
+            lines = response.iter_lines()
+            assert next(lines).startswith("data: ")
+            server.process.send_signal(signal.SIGTERM)
+            last = [line for line in lines if line][-1]
+        assert "The server is stopping" in json.loads(last.removeprefix("data: "))["error"]["message"]
+        assert server.process.wait(30) == 0
+    assert "Traceback" not in "".join(server.said)
