@@ -5,7 +5,7 @@
 //     total += activation_scale * (scale * dot + minimum * sum)
 // with dot exact in int32: the result does not depend on how many rows are computed together.
 
-// Weight bytes ahead of use; one row alone runs at memory speed.
+// Weight bytes to fetch ahead of use, by the first rows that use them (`fresh`).
 enum { AHEAD = 2048 };
 
 template <Format FORMAT> static inline Floats group_result(Ints dots, const uint8_t *p, const float *sum) {
@@ -21,12 +21,11 @@ template <Format FORMAT> static inline Floats group_result(Ints dots, const uint
 // One tile by COUNT rows of int8 activations.
 template <Format FORMAT, int COUNT>
 static inline void tile_codes(const uint8_t *p, int groups, const int8_t *codes, const float *scales, const float *sums,
-                              float *out, size_t stride) {
+                              float *out, size_t stride, bool fresh) {
     Floats totals[COUNT];
     for (int r = 0; r < COUNT; r++) totals[r] = splat(0);
     for (int group = 0; group < groups; group++, p += group_bytes(FORMAT), codes += GROUP) {
-        if (COUNT == 1)
-            for (size_t line = 0; line < group_bytes(FORMAT); line += 64) prefetch(p + AHEAD + line);
+        for (size_t line = 0; fresh && line < group_bytes(FORMAT); line += 64) prefetch(p + AHEAD + line);
         Ints dots[COUNT];
         for (int r = 0; r < COUNT; r++) dots[r] = splat_ints(0);
         if (FORMAT == Format::w8) {
@@ -72,19 +71,20 @@ static inline void tile_floats(const uint8_t *p, int groups, const float *x, flo
 }
 
 template <Format FORMAT, int COUNT>
-static void tile_rows(const uint8_t *p, const Activations &x, int row, float *out, size_t stride) {
+static void tile_rows(const uint8_t *p, const Activations &x, int row, float *out, size_t stride, bool fresh) {
     size_t at = (size_t)row * x.groups;
     if (takes_codes(FORMAT))
-        tile_codes<FORMAT, COUNT>(p, x.groups, x.codes + at * GROUP, x.scales + at, x.sums + at, out, stride);
+        tile_codes<FORMAT, COUNT>(p, x.groups, x.codes + at * GROUP, x.scales + at, x.sums + at, out, stride, fresh);
     else
         tile_floats<FORMAT, COUNT>(p, x.groups, x.floats + at * GROUP, out, stride);
 }
 
 // The last, incomplete block of rows.
 template <Format FORMAT, int COUNT>
-static void tile_rest(const uint8_t *p, const Activations &x, int row, int count, float *out, size_t stride) {
-    if (count == COUNT) tile_rows<FORMAT, COUNT>(p, x, row, out, stride);
-    else if constexpr (COUNT > 1) tile_rest<FORMAT, COUNT - 1>(p, x, row, count, out, stride);
+static void tile_rest(const uint8_t *p, const Activations &x, int row, int count, float *out, size_t stride,
+                      bool fresh) {
+    if (count == COUNT) tile_rows<FORMAT, COUNT>(p, x, row, out, stride, fresh);
+    else if constexpr (COUNT > 1) tile_rest<FORMAT, COUNT - 1>(p, x, row, count, out, stride, fresh);
 }
 
 template <Format FORMAT>
@@ -94,8 +94,8 @@ static void product_of(const Matrix &matrix, const Activations &x, int first_til
         float *to = out + (size_t)(row - first_row) * stride;
         for (int tile = first_tile; tile < last_tile; tile++, to += TILE) {
             const uint8_t *p = matrix.data + tile * (group_bytes(FORMAT) * (size_t)x.groups);
-            if (last_row - row >= ROWS) tile_rows<FORMAT, ROWS>(p, x, row, to, stride);
-            else tile_rest<FORMAT, ROWS>(p, x, row, last_row - row, to, stride);
+            if (last_row - row >= ROWS) tile_rows<FORMAT, ROWS>(p, x, row, to, stride, row == first_row);
+            else tile_rest<FORMAT, ROWS>(p, x, row, last_row - row, to, stride, row == first_row);
         }
     }
 }

@@ -68,7 +68,9 @@ def test_long_context(dtype, instruction_set):
     rng = np.random.default_rng(2)
     tables = np.random.default_rng(3).permutation(160).reshape(4, 40)
     limit = 1e-5 if dtype == "float32" else 2e-3
-    prompts = batch([(rng.integers(0, 100, n), 0, table) for n, table in zip((600, 255, 256, 257), tables, strict=True)])
+    prompts = batch(
+        [(rng.integers(0, 100, n), 0, table) for n, table in zip((600, 255, 256, 257), tables, strict=True)]
+    )
     assert error(model.run(prompts), model.expect(prompts)) < limit
     for step in (
         batch([(rng.integers(0, 100, 1), 600, tables[0])]),

@@ -61,8 +61,11 @@ def test_largest_codes_do_not_overflow(instruction_set, target):
 
 @pytest.mark.parametrize(
     ("source", "target"),
-    [("Q4_0", "w4"), ("Q4_1", "f32"), ("Q8_0", "f32"), ("Q4_0", "f32"), ("F16", "f32"), ("BF16", "f32"), ("BF16", "bf16")],
-)
+    [
+        ("Q4_0", "w4"), ("Q4_0", "f32"), ("Q4_1", "f32"), ("Q8_0", "f32"), ("F16", "f32"), ("BF16", "f32"),
+        ("BF16", "bf16"),
+    ],
+)  # fmt: skip
 def test_exact_conversions_keep_every_value(source, target):
     rng = np.random.default_rng(3)
     data = encode(source, rng.standard_normal((40, 64)).astype(np.float32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
+from math import erf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ class Interpreter:
         return results[self.program.logits.id]
 
     def _attend(self, op: Attend, q: Floats, k: Floats, v: Floats, context: int, table: Ids) -> Floats:
-        """One sequence. q: [new, heads * head_dim]; its positions are context, context + 1, …"""
+        """One sequence. q: [new, heads * head_dim]; its positions follow context."""
         new, length, group = len(q), context + len(q), op.heads // op.kv_heads
         positions = np.arange(length)
         slots = table[positions // self.block_size] * self.block_size + positions % self.block_size
@@ -100,7 +101,8 @@ class Interpreter:
         scores = np.where(future[:, None, None, :], -np.inf, scores)
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         weights /= weights.sum(-1, keepdims=True)
-        return np.einsum("nkgl,lkd->nkgd", weights, values).reshape(new, -1)
+        mixed: Floats = np.einsum("nkgl,lkd->nkgd", weights, values).reshape(new, -1)
+        return mixed
 
 
 def normalise(x: Floats, weight: Floats, bias: Floats | None, kind: str, epsilon: float) -> Floats:
@@ -114,12 +116,12 @@ def normalise(x: Floats, weight: Floats, bias: Floats | None, kind: str, epsilon
 def activate(x: Floats, kind: str) -> Floats:
     """silu: x * sigmoid(x); gelu: x * Φ(x), Hendrycks and Gimpel 2016 (https://arxiv.org/abs/1606.08415)."""
     if kind == "silu":
-        return x / (1 + np.exp(-x))
-    if kind == "gelu_tanh":
-        return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
-    from math import erf
-
-    return x * 0.5 * (1 + np.vectorize(erf)(x / np.sqrt(2)))
+        share = 1 / (1 + np.exp(-x))
+    elif kind == "gelu_tanh":
+        share = 0.5 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+    else:
+        share = 0.5 * (1 + np.vectorize(erf)(x / np.sqrt(2)))
+    return np.asarray(x * share, np.float32)
 
 
 def rope(x: Floats, positions: NDArray[np.int64], op: Rope) -> Floats:
@@ -143,5 +145,5 @@ def int8_groups(x: Floats) -> Floats:
     groups = np.pad(x, [(0, 0), (0, -x.shape[1] % 32)]).reshape(len(x), -1, 32)
     largest = np.abs(groups).max(-1, keepdims=True)
     inverse = np.float32(127) / np.where(largest > 0, largest, np.float32(1))
-    rounded = np.rint(groups * inverse) * (largest * np.float32(1 / 127))
+    rounded: Floats = (np.rint(groups * inverse) * (largest * np.float32(1 / 127))).astype(np.float32)
     return rounded.reshape(len(x), -1)[:, : x.shape[1]]
