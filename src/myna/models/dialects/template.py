@@ -95,12 +95,14 @@ class TemplateDialect:
         else:
             said = []
             for slot, text in zip(slots, self._align(literals, whole), strict=True):
-                kept = text == slot.trim(contents[slot.message])
-                said.append(self._said(messages[slot.message], slot) if kept else [Said(text)])
+                content = contents[slot.message]
+                if any(text.count(name) > content.count(name) for name in self._control_names(text)):
+                    raise self._unsafe("its own words depend on what the messages say")
+                said.append(self._said(messages[slot.message], slot) if text == slot.trim(content) else [Said(text)])
         if continue_last:
             last = max((index for index, slot in enumerate(slots) if slot.message == len(messages) - 1), default=None)
             if last is None:
-                raise self._changes_contents("it leaves out the message that is to be continued")
+                raise self._unsafe("it leaves out the message that is to be continued")
             literals, said = [*literals[: last + 1], ""], said[: last + 1]
             said[last] = message_segments(self._tokenizer, messages[-1])
         segments: list[Segment] = [Written(literals[0])]
@@ -139,21 +141,23 @@ class TemplateDialect:
         inner = literals[1:-1]
         end = len(whole) - len(last)
         if not (whole.startswith(first) and whole.endswith(last) and len(first) <= end):
-            raise self._changes_contents("its own words depend on what the messages say")
+            raise self._unsafe("its own words depend on what the messages say")
         forwards = _positions(whole, inner, len(first), end)
         backwards = _positions(
             whole[::-1], [text[::-1] for text in reversed(inner)], len(last), len(whole) - len(first)
         )
         if forwards is None or backwards is None:
-            raise self._changes_contents("its own words depend on what the messages say")
+            raise self._unsafe("its own words depend on what the messages say")
         if forwards != [(len(whole) - stop, len(whole) - start) for start, stop in reversed(backwards)]:
-            raise self._changes_contents(
-                "a message contains the template's own words, and the two cannot be told apart"
-            )
+            raise self._unsafe("a message contains the template's own words, and the two cannot be told apart")
         bounds = [len(first), *(bound for span in forwards for bound in span), end]
         return [whole[start:stop] for start, stop in zip(bounds[::2], bounds[1::2], strict=True)]
 
-    def _changes_contents(self, reason: str) -> InvalidParameter:
+    def _control_names(self, text: str) -> set[str]:
+        ids = {part for part in self._tokenizer.split_control(text) if isinstance(part, int)}
+        return {self._tokenizer.token_name(token_id) for token_id in ids}
+
+    def _unsafe(self, reason: str) -> InvalidParameter:
         return InvalidParameter(
             f"The model's chat template cannot be used safely for this conversation: {reason}.", param="messages"
         )
