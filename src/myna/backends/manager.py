@@ -202,13 +202,7 @@ class ModelManager:
         if early is not None and early.options != options:
             await asyncio.to_thread(early.end)
             early = None
-        backend = await connect(early or EngineProcess(options))
-        try:
-            await backend.describe()
-        except BaseException:
-            await backend.close()
-            raise
-        return backend
+        return await connect(early or EngineProcess(options))
 
     async def _unload(self, slot: _Slot) -> None:
         if slot.loading is not None:

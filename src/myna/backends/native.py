@@ -24,14 +24,15 @@ __all__ = ["NativeBackend", "connect", "in_process"]
 
 
 async def connect(process: EngineProcess) -> NativeBackend:
-    """The backend of an engine process, which ends when the backend is closed. The model may still be loading.
+    """The backend of an engine process, once its model is loaded. Closing the backend ends the process.
 
     Raises:
-        EngineCrashed: the process ended before it could be reached.
+        MynaError: the model cannot be loaded, or the process ended; the process is gone then.
     """
     link = _SocketLink(process)
     try:
         await link.open()
+        await link.backend.describe()
     except BaseException:
         await link.close()
         raise
