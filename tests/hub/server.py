@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 
 @dataclass
@@ -60,9 +61,11 @@ def serve(site: Site) -> Iterator[Site]:
             path = self.path.partition("?")[0]
             asked = self.headers.get("Range")
             site.requests.append((self.command, path, asked))
-            content = site.files.get(path)
+            content = site.files.get(unquote(path))
             if content is None or site.status != 200:
                 self.send_response(404 if content is None else site.status)
+                if path.startswith("/api/models/"):
+                    self.send_header("X-Error-Code", "RepoNotFound")  # as the Hub says it
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

@@ -187,6 +187,14 @@ def test_user_defined_tokens_are_text_but_for_those_of_the_template(load: Load) 
         ({"tokenizer.ggml.token_type": [1]}, "tokenizer.ggml.token_type has 1 entries for 278 tokens"),
         ({"tokenizer.ggml.eos_token_id": 278}, "tokenizer.ggml.eos_token_id is 278, expected 0 to 277"),
         ({"tokenizer.ggml.token_type": [6, *[1] * 277]}, "token 0, '<unk>', does not name a byte"),
+        (
+            {"tokenizer.ggml.tokens": ["<unk>", "<s>", "</s>", *BYTES, *WORDS[:-1], "x" * 300]},
+            "token 277 has 300 characters, more than 256",
+        ),
+        (
+            {"tokenizer.ggml.tokens": ["x"] * 20_000, "tokenizer.ggml.token_type": [3] * 20_000},
+            "its vocabulary has 20000 control tokens",
+        ),
     ],
 )
 def test_a_vocabulary_that_makes_no_sense_is_refused(load: Load, changes: dict[str, Any], reason: str) -> None:
@@ -195,7 +203,8 @@ def test_a_vocabulary_that_makes_no_sense_is_refused(load: Load, changes: dict[s
     assert reason in caught.value.reason
 
 
-def test_merges_of_tokens_that_do_not_exist_are_refused(tmp_path: Path) -> None:
-    path = write_model(tmp_path / "model.gguf", layers=1, metadata={"tokenizer.ggml.merges": ["q zebra"]})
-    with pytest.raises(ModelFileError, match="its vocabulary contradicts itself"):
+@pytest.mark.parametrize("merge", ["q zebra", "zebra q", "q q", "q", "q ", " q", "", "< |im_end|>"])
+def test_merges_of_tokens_that_do_not_exist_are_refused(tmp_path: Path, merge: str) -> None:
+    path = write_model(tmp_path / "model.gguf", layers=1, metadata={"tokenizer.ggml.merges": [merge]})
+    with pytest.raises(ModelFileError, match="joins or makes a token that does not exist"):
         load_tokenizer(GGUFFile(path))

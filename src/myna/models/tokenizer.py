@@ -28,6 +28,12 @@ END_TOKENS = frozenset(
 """Control tokens that end an answer in one model or another; files name at most some of theirs."""
 
 
+MAX_SENTENCEPIECE = 256
+"""Characters of a piece; every way to cut it in two is looked at."""
+
+MAX_CONTROL_TOKENS = 2**14
+
+
 class Kind(IntEnum):
     """What a token is, as GGUF's ``token_type`` counts."""
 
@@ -205,6 +211,9 @@ def _kinds(file: ModelFile, pieces: list[str], special: Iterable[int | None]) ->
     for id_ in special:
         if id_ is not None:
             kinds[id_] = Kind.CONTROL
+    control = sum(kind in (Kind.CONTROL, Kind.USER_DEFINED) for kind in kinds)
+    if control > MAX_CONTROL_TOKENS:
+        raise ModelFileError(file.path, f"its vocabulary has {control} control tokens, more than {MAX_CONTROL_TOKENS}")
     for id_, kind in enumerate(kinds):
         if kind == Kind.BYTE and not _BYTE_PIECE.fullmatch(pieces[id_]):
             raise ModelFileError(file.path, f"token {id_}, {pieces[id_]!r}, does not name a byte")
@@ -226,9 +235,15 @@ def _matched_in_text(file: ModelFile, pieces: list[str], kinds: list[int]) -> li
 
 
 def _byte_level(file: ModelFile, pieces: list[str], kinds: list[int], rules: ByteLevelRules) -> tokenizers.Tokenizer:
-    halves = (merge.partition(" ") for merge in file.metadata.strings("tokenizer.ggml.merges"))
-    merges = [(left, right) for left, _, right in halves]
-    core = _core(file, _mergeable(pieces, kinds), merges, ignore_merges=rules.ignore_merges)
+    vocabulary = _mergeable(pieces, kinds)
+    merges = []
+    for merge in file.metadata.strings("tokenizer.ggml.merges"):
+        left, _, right = merge.partition(" ")
+        # The library would panic instead of raising.
+        if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
+            raise ModelFileError(file.path, f"the merge {merge!r} joins or makes a token that does not exist")
+        merges.append((left, right))
+    core = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=rules.ignore_merges))
     core.pre_tokenizer = rules.pre_tokenizer()
     if rules.normalizer is not None:
         core.normalizer = rules.normalizer()
@@ -243,19 +258,22 @@ def _sentencepiece(file: ModelFile, pieces: list[str], kinds: list[int]) -> toke
     ids = {piece: id_ for id_, (piece, kind) in enumerate(zip(pieces, kinds, strict=True)) if kind == Kind.NORMAL}
     ranked = []
     for piece, id_ in ids.items():
+        if len(piece) > MAX_SENTENCEPIECE:
+            raise ModelFileError(file.path, f"token {id_} has {len(piece)} characters, more than {MAX_SENTENCEPIECE}")
         for cut in range(1, len(piece)):
             left, right = piece[:cut], piece[cut:]
             if left in ids and right in ids:
                 ranked.append((-scores[id_], ids[left], ids[right], left, right))
     ranked.sort()
     unknown = next((piece for piece, kind in zip(pieces, kinds, strict=True) if kind == Kind.UNKNOWN), None)
-    core = _core(
-        file,
-        _mergeable(pieces, kinds),
-        [(left, right) for *_, left, right in ranked],
-        byte_fallback=Kind.BYTE in kinds,
-        unk_token=unknown,
-        fuse_unk=True,
+    core = tokenizers.Tokenizer(
+        models.BPE(
+            vocab=_mergeable(pieces, kinds),
+            merges=[(left, right) for *_, left, right in ranked],
+            byte_fallback=Kind.BYTE in kinds,
+            unk_token=unknown,
+            fuse_unk=True,
+        )
     )
     core.normalizer = normalizers.Replace(" ", SPACE)
     return core
@@ -266,15 +284,6 @@ def _mergeable(pieces: list[str], kinds: list[int]) -> dict[str, int]:
     size = len(pieces)
     backwards = zip(reversed(range(size)), reversed(pieces), reversed(kinds), strict=True)
     return {piece: id_ for id_, piece, kind in backwards if kind not in (Kind.CONTROL, Kind.UNUSED)}
-
-
-def _core(
-    file: ModelFile, vocabulary: dict[str, int], merges: list[tuple[str, str]], **options: object
-) -> tokenizers.Tokenizer:
-    try:
-        return tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges, **options))
-    except Exception as error:  # the library raises nothing narrower
-        raise ModelFileError(file.path, f"its vocabulary contradicts itself ({error})") from error
 
 
 def _fingerprint(file: ModelFile) -> str:

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+
+from myna.errors import ModelFileError
+from myna.formats import GGUFFile
+from myna.models.config import ModelConfig, RopeConfig
+from myna.models.families import FAMILIES, family_of
+from tests.synthetic import write_model
+
+
+def configured(tmp_path: Path, **shape: Any) -> ModelConfig:
+    with GGUFFile(write_model(tmp_path / "model.gguf", layers=1, **shape)) as file:
+        return family_of(file).configure(file)
+
+
+def test_the_default_models_configuration(default_model: Path) -> None:
+    with GGUFFile(default_model) as file:
+        assert family_of(file).configure(file) == ModelConfig(
+            architecture="llama",
+            layers=30,
+            width=576,
+            heads=9,
+            kv_heads=3,
+            head_dim=64,
+            mlp_width=1536,
+            vocab_size=49152,
+            context=8192,
+            norm="rms",
+            norm_epsilon=struct.unpack("<f", struct.pack("<f", 1e-5))[0],
+            activation="silu",
+            rope=RopeConfig(64, 100_000.0, "interleaved"),
+            tied_embeddings=True,
+        )
+
+
+def test_an_output_matrix_unties_the_embeddings(tmp_path: Path) -> None:
+    assert not configured(tmp_path, tied=False).tied_embeddings
+
+
+def test_linear_rope_scaling_divides_every_frequency(tmp_path: Path) -> None:
+    keys = {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}
+    assert configured(tmp_path, metadata=keys).rope.factors == (4.0,) * 8
+
+
+def with_rope_factors(path: Path, factors: list[float]) -> Path:
+    """A file that has frequency factors as Llama 3.1's do, and nothing else that costs space."""
+    writer = gguf.GGUFWriter(path, "llama")
+    sizes = {"block_count": 1, "context_length": 8, "embedding_length": 8, "feed_forward_length": 8}
+    for key, value in (sizes | {"attention.head_count": 2}).items():
+        writer.add_uint32(f"llama.{key}", value)
+    writer.add_float32("llama.attention.layer_norm_rms_epsilon", 1e-5)
+    writer.add_tensor("token_embd.weight", np.zeros((4, 8), np.float32))
+    writer.add_tensor("rope_freqs.weight", np.array(factors, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_rope_factors_are_read_from_their_tensor(tmp_path: Path) -> None:
+    with GGUFFile(with_rope_factors(tmp_path / "model.gguf", [1.0, 8.0])) as file:
+        assert family_of(file).configure(file).rope.factors == (1.0, 8.0)
+
+
+@pytest.mark.parametrize("factors", [[1.0], [1.0, 2.0, 3.0], [1.0, 0.0], [1.0, float("nan")]])
+def test_impossible_rope_factors_are_refused(tmp_path: Path, factors: list[float]) -> None:
+    with (
+        GGUFFile(with_rope_factors(tmp_path / "model.gguf", factors)) as file,
+        pytest.raises(ModelFileError, match=r"tensor 'rope_freqs\.weight'"),
+    ):
+        family_of(file).configure(file)
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({"llama.attention.head_count": 0}, "llama.attention.head_count is 0, expected 1 to 1024"),
+        ({"llama.attention.head_count_kv": 3}, "4 attention heads cannot share 3 KV heads evenly"),
+        ({"llama.attention.head_count_kv": 5}, "llama.attention.head_count_kv is 5, expected 1 to 4"),
+        ({"llama.block_count": 2**31}, "llama.block_count is 2147483648, expected 1 to 1024"),
+        ({"llama.attention.layer_norm_rms_epsilon": float("inf")}, "llama.attention.layer_norm_rms_epsilon is inf"),
+        ({"llama.rope.freq_base": float("nan")}, "llama.rope.freq_base is nan"),
+        ({"llama.rope.dimension_count": 15}, "llama.rope.dimension_count is 15, expected an even number"),
+        ({"llama.rope.scaling.type": "yarn"}, "rotary scaling 'yarn'"),
+        ({"llama.attention.value_length": 8}, "keys and values of different length"),
+        ({"llama.expert_count": 8}, "a mixture of experts"),
+        ({"llama.attention.sliding_window": 4096}, "sliding-window attention"),
+        ({"llama.attention.head_count_kv": [2, 2]}, "llama.attention.head_count_kv is a list"),
+        ({"llama.context_length": "long"}, "llama.context_length is 'long', expected a whole number"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_by_key(tmp_path: Path, keys: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ModelFileError) as caught:
+        configured(tmp_path, metadata=keys)
+    assert reason in caught.value.reason
+
+
+def test_an_unknown_architecture_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    writer = gguf.GGUFWriter(path, "mamba")
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with GGUFFile(path) as file, pytest.raises(ModelFileError) as caught:
+        family_of(file)
+    assert "'mamba'" in caught.value.reason
+    assert all(name in caught.value.reason for name in FAMILIES)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from myna import _native, hardware
+from myna.chat import Message
+from myna.errors import ConfigurationError, ModelFileError, ModelTooLarge
+from myna.models.loader import load_model
+from tests.parity.reference import native_logits
+from tests.synthetic import write_model
+
+
+def test_a_loaded_model_is_ready_and_says_what_it_is(default_model: Path) -> None:
+    model = load_model(default_model)
+    assert (model.parameters, model.context, model.quantisation) == (134_515_008, 8192, "w4+w8")
+    assert model.weight_bytes == pytest.approx(96_576_768, rel=0.01)
+    assert model.bytes_per_token == pytest.approx(model.weight_bytes, rel=0.01)
+    assert model.threads == hardware.usable_cores()
+    assert model.instruction_set == _native.instruction_sets()[0]
+    prompt = model.dialect.encode([Message.of("user", "Name the capital city of France.")])
+    for _ in range(8):
+        prompt.append(int(native_logits(model, prompt)[-1].argmax()))
+    assert "Paris" in model.tokenizer.decode(prompt)
+
+
+def test_loading_leaves_the_file_out_of_memory(default_model: Path) -> None:
+    process = psutil.Process()
+    before = process.memory_info().rss
+    model = load_model(default_model)
+    # The packed weights and the vocabulary, not the mapped file as well.
+    assert process.memory_info().rss - before < model.weight_bytes + 80 * 2**20
+
+
+@pytest.mark.parametrize("instruction_set", _native.instruction_sets())
+def test_every_instruction_set_of_this_processor_can_be_asked_for(tiny_model: Path, instruction_set: str) -> None:
+    model = load_model(tiny_model, instruction_set=instruction_set, threads=1)  # type: ignore[arg-type]
+    assert (model.instruction_set, model.threads) == (instruction_set, 1)
+    assert np.isfinite(native_logits(model, [5, 6, 7])).all()
+
+
+def test_an_instruction_set_that_is_not_there_is_refused(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_native, "instruction_sets", lambda: ["generic"])
+    with pytest.raises(ConfigurationError, match="cannot run the instruction set avx2; it can run generic"):
+        load_model(tiny_model, instruction_set="avx2")
+
+
+def test_the_context_can_be_shortened_but_not_stretched(tiny_model: Path) -> None:
+    assert load_model(tiny_model, context=100).context == 100
+    with pytest.raises(ConfigurationError, match=r"context = 513 .* it can hold 512 tokens"):
+        load_model(tiny_model, context=513)
+
+
+def test_a_model_without_room_is_refused_before_anything_is_packed(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "available_memory", lambda: 1000)
+    with pytest.raises(ModelTooLarge):
+        load_model(tiny_model)
+
+
+def test_a_vocabulary_of_another_size_than_the_embedding_is_refused(tmp_path: Path) -> None:
+    keys = {
+        "tokenizer.ggml.tokens": ["a", "b", "c", "aa"],
+        "tokenizer.ggml.token_type": [1, 3, 3, 1],
+        "tokenizer.ggml.merges": ["a a"],
+    }
+    path = write_model(tmp_path / "model.gguf", vocab_size=384, metadata=keys)
+    with pytest.raises(ModelFileError, match="its vocabulary has 4 tokens, its embedding 384"):
+        load_model(path)
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"nowhere\.gguf cannot be used as a model: there is no such file"):
+        load_model(tmp_path / "nowhere.gguf")
