@@ -56,7 +56,8 @@ private:
             {Kind::add, Node::Kind::add},           {Kind::multiply, Node::Kind::multiply},
             {Kind::activate, Node::Kind::activate}, {Kind::select, Node::Kind::select},
         };
-        Node node{kinds.at(op.kind)};
+        Node node;
+        node.kind = kinds.at(op.kind);
         node.op = &op;
         node.inputs = op.operands;
         node.outputs = {op.out};
@@ -70,7 +71,8 @@ private:
     }
 
     void emit_product(const Op &first) {
-        Node node{Node::Kind::product};
+        Node node;
+        node.kind = Node::Kind::product;
         node.op = &first;
         node.logit_rows = program_.values[first.out].logit_rows;
         const Op &source = program_.ops[first.operands[0]];

@@ -60,7 +60,7 @@ struct Segment {
 
 struct Node {
     enum class Kind { embed, normalise, product, gated_product, rope, attend, add, multiply, activate, select };
-    Kind kind;
+    Kind kind = Kind::product;
     const Op *op = nullptr;          // what defines it; of a product its first linear, of a gated one the activation
     std::vector<int> inputs;         // values read, residuals aside
     std::vector<int> outputs;        // values written
