@@ -1,14 +1,13 @@
-"""The models that Myna knows by name, read from ``catalog.toml`` beside this file."""
+"""The models that Myna knows by name, from ``catalog.toml`` beside this file."""
 
 from __future__ import annotations
 
 import difflib
-import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from typing import Any
 
+from myna.hub.entries import entries
 from myna.hub.licences import Licence, LicenceClass, licence
 from myna.hub.sources import Source, source_from_catalog
 
@@ -61,13 +60,24 @@ class CatalogModel:
 @lru_cache(maxsize=1)
 def models() -> tuple[CatalogModel, ...]:
     """All known models, the default first."""
-    text = resources.files("myna.hub").joinpath("catalog.toml").read_text(encoding="utf-8")
-    return parse(text)
+    return tuple(map(parse, entries()))
 
 
-def parse(text: str) -> tuple[CatalogModel, ...]:
-    """Models of a catalog in TOML. Raises KeyError or TypeError where it is not well formed."""
-    return tuple(_model(entry) for entry in tomllib.loads(text)["model"])
+def parse(entry: dict[str, Any]) -> CatalogModel:
+    """A model of the catalog. Raises KeyError or TypeError where its table is not well formed."""
+    return CatalogModel(
+        name=entry["name"],
+        aliases=tuple(entry["aliases"]),
+        title=entry["title"],
+        description=entry["description"],
+        parameters=entry["parameters"],
+        context=entry["context"],
+        licence=entry["licence"],
+        sampling=RecommendedSampling(**entry.get("sampling", {})),
+        dialect=entry["dialect"]["name"],
+        template_sha256=entry["dialect"]["template_sha256"],
+        sources=tuple(map(source_from_catalog, entry["source"])),
+    )
 
 
 def find(name: str) -> CatalogModel | None:
@@ -88,24 +98,3 @@ def recommended_sampling(name: str) -> RecommendedSampling:
     """For a model of any kind of name; those that the catalog does not know get what suits most."""
     model = find(name)
     return model.sampling if model else RecommendedSampling()
-
-
-def known_templates() -> frozenset[str]:
-    """SHA-256 of every chat template that was reviewed."""
-    return frozenset(model.template_sha256 for model in models())
-
-
-def _model(entry: dict[str, Any]) -> CatalogModel:
-    return CatalogModel(
-        name=entry["name"],
-        aliases=tuple(entry["aliases"]),
-        title=entry["title"],
-        description=entry["description"],
-        parameters=entry["parameters"],
-        context=entry["context"],
-        licence=entry["licence"],
-        sampling=RecommendedSampling(**entry.get("sampling", {})),
-        dialect=entry["dialect"]["name"],
-        template_sha256=entry["dialect"]["template_sha256"],
-        sources=tuple(source_from_catalog(source) for source in entry["source"]),
-    )

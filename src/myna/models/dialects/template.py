@@ -20,7 +20,7 @@ from typing import Any
 
 from myna.chat import Message
 from myna.errors import InvalidParameter, ModelFileError
-from myna.hub.catalog import known_templates
+from myna.hub.entries import known_templates
 from myna.models.dialects.plain import check_messages
 from myna.models.dialects.sandbox import TemplateFailure, TemplateRefusal, render
 from myna.models.dialects.worker import TemplateWorker
