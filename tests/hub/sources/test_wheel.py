@@ -232,3 +232,13 @@ def test_the_real_default_model_came_through_the_package_index(default_model: Pa
     with default_model.open("rb") as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     assert actual == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+def test_checking_asks_the_index_without_fetching(index: Path, tmp_path: Path) -> None:
+    source = source_of(write_wheel(index))
+    source.check()
+    with pytest.raises(SourceError, match=r"does not have version 2\.0"):
+        source_of(index / "bird_model-1.0-py3-none-any.whl", version="2.0").check()
+    (index / "bird_model-1.0-py3-none-any.whl").rename(tmp_path / "elsewhere.whl")
+    with pytest.raises(SourceError, match=r"(?i)no matching distribution"):
+        source.check()

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from dataclasses import dataclass
@@ -69,17 +70,19 @@ class WheelSource:
     def check(self) -> None:
         """See `Source.check`."""
         installer = find_installer()
-        if installer[-1] == "pip":
-            arguments = ["index", "versions", self.distribution, "--disable-pip-version-check", "--no-input"]
-        else:
-            requirement = f"{self.distribution}=={self.version}"
-            arguments = ["pip", "install", "--dry-run", "--no-deps", "--target", os.devnull, requirement]
-        try:
-            result = subprocess.run(  # noqa: S603 (no shell; the arguments are the catalog's)
-                [*installer, *arguments], capture_output=True, text=True, timeout=CHECK_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            raise SourceError(f"the package index did not answer within {CHECK_SECONDS:g} s") from None
+        with tempfile.TemporaryDirectory() as target:  # stays empty
+            if installer[-1] == "pip":
+                arguments = ["index", "versions", self.distribution, "--disable-pip-version-check", "--no-input"]
+            else:
+                requirement = f"{self.distribution}=={self.version}"
+                arguments = ["pip", "install", "--dry-run", "--no-deps", "--python", sys.executable]
+                arguments += ["--target", target, requirement]
+            try:
+                result = subprocess.run(  # noqa: S603 (no shell; the arguments are the catalog's)
+                    [*installer, *arguments], capture_output=True, text=True, timeout=CHECK_SECONDS, check=False
+                )
+            except subprocess.TimeoutExpired:
+                raise SourceError(f"the package index did not answer within {CHECK_SECONDS:g} s") from None
         if result.returncode:
             raise SourceError(_reason(result.stderr))
         if installer[-1] == "pip" and self.version not in result.stdout:
