@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 
-from myna.engine.request import SamplingParams
 from myna.runs.followers import EventFrame, Follower, Frame, SnapshotFrame
 from myna.runs.service import Created, NewMessage, NewRun, RunService
 from myna.store.records import EndEvent, TextEvent
@@ -18,8 +17,8 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def new_run(model: str | None = None, **params: float) -> NewRun:
-    return NewRun(new_id(), new_id(), model, SamplingParams(**params))  # type: ignore[arg-type]
+def new_run(model: str | None = None, **parameters: float) -> NewRun:
+    return NewRun(new_id(), new_id(), model, parameters)
 
 
 @dataclass

@@ -6,8 +6,9 @@ import dataclasses
 import pytest
 
 from myna.chat import TextPart
-from myna.engine.request import SamplingParams
 from myna.errors import Conflict, EngineCrashed, InvalidParameter, NotFound, PromptTooLong
+from myna.hub import recommended_sampling
+from myna.runs.answer import MAX_TOKENS
 from myna.runs.service import NewMessage, RunService, make_title
 from myna.store import messages
 from myna.store.database import Database
@@ -71,9 +72,8 @@ async def test_sending_twice_does_nothing_twice(talk: Talk) -> None:
         await talk.service.send(OWNER, talk.chat_id, dataclasses.replace(message, text="other"), run)
     with pytest.raises(Conflict):
         await talk.service.send(OWNER, talk.chat_id, message, dataclasses.replace(run, id=new_id()))
-    params = SamplingParams(temperature=0.5)
     with pytest.raises(Conflict):
-        await talk.service.send(OWNER, talk.chat_id, message, dataclasses.replace(run, params=params))
+        await talk.service.send(OWNER, talk.chat_id, message, dataclasses.replace(run, parameters={"seed": 1}))
 
 
 async def test_an_answer_can_be_given_once_more(talk: Talk) -> None:
@@ -154,6 +154,25 @@ async def test_a_stopped_answer_is_carried_on_in_place(talk: Talk, database: Dat
     assert answer.status == "complete"
     with pytest.raises(Conflict, match="complete"):
         await talk.service.carry_on(OWNER, talk.chat_id, answer_id, new_id())
+
+
+async def test_an_answer_cut_off_by_its_length_is_carried_on(talk: Talk) -> None:
+    created, reply = await talk.ask("count")
+    reply.start()
+    reply.say("one, ")
+    reply.finish("length")
+    await talk.ended(created.run.id)
+    carried = await talk.service.carry_on(OWNER, talk.chat_id, created.messages[1].id, new_id())
+    assert carried.messages[0].text == "one, "
+
+
+async def test_sampling_is_the_models_own_where_the_request_does_not_say(talk: Talk) -> None:
+    new = new_run("smollm2:135m", top_p=0.5, seed=9)
+    await talk.service.send(OWNER, talk.chat_id, NewMessage(new_id(), None, "hi"), new)
+    params = (await talk.backend.reply(new.id)).request.params
+    recommended = recommended_sampling("smollm2:135m")
+    assert (params.temperature, params.top_p, params.seed) == (recommended.temperature, 0.5, 9)
+    assert params.max_tokens == MAX_TOKENS
 
 
 async def test_carrying_on_with_another_vocabulary_keeps_both_texts(talk: Talk, database: Database) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from contextlib import aclosing
-from typing import Protocol
+from typing import Any
 
 from myna.backends.base import Backend, Delta, Finished, GenerationRequest, Started
+from myna.backends.manager import ModelManager
 from myna.engine.request import SamplingParams
 from myna.errors import InvalidParameter, MynaError
+from myna.hub import recommended_sampling
 from myna.runs.log import RunLog
 from myna.store import messages
 from myna.store.database import Database
@@ -17,25 +20,25 @@ from myna.store.records import EndEvent, EndStatus, Failure, StartedEvent, TextE
 
 logger = logging.getLogger(__name__)
 
+MAX_TOKENS = 2048
+"""Length of an answer where the request sets none: a small model may not find an end; it can be carried on."""
 CANCEL_SECONDS = 5.0
 """How long a backend may take to end a cancelled request before its iterator is closed."""
 
 
-class ModelSource(Protocol):
-    """Whoever loads models: `myna.backends.manager.ModelManager`."""
-
-    @property
-    def default(self) -> str: ...
-
-    async def get(self, name: str | None = None) -> Backend: ...
+def sampling(model: str, parameters: Mapping[str, Any]) -> SamplingParams:
+    """What the request asks for, and where it does not say, what is recommended for the model."""
+    recommended = recommended_sampling(model)
+    defaults = {"temperature": recommended.temperature, "top_p": recommended.top_p, "max_tokens": MAX_TOKENS}
+    return SamplingParams(**{**defaults, **parameters})
 
 
 class Answer:
     """A run at work. It always ends its log, whatever happens."""
 
-    def __init__(self, log: RunLog, params: SamplingParams, database: Database, models: ModelSource) -> None:
+    def __init__(self, log: RunLog, parameters: Mapping[str, Any], database: Database, models: ModelManager) -> None:
         self.log = log
-        self._params = params
+        self._params = sampling(log.run.model, parameters)
         self._database = database
         self._models = models
         self._backend: Backend | None = None

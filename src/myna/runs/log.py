@@ -56,7 +56,6 @@ class RunLog:
         writer: LogWriter,
         *,
         on_end: Callable[[], object] = lambda: None,
-        window: int = WINDOW,
     ) -> None:
         self.owner = owner
         self.run = run
@@ -67,7 +66,7 @@ class RunLog:
         self._on_end = on_end
         self._pending: list[RunEvent] = []
         self._in_flight: list[tuple[int, RunEvent]] = []
-        self._window: deque[tuple[int, RunEvent]] = deque(maxlen=window)
+        self._window: deque[tuple[int, RunEvent]] = deque(maxlen=WINDOW)
         self._texts: list[TextEvent] = []
         self._tokenizer: str | None = None
         self.followers: set[asyncio.Event] = set()

@@ -10,13 +10,14 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from myna.backends.manager import ModelManager
 from myna.chat import TextPart
-from myna.engine.request import SamplingParams
 from myna.errors import Conflict, InvalidParameter, NotFound
-from myna.runs.answer import Answer, ModelSource
+from myna.runs.answer import Answer
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
 from myna.store import chats, messages, runs
@@ -41,12 +42,16 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """A run to be: its answer is a new message ``message_id``. ``model`` None: the chat's, or the default."""
+    """A run to be: its answer is a new message ``message_id``.
+
+    ``model`` None: the chat's, or the default. ``parameters``: fields of `SamplingParams`; the model's own defaults
+    count where one is absent.
+    """
 
     id: str
     message_id: str
     model: str | None
-    params: SamplingParams
+    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class OpenedChat:
 class RunService:
     """All runs of this process."""
 
-    def __init__(self, database: Database, models: ModelSource) -> None:
+    def __init__(self, database: Database, models: ModelManager) -> None:
         self.writer = LogWriter(database)
         self._database = database
         self._models = models
@@ -179,7 +184,7 @@ class RunService:
             return await self._answer(scope, chat, parent, run, request, new_parent=False)
 
     async def carry_on(self, owner: str, chat_id: str, message_id: str, run_id: str) -> Created:
-        """Continue an answer that was interrupted, stopped or failed, in place and with its model.
+        """Continue an answer that was interrupted, stopped, failed or cut off by its length, in place.
 
         Raises:
             NotFound: no such chat, or no such message in it.
@@ -193,10 +198,11 @@ class RunService:
             message = await messages.find(scope, message_id)
             if message is None or message.chat_id != chat_id:
                 raise NotFound(f"There is no message {message_id} in this chat.", param="continue")
-            if message.role != "assistant" or message.status not in CONTINUABLE:
+            cut_off = message.usage is not None and message.usage.finish_reason == "length"
+            if message.role != "assistant" or not (message.status in CONTINUABLE or cut_off):
                 raise Conflict(
                     f"Message {message_id} cannot be continued: it is {message.status}. "
-                    "Only an answer that was interrupted, stopped or failed can.",
+                    "Only an answer that was interrupted, stopped, failed or cut off by its length can.",
                     param="continue",
                 )
             model = message.model or chat.model or self._models.default
@@ -204,7 +210,7 @@ class RunService:
             run = Run(run_id, chat_id, message_id, model, "queued", 0, now(), request)
             await runs.add(scope, run)
             message = dataclasses.replace(message, status="running", run_id=run_id, model=model, usage=None, error=None)
-            self._launch(scope, run, message, SamplingParams())
+            self._launch(scope, run, message, {})
             return Created(chat, (message,), run, True)
 
     async def stop(self, owner: str, run_id: str) -> Run:
@@ -257,14 +263,14 @@ class RunService:
         for message in added:
             await messages.add(scope, message)
         await runs.add(scope, run)
-        self._launch(scope, run, answer, new.params)
+        self._launch(scope, run, answer, new.parameters)
         return Created(chat, added, run, True)
 
-    def _launch(self, scope: Scope, run: Run, message: Message, params: SamplingParams) -> None:
+    def _launch(self, scope: Scope, run: Run, message: Message, parameters: Mapping[str, Any]) -> None:
         """Begin when the transaction is committed, before anybody can hear of the run."""
         key = (scope.owner, run.id)
         log = RunLog(scope.owner, run, message, self.writer, on_end=lambda: self._answers.pop(key, None))
-        answer = Answer(log, params, self._database, self._models)
+        answer = Answer(log, parameters, self._database, self._models)
 
         def begin() -> None:
             self._answers[key] = answer

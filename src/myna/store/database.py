@@ -43,7 +43,7 @@ class Database:
             StoreError: the database is damaged, newer than this program, or could not be upgraded.
         """
         sqlite.prepare_directory(data_dir)
-        lock = FileLock(data_dir / "myna.lock", blocking=False, thread_local=False)
+        lock = FileLock(data_dir / sqlite.LOCK, blocking=False, thread_local=False)
         try:
             lock.acquire()
         except Timeout as error:

@@ -20,14 +20,19 @@ BUSY_SECONDS = 15
 """How long a statement waits for another process (a shell, a backup tool) that holds the database."""
 
 
+LOCK = "myna.lock"
+"""File in the data directory that the process which uses it holds locked."""
+
+
 def prepare_directory(data_dir: Path) -> None:
     """Create the data directory, readable by its owner alone.
 
     Raises:
-        ConfigurationError: something is in the way, or it may not be created.
+        ConfigurationError: something is in the way, or it cannot be written.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (data_dir / LOCK).touch()  # the lock itself does not tell "locked" from "cannot be written"
     except (FileExistsError, NotADirectoryError) as error:
         raise ConfigurationError(
             f"The data directory {data_dir} cannot be used: {error.filename or data_dir} is a file. "

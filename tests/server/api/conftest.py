@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from websockets.asyncio.client import ClientConnection, connect
 
 from myna.errors import MynaError, NotFound
+from myna.hub import catalog
 from myna.server import api
 from myna.server.metrics import Metrics
 from myna.server.shell import create_shell
@@ -31,22 +32,26 @@ from tests.runs.scripted import Reply, ScriptedBackend, ScriptedModels
 CATALOG = (
     SimpleNamespace(
         name="scripted",
+        aliases=(),
         title="Scripted",
         description="Says what it is told",
         parameters=1,
         context=4096,
         licence="apache-2.0",
         licence_class="open",
+        sampling=catalog.RecommendedSampling(),
         bytes=100,
     ),
     SimpleNamespace(
         name="bigger",
+        aliases=(),
         title="Bigger",
         description="More of it",
         parameters=2,
         context=4096,
         licence="mit",
         licence_class="open",
+        sampling=catalog.RecommendedSampling(),
         bytes=1000,
     ),
 )
@@ -212,7 +217,7 @@ async def serve(data_dir: Path) -> AsyncIterator[Served]:
     app: FastAPI = create_shell(settings, Metrics())
     app.include_router(api.create_router())
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio"))
-    async with api.open_services(settings, models, hub, CATALOG) as services:
+    async with api.open_services(settings, models, hub) as services:  # type: ignore[arg-type]
         app.state.api = services
         listening = socket.create_server(("127.0.0.1", 0))  # connections wait in it until the server takes them
         task = asyncio.create_task(server.serve(sockets=[listening]))
@@ -222,6 +227,11 @@ async def serve(data_dir: Path) -> AsyncIterator[Served]:
             yield served
         services.disconnect()
         await served.end()
+
+
+@pytest.fixture(autouse=True)
+def scripted_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "models", lambda: CATALOG)
 
 
 @pytest.fixture

@@ -7,12 +7,11 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable
 
-from myna.errors import Conflict, MynaError
-from myna.runs.answer import ModelSource
+from myna.backends.manager import ModelManager, ModelStatus
+from myna.errors import Conflict, MynaError, NotFound
+from myna.hub import Hub, PullProgress, catalog
 from myna.server.api import types
 
 logger = logging.getLogger(__name__)
@@ -20,67 +19,6 @@ logger = logging.getLogger(__name__)
 PROGRESS_SECONDS = 0.25
 """Progress is published at most this often."""
 CANCEL_SECONDS = 5.0
-
-
-class Entry(Protocol):
-    """A model of the catalog: `myna.hub.catalog.CatalogModel`."""
-
-    name: str
-    title: str
-    description: str
-    parameters: int
-    context: int
-    licence: str
-    licence_class: str
-    bytes: int
-
-
-class Local(Protocol):
-    """A model on disk: `myna.hub.LocalModel`."""
-
-    name: str
-    bytes: int
-    entry: Entry | None
-
-
-class Progress(Protocol):
-    """How far a fetch has come: `myna.hub.PullProgress`."""
-
-    done: int
-    total: int
-    bytes_per_second: float
-    source: str
-
-
-class Reference(Protocol):
-    """What a model's name means: `myna.hub.Reference`."""
-
-    name: str
-    kind: str
-    entry: Entry | None
-
-
-class Hub(Protocol):
-    """What the library needs of `myna.hub.Hub`."""
-
-    def resolve(self, name: str) -> Any: ...
-    def find(self, name: str) -> Path | None: ...
-    def local(self) -> Sequence[Any]: ...
-    def pull(self, name: str, progress: Callable[[Any], None] | None = None) -> Path: ...
-
-
-class LoadedModel(Protocol):
-    """A model that is loaded, or about to be: `myna.backends.manager.ModelStatus`."""
-
-    name: str
-    state: str
-
-
-class Manager(ModelSource, Protocol):
-    """What the API needs of `myna.backends.manager.ModelManager`."""
-
-    def loaded(self) -> Collection[Any]: ...
-    def subscribe(self, callback: Callable[[Any], None]) -> Callable[[], None]: ...
 
 
 class PullCancelled(Exception):
@@ -103,10 +41,9 @@ class _Fetch:
 class Library:
     """Lists models and fetches them, one fetch a model; whoever watches hears of every change."""
 
-    def __init__(self, hub: Hub, manager: Manager, catalog: Sequence[Any]) -> None:
+    def __init__(self, hub: Hub, manager: ModelManager) -> None:
         self._hub = hub
         self._manager = manager
-        self._catalog: Sequence[Entry] = catalog
         self._fetches: dict[str, _Fetch] = {}
         self._watchers: set[Callable[[types.Model], None]] = set()
         self._announcing: set[asyncio.Task[None]] = set()
@@ -121,9 +58,12 @@ class Library:
         """A model's one name.
 
         Raises:
-            NotFound: no such model.
+            NotFound: no such model, or a path that the server was not started with: paths are for the command line.
         """
-        return str(self._hub.resolve(name).name)
+        reference = self._hub.resolve(name)
+        if reference.kind == "local" and reference.name != self.default:
+            raise NotFound(f"{name} is a file. Start Myna with --model {name} to use it.", param="model")
+        return reference.name
 
     def watch(self, watcher: Callable[[types.Model], None]) -> Callable[[], None]:
         """Call ``watcher`` with each model that changes; gives back what undoes this."""
@@ -148,7 +88,7 @@ class Library:
         Raises:
             NotFound: no such model.
         """
-        model = await self.model(name)
+        model = await self.model(self.canonical(name))
         running = self._fetches.get(model.name)
         if model.on_disk or (running is not None and running.pull.state == "running"):
             return model
@@ -190,7 +130,7 @@ class Library:
         loop = asyncio.get_running_loop()
         name = fetch.model.name
 
-        def progress(at: Progress) -> None:  # in the fetching thread
+        def progress(at: PullProgress) -> None:  # in the fetching thread
             if fetch.cancelled.is_set():
                 raise PullCancelled
             if time.monotonic() - fetch.published_at >= PROGRESS_SECONDS:
@@ -233,7 +173,7 @@ class Library:
             watcher(model)
         return model
 
-    def _loading_changed(self, status: LoadedModel) -> None:
+    def _loading_changed(self, status: ModelStatus) -> None:
         async def announce() -> None:
             self._tell(await self.model(status.name))
 
@@ -242,13 +182,16 @@ class Library:
         task.add_done_callback(self._announcing.discard)
 
     def _list(self) -> list[types.Model]:
-        on_disk = {local.name: local for local in self._hub.local()}
-        names = dict.fromkeys([*on_disk, *(entry.name for entry in self._catalog), self.default])
-        models = [self._one(name) for name in names]
+        on_disk = [local.name for local in self._hub.local()]
+        names = dict.fromkeys([*on_disk, *(entry.name for entry in catalog.models()), self.default])
+        models = []
+        for name in names:
+            with contextlib.suppress(NotFound):  # a default that is a file, and the file is gone
+                models.append(self._one(name))
         return sorted(models, key=lambda model: not model.on_disk)  # stable: otherwise in the order of the catalog
 
     def _one(self, name: str) -> types.Model:
-        reference: Reference = self._hub.resolve(name)
+        reference = self._hub.resolve(name)
         entry, path = reference.entry, self._hub.find(name)
         fetch = self._fetches.get(reference.name)
         return types.Model(

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from fastapi import APIRouter, Response
 
-from myna.engine.request import SamplingParams
 from myna.runs.service import NewRun
 from myna.server.api import types
 from myna.server.api.services import ApiServices, Owner, Services
@@ -21,8 +18,7 @@ def new_run(services: ApiServices, asked: types.NewRun) -> NewRun:
         NotFound: no such model.
     """
     model = None if asked.model is None else services.library.canonical(asked.model)
-    params = dataclasses.replace(SamplingParams(), **asked.parameters.model_dump(exclude_none=True))
-    return NewRun(asked.id, asked.message_id, model, params)
+    return NewRun(asked.id, asked.message_id, model, asked.parameters.model_dump(exclude_none=True))
 
 
 @router.post("/chats/{chat_id}/runs", status_code=201)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from myna.backends.manager import ModelManager
+from myna.hub import Hub
 from myna.runs.service import RunService
-from myna.server.api.library import Hub, Library, Manager
+from myna.server.api.library import Library
 from myna.settings import Settings
 from myna.store.database import Database
 
@@ -45,26 +47,18 @@ class ApiServices:
 
 
 @asynccontextmanager
-async def open_services(
-    settings: Settings, manager: Manager, hub: Hub, catalog: Sequence[Any] | None = None
-) -> AsyncIterator[ApiServices]:
+async def open_services(settings: Settings, manager: ModelManager, hub: Hub) -> AsyncIterator[ApiServices]:
     """Open the data directory and take up its runs; at the end mark open runs as interrupted and close it.
-
-    ``catalog`` None: the models that Myna knows.
 
     Raises:
         ConfigurationError: the data directory cannot be used, or another process uses it.
         StoreError: the database is damaged, newer than this program, or could not be upgraded.
     """
-    if catalog is None:
-        from myna.hub.catalog import models
-
-        catalog = models()
     database = await Database.open(settings.data_dir)
     try:
         runs = RunService(database, manager)
         await runs.start()
-        library = Library(hub, manager, catalog)
+        library = Library(hub, manager)
         services = ApiServices(database, runs, library)
         try:
             yield services

@@ -1,0 +1,103 @@
+"""Whatever one owner asks for by another's ids is as if it were not there, and changes nothing."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from myna.chat import TextPart
+from myna.errors import NotFound, StoreError
+from myna.store import changes, chats, messages, runs
+from myna.store.database import Database
+from myna.store.scope import Scope
+from myna.store.tables import metadata
+from tests.store.rows import add_chat, message, new_id, run
+
+Ids = tuple[str, str, str]
+Ask = Callable[[Scope, Ids], Awaitable[Any]]
+
+NOT_FOUND: dict[str, Ask] = {
+    "chats.get": lambda scope, ids: chats.get(scope, ids[0]),
+    "chats.update": lambda scope, ids: chats.update(scope, ids[0], title="stolen"),
+    "chats.delete": lambda scope, ids: chats.delete(scope, ids[0]),
+    "messages.get": lambda scope, ids: messages.get(scope, ids[1]),
+    "messages.delete": lambda scope, ids: messages.delete(scope, ids[1]),
+    "runs.get": lambda scope, ids: runs.get(scope, ids[2]),
+}
+EMPTY: dict[str, Ask] = {
+    "chats.find": lambda scope, ids: chats.find(scope, ids[0]),
+    "chats.of_ids": lambda scope, ids: chats.of_ids(scope, [ids[0]]),
+    "chats.page": lambda scope, ids: chats.page(scope, None, 10),
+    "messages.of_chat": lambda scope, ids: messages.of_chat(scope, ids[0]),
+    "messages.of_ids": lambda scope, ids: messages.of_ids(scope, [ids[1]]),
+    "messages.find": lambda scope, ids: messages.find(scope, ids[1]),
+    "messages.context": lambda scope, ids: messages.context(scope, ids[0], ids[1]),
+    "runs.find": lambda scope, ids: runs.find(scope, ids[2]),
+    "runs.of_ids": lambda scope, ids: runs.of_ids(scope, [ids[2]]),
+    "runs.open_in_chat": lambda scope, ids: runs.open_in_chat(scope, ids[0]),
+    "runs.logged": lambda scope, ids: _text(scope, ids[2]),
+    "changes.after": lambda scope, ids: changes.after(scope, 0, 100),
+}
+HARMLESS: dict[str, Ask] = {
+    "messages.begin": lambda scope, ids: messages.begin(scope, ids[1], run_id=new_id(), model="m"),
+    "runs.set_status": lambda scope, ids: runs.set_status(scope, ids[2], "failed"),
+}
+
+
+IMPOSSIBLE: dict[str, Ask] = {
+    "messages.add": lambda scope, ids: messages.add(scope, message(ids[0], ids[1])),
+    "messages.finish": lambda scope, ids: messages.finish(
+        scope, ids[1], parts_now=[TextPart("forged")], status="complete", usage=None, error=None
+    ),
+    "runs.add": lambda scope, ids: runs.add(scope, run(ids[0], ids[1])),
+}
+OWN_ROWS_ONLY = {"chats.create", "changes.record", "changes.latest"}
+
+
+def test_the_sweep_below_knows_every_query() -> None:
+    queries = {
+        f"{module.__name__.rsplit('.', 1)[-1]}.{name}"
+        for module in (chats, messages, runs, changes)
+        for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
+        if function.__module__ == module.__name__ and "scope" in inspect.signature(function).parameters
+        if not name.startswith("_")
+    }
+    assert queries == {*NOT_FOUND, *EMPTY, *HARMLESS, *IMPOSSIBLE, *OWN_ROWS_ONLY}
+
+
+async def _text(scope: Scope, run_id: str) -> object:
+    return (await runs.logged(scope, run_id))[2]
+
+
+async def everything(database: Database, owner: str) -> dict[str, Any]:
+    async with database.read(owner) as scope:
+        return {name: await scope.all(scope.select(table)) for name, table in metadata.tables.items()}
+
+
+async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
+    async with database.write("one") as scope:
+        made, (asked,) = await add_chat(scope, "secret")
+        running = run(made.id, asked.id)
+        await runs.add(scope, running)
+    before = await everything(database, "one")
+    ids = (made.id, asked.id, running.id)
+    for name, ask in NOT_FOUND.items():
+        with pytest.raises(NotFound):
+            async with database.write("two") as scope:
+                await ask(scope, ids)
+        assert await everything(database, "one") == before, name
+    for name, ask in EMPTY.items():
+        async with database.read("two") as scope:
+            assert not await ask(scope, ids), name
+    for name, ask in HARMLESS.items():
+        async with database.write("two") as scope:
+            await ask(scope, ids)
+        assert await everything(database, "one") == before, name
+    for name, ask in IMPOSSIBLE.items():
+        with pytest.raises(StoreError, match="FOREIGN KEY"):
+            async with database.write("two") as scope:
+                await ask(scope, ids)
+        assert await everything(database, "one") == before, name
