@@ -1,0 +1,189 @@
+"""A real server, a real browser, and pages that notice when something goes wrong in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
+
+from tests.browser.building import build
+from tests.model_fixtures import shared_models_directory
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+START_SECONDS = 60
+EXPECT_MS = 60_000
+
+
+class MynaServer:
+    """`myna serve` as a process of its own, on a port that stays the same when it is started again."""
+
+    def __init__(self, data_dir: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._log = data_dir / "server.log"
+        self._environment = {
+            **os.environ,
+            "MYNA_DATA_DIR": str(data_dir),
+            "MYNA_CACHE_DIR": str(shared_models_directory()),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "myna", "serve", "--no-browser", "--port", str(self.port)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(f"The server did not start:\n{self._log.read_text(encoding='utf-8')}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """`kill -9` of the server; its engine is left to notice by itself."""
+        assert self._process
+        self._process.kill()
+        self._process.wait()
+
+    def kill_engine(self) -> None:
+        """`kill -9` of every process that the server started."""
+        assert self._process
+        children = psutil.Process(self._process.pid).children(recursive=True)
+        assert children, "no engine is running"
+        for child in children:
+            child.kill()
+        psutil.wait_procs(children)
+
+    def stop(self) -> None:
+        if self._process and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(timeout=30)
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(self.url + path, timeout=30) as response:
+            return json.load(response)
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.url + "/healthz", timeout=5):
+                return True
+        except (urllib.error.URLError, ConnectionError):
+            return False
+
+
+@pytest.fixture(scope="package")
+def static() -> Path:
+    return build()
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    # Package scope: Playwright keeps an event loop running, which the asynchronous tests elsewhere cannot have.
+    expect.set_options(timeout=EXPECT_MS)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="package")
+def server(static: Path, default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MynaServer]:
+    """One for all tests: each makes chats of its own."""
+    running = MynaServer(tmp_path_factory.mktemp("myna"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def own_server(static: Path, default_model: Path, tmp_path: Path) -> Iterator[MynaServer]:
+    """One that the test may kill, or that nobody else has used."""
+    running = MynaServer(tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+class Watch:
+    """What went wrong in a page: messages in the console, errors nobody caught, requests to other hosts."""
+
+    def __init__(self, origin: str) -> None:
+        self.problems: list[str] = []
+        self.expected: tuple[str, ...] = ()
+        self._origins = (origin + "/", origin.replace("http", "ws", 1) + "/")
+
+    def attach(self, page: Page) -> None:
+        page.on("console", lambda message: message.type in ("error", "warning") and self._note(message.text))
+        page.on("pageerror", lambda error: self._note(str(error)))
+        page.on("request", lambda request: self._foreign(request.url))
+        page.on("websocket", lambda web_socket: self._foreign(web_socket.url))
+
+    def unexpected(self) -> list[str]:
+        return [text for text in self.problems if not any(part in text for part in self.expected)]
+
+    def _note(self, text: str) -> None:
+        self.problems.append(text)
+
+    def _foreign(self, url: str) -> None:
+        if not url.startswith((*self._origins, "data:", "blob:")):
+            self._note(f"request to another host: {url}")
+
+
+class Visit:
+    """One person's browser: a context whose pages are watched."""
+
+    def __init__(self, context: BrowserContext, watch: Watch) -> None:
+        self.context = context
+        self.watch = watch
+        context.on("page", watch.attach)
+        context.route("**/api/chats/*/messages", _answer_the_same_each_time)
+        context.route("**/api/chats/*/runs", _answer_the_same_each_time)
+
+    def page(self, path: str = "/") -> Page:
+        page = self.context.new_page()
+        page.goto(path)
+        return page
+
+
+def _answer_the_same_each_time(route: Route) -> None:
+    """Greedy and not endless: what is asked for goes through the application unchanged but for its sampling."""
+    body = route.request.post_data_json
+    if "continue" not in body:
+        body.get("run", body)["parameters"] = {"temperature": 0, "max_tokens": 3000}
+    route.continue_(post_data=json.dumps(body))
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
+    """Opens visits to a server; at the end of the test nothing may have gone wrong in them."""
+    visits: list[Visit] = []
+
+    def open_visit(server: MynaServer, **options: Any) -> Visit:
+        context = browser.new_context(base_url=server.url, **{"viewport": {"width": 1280, "height": 800}, **options})
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        visits.append(Visit(context, Watch(server.url)))
+        return visits[-1]
+
+    yield open_visit
+    problems = [problem for each in visits for problem in each.watch.unexpected()]
+    for each in visits:
+        each.context.close()
+    assert problems == []

@@ -1,0 +1,58 @@
+"""What people do in the application, in its own words."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Locator, Page, expect
+
+LONG = "Tell me a long story about a bird."
+SHORT = "Name the capital city of France."
+SUM = "What is 2 + 2?"
+
+
+def composer(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Message", exact=True)
+
+
+def send(page: Page, text: str) -> None:
+    composer(page).fill(text)
+    composer(page).press("Enter")
+
+
+def answers(page: Page) -> Locator:
+    return page.locator("article:has(h2:text-is('Myna'))")
+
+
+def questions(page: Page) -> Locator:
+    return page.locator("article:has(h2:text-is('You'))")
+
+
+def words(page: Page) -> str:
+    """What the last answer says so far."""
+    return answers(page).last.locator(".prose").inner_text()
+
+
+def wait_for_words(page: Page, at_least: int = 20) -> str:
+    """Until the last answer has so many characters; gives what is there then."""
+    page.wait_for_function(
+        "least => (document.querySelector('article:last-of-type .prose')?.innerText.length ?? 0) >= least", arg=at_least
+    )
+    return words(page)
+
+
+def wait_until_done(page: Page) -> None:
+    expect(page.get_by_role("region", name="Conversation")).to_have_attribute("aria-busy", "false")
+    expect(answers(page).last.get_by_role("button", name="Copy", exact=True)).to_be_attached()
+
+
+def ask(page: Page, text: str) -> str:
+    """Sends and waits for the whole answer."""
+    before = answers(page).count()
+    send(page, text)
+    expect(answers(page)).to_have_count(before + 1)
+    wait_until_done(page)
+    return words(page)
+
+
+def chat_id(page: Page) -> str:
+    page.wait_for_url("**/chat/*")
+    return page.url.rsplit("/", 1)[1]

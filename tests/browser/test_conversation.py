@@ -1,0 +1,188 @@
+"""Sending, streaming, stopping, branching: with the real model, and as many tabs as people open."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import MynaServer
+from tests.browser.doing import (
+    LONG,
+    SHORT,
+    SUM,
+    answers,
+    ask,
+    chat_id,
+    composer,
+    questions,
+    send,
+    wait_for_words,
+    wait_until_done,
+    words,
+)
+
+
+@pytest.fixture
+def page(visit, server: MynaServer) -> Page:
+    return visit(server).page()
+
+
+def stored_text(server: MynaServer, page: Page) -> str:
+    """The last answer as the server keeps it."""
+    messages = server.get(f"/api/chats/{chat_id(page)}")["messages"]
+    return "".join(part["text"] for part in messages[-1]["parts"])
+
+
+def test_an_answer_streams_into_the_page(page: Page, server: MynaServer) -> None:
+    send(page, SHORT)
+    expect(page.get_by_role("button", name="Stop answering")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Generating")).to_be_attached()
+    expect(answers(page).last).to_contain_text("Paris")
+    wait_until_done(page)
+    expect(page.get_by_role("status").filter(has_text="Answer complete")).to_be_attached()
+    expect(page.get_by_role("link", name=SHORT)).to_have_attribute("aria-current", "page")
+    assert words(page) == stored_text(server, page).strip()
+
+
+def test_an_example_fills_the_composer(page: Page) -> None:
+    page.get_by_role("button", name="Help with code").click()
+    expect(composer(page)).to_have_value("Write a Python function that finds the most common word in a text file.")
+    expect(composer(page)).to_be_focused()
+
+
+def test_reloading_in_the_middle_continues_the_answer(page: Page, server: MynaServer) -> None:
+    send(page, LONG)
+    shown = wait_for_words(page)
+    page.reload()
+    assert wait_for_words(page, len(shown)).startswith(shown)
+    wait_for_words(page, len(shown) + 20)
+    page.get_by_role("button", name="Stop answering").click()
+    wait_until_done(page)
+    assert words(page).split() == stored_text(server, page).split()
+
+
+def test_three_tabs_show_the_same(visit, server: MynaServer) -> None:
+    same = visit(server)
+    first = same.page()
+    send(first, LONG)
+    second = same.page(f"/chat/{chat_id(first)}")
+    wait_for_words(second)
+    third = same.page(f"/chat/{chat_id(first)}")
+    wait_for_words(third)
+    third.get_by_role("button", name="Stop answering").click()
+    for tab in (first, second, third):
+        wait_until_done(tab)
+        expect(answers(tab).last).to_contain_text("You stopped this answer.")
+    assert words(first) == words(second) == words(third)
+
+    send(second, SHORT)
+    for tab in (first, third):
+        expect(questions(tab)).to_have_count(2)
+        expect(answers(tab)).to_have_count(2)
+    for tab in (first, second, third):
+        wait_until_done(tab)
+    assert words(first) == words(second) == words(third) != ""
+
+
+def test_a_stopped_answer_can_be_continued(page: Page) -> None:
+    send(page, LONG)
+    wait_for_words(page)
+    composer(page).press("Escape")
+    expect(answers(page).last).to_contain_text("You stopped this answer.")
+    stopped = words(page)
+    page.get_by_role("button", name="Continue").click()
+    wait_for_words(page, len(stopped) + 10)
+    assert words(page).startswith(stopped)
+    composer(page).press("Escape")
+    wait_until_done(page)
+    expect(answers(page)).to_have_count(1)
+
+
+def test_an_edit_is_another_branch_and_both_stay(page: Page) -> None:
+    first = ask(page, SHORT)
+    questions(page).last.hover()
+    page.get_by_role("button", name="Edit").click()
+    editor = page.get_by_role("textbox", name="Edit message")
+    editor.fill(SUM)
+    editor.press("Enter")
+    expect(answers(page).last).to_contain_text("4")
+    wait_until_done(page)
+    expect(page.get_by_role("group", name="Version 2 of 2")).to_be_visible()
+
+    page.get_by_role("button", name="Previous version").click()
+    expect(questions(page).last).to_contain_text(SHORT)
+    assert words(page) == first
+    page.reload()
+    expect(page.get_by_role("group", name="Version 1 of 2")).to_be_visible()
+    assert words(page) == first
+    page.get_by_role("button", name="Next version").click()
+    expect(answers(page).last).to_contain_text("4")
+
+
+def test_answering_again_keeps_the_first_answer(page: Page) -> None:
+    ask(page, SHORT)
+    page.get_by_role("button", name="Answer again").click()
+    expect(page.get_by_role("group", name="Version 2 of 2")).to_be_visible()
+    wait_until_done(page)
+    expect(questions(page)).to_have_count(1)
+    page.get_by_role("button", name="Previous version").click()
+    expect(page.get_by_role("group", name="Version 1 of 2")).to_be_visible()
+    expect(answers(page).last).to_contain_text("Paris")
+
+
+def test_a_message_can_be_deleted_and_what_follows_stays(page: Page) -> None:
+    ask(page, SHORT)
+    ask(page, SUM)
+    answers(page).first.hover()
+    answers(page).first.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(answers(page)).to_have_count(1)
+    expect(questions(page)).to_have_count(2)
+    page.reload()
+    expect(questions(page)).to_have_count(2)
+    expect(answers(page)).to_have_count(1)
+
+
+def test_details_say_how_an_answer_was_made(page: Page) -> None:
+    ask(page, SHORT)
+    page.get_by_role("button", name="Details").click()
+    details = page.get_by_role("dialog", name="Answer details")
+    for word in ("Model", "Speed", "First token", "Seed", "tokens/s"):
+        expect(details).to_contain_text(word)
+    page.keyboard.press("Escape")
+    expect(details).to_have_count(0)
+    expect(page.get_by_role("button", name="Details")).to_be_focused()
+
+
+def test_an_answer_can_be_copied(page: Page) -> None:
+    said = ask(page, SHORT)
+    answers(page).last.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").strip() == said
+
+
+def test_twenty_thousand_lines_are_taken_and_folded(visit, server: MynaServer) -> None:
+    page = visit(server).page()
+    text = "\n".join(f"{number:05} lines of text that someone pasted" for number in range(20_000))
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    composer(page).press("Control+v")
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    assert composer(page).bounding_box()["height"] < 400
+    composer(page).press("Enter")
+    expect(page.get_by_role("button", name="Show all")).to_be_visible()
+    expect(questions(page).last).not_to_contain_text("01000 lines")
+    # Longer than any context: the person is told, with both numbers.
+    expect(page.get_by_role("main")).to_contain_text("this model's context holds")
+
+
+def test_what_was_typed_survives_a_reload(page: Page) -> None:
+    composer(page).fill("half a thought\nand a second line")
+    page.reload()
+    expect(composer(page)).to_have_value("half a thought\nand a second line")
+    ask(page, SHORT)
+    expect(composer(page)).to_have_value("")
+    composer(page).fill("another, in this chat")
+    page.get_by_role("link", name="New chat").click()
+    expect(composer(page)).to_have_value("")
+    page.go_back()
+    expect(composer(page)).to_have_value("another, in this chat")

@@ -1,0 +1,94 @@
+"""Everything without a mouse."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import MynaServer
+from tests.browser.doing import SHORT, SUM, answers, composer, questions, wait_until_done
+
+
+def test_a_conversation_by_keyboard_alone(visit, own_server: MynaServer) -> None:
+    page = visit(own_server).page()
+    expect(composer(page)).to_be_focused()
+    page.keyboard.type("first line")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("second line")
+    expect(composer(page)).to_have_value("first line\nsecond line")
+    page.keyboard.press("Control+a")
+    page.keyboard.type(SHORT)
+    page.keyboard.press("Enter")
+    expect(answers(page).last).to_contain_text("Paris")
+    wait_until_done(page)
+
+    # The edit button of the question is reached by walking back from the composer.
+    for _ in range(30):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate("document.activeElement.ariaLabel") == "Edit":
+            break
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("textbox", name="Edit message")).to_be_focused()
+    page.keyboard.press("Control+a")
+    page.keyboard.type(SUM)
+    page.keyboard.press("Enter")
+    expect(answers(page).last).to_contain_text("4")
+    wait_until_done(page)
+    expect(composer(page)).to_be_focused()
+
+    page.keyboard.press("Control+Shift+o")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(composer(page)).to_be_focused()
+    expect(questions(page)).to_have_count(0)
+
+
+def test_shortcuts(visit, server: MynaServer) -> None:
+    page = visit(server).page()
+    expect(composer(page)).to_be_focused()
+    page.keyboard.press("Control+/")
+    sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(sheet).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(sheet).to_have_count(0)
+    expect(composer(page)).to_be_focused()
+
+    page.keyboard.press("Control+Shift+m")
+    menu = page.get_by_role("dialog", name="Choose a model")
+    expect(menu.get_by_role("button", pressed=True)).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(menu).to_have_count(0)
+
+    page.keyboard.press("Control+Shift+s")
+    expect(page.get_by_role("navigation", name="Chats")).to_be_hidden()
+    page.keyboard.press("Control+Shift+s")
+    expect(page.get_by_role("navigation", name="Chats")).to_be_visible()
+
+    page.get_by_role("button", name="Keyboard shortcuts").focus()
+    page.keyboard.press("/")
+    expect(composer(page)).to_be_focused()
+    expect(composer(page)).to_have_value("")
+
+
+def test_the_skip_link_leads_past_the_sidebar(visit, server: MynaServer) -> None:
+    page = visit(server).page()
+    page.get_by_role("link", name="Skip to the conversation").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') !== null")
+
+
+def test_a_menu_is_walked_with_arrows_and_gives_the_focus_back(visit, own_server: MynaServer) -> None:
+    page = visit(own_server).page()
+    composer(page).fill(SHORT)
+    page.keyboard.press("Enter")
+    wait_until_done(page)
+    actions = page.get_by_role("button", name=f"Actions for {SHORT}")
+    actions.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menuitem", name="Rename")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("menuitem", name="Delete")).to_be_focused()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Delete this chat?")
+    expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(actions).to_be_focused()

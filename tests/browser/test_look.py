@@ -1,0 +1,139 @@
+"""What people see and reach: narrow screens, dark and light, and what axe finds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.building import modules
+from tests.browser.conftest import MynaServer, Visit
+from tests.browser.doing import SHORT, ask, composer, questions
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+SMALLEST_TARGET = 24
+
+
+def serious_problems(page: Page) -> list[str]:
+    """What axe finds, with the elements it means."""
+    page.wait_for_function(
+        "document.getAnimations().every((animation) => animation.playState !== 'running'"
+        " || animation.effect.getComputedTiming().iterations === Infinity)"
+    )
+    page.add_script_tag(path=modules() / "axe-core" / "axe.min.js")
+    found: dict[str, Any] = page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    return [
+        f"{violation['id']}: {json.dumps([node['html'][:200] for node in violation['nodes']])}"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit: Callable[..., Visit], server: MynaServer, scheme: str) -> None:
+    page = visit(server, color_scheme=scheme, bypass_csp=True).page()
+    expect(composer(page)).to_be_visible()
+    assert serious_problems(page) == []
+    ask(page, SHORT)
+    assert serious_problems(page) == []
+    page.get_by_role("button", name="SmolLM2").click()
+    assert serious_problems(page) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Answer again").click()
+    expect(page.get_by_role("group", name="Version 2 of 2")).to_be_visible()
+    questions(page).last.hover()
+    assert serious_problems(page) == []
+    page.keyboard.press("Control+/")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    assert serious_problems(page) == []
+
+
+def test_axe_finds_nothing_serious_on_a_phone(visit: Callable[..., Visit], server: MynaServer) -> None:
+    page = visit(server, bypass_csp=True, **PHONE).page()
+    ask(page, SHORT)
+    assert serious_problems(page) == []
+    page.get_by_role("button", name="Open sidebar").tap()
+    expect(page.get_by_role("button", name="Close sidebar").first).to_be_focused()
+    assert serious_problems(page) == []
+
+
+def test_a_phone_has_everything_within_reach(visit: Callable[..., Visit], own_server: MynaServer) -> None:
+    page = visit(own_server, **PHONE).page()
+    expect(page.get_by_role("navigation", name="Chats")).to_be_hidden()
+    ask(page, SHORT)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["viewport"]["width"]
+
+    page.get_by_role("button", name="Open sidebar").tap()
+    expect(page.get_by_role("navigation", name="Chats")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("navigation", name="Chats")).to_be_hidden()
+    expect(page.get_by_role("button", name="Open sidebar")).to_be_focused()
+    page.get_by_role("button", name="Open sidebar").tap()
+    page.get_by_role("link", name="New chat").tap()
+    expect(page.get_by_role("navigation", name="Chats")).to_be_hidden()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.get_by_role("button", name="Open sidebar").tap()
+    page.get_by_role("link", name=SHORT).tap()
+    expect(page.get_by_role("navigation", name="Chats")).to_be_hidden()
+    expect(questions(page)).to_have_count(1)
+
+    small = page.evaluate(
+        """least => [...document.querySelectorAll("main button, main a")]
+          .filter((element) => element.checkVisibility())
+          .map((element) => [element.ariaLabel ?? element.textContent, element.getBoundingClientRect()])
+          .filter(([, box]) => box.width < least || box.height < least)
+          .map(([name]) => name)""",
+        SMALLEST_TARGET,
+    )
+    assert small == []
+
+
+def test_enter_makes_a_new_line_where_there_is_no_shift_key(visit: Callable[..., Visit], server: MynaServer) -> None:
+    page = visit(server, **PHONE).page()
+    composer(page).fill("one")
+    composer(page).press("Enter")
+    expect(composer(page)).to_have_value("one\n")
+
+
+def test_a_chosen_theme_stays(visit: Callable[..., Visit], server: MynaServer) -> None:
+    page = visit(server, color_scheme="light").page()
+
+    def background() -> str:
+        return str(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+
+    light = background()
+    page.get_by_role("radio", name="Dark").check(force=True)
+    dark = background()
+    assert dark != light
+    page.reload()
+    assert background() == dark
+    page.get_by_role("radio", name="System").check(force=True)
+    assert background() == light
+    page.emulate_media(color_scheme="dark")
+    assert background() == dark
+
+
+def test_reading_further_up_is_not_disturbed_by_new_text(visit: Callable[..., Visit], server: MynaServer) -> None:
+    page = visit(server, viewport={"width": 800, "height": 400}).page()
+    ask(page, SHORT)
+    composer(page).fill("Tell me a long story about a bird.")
+    composer(page).press("Enter")
+    conversation = page.get_by_role("region", name="Conversation")
+    at_end = "element => element.scrollHeight - element.scrollTop - element.clientHeight < 50"
+    page.wait_for_function("document.querySelector('main section').scrollHeight > 900")
+    assert conversation.evaluate(at_end)
+    conversation.hover()
+    page.mouse.wheel(0, -400)
+    jump = page.get_by_role("button", name="Jump to the latest")
+    expect(jump).to_be_visible()
+    place = conversation.evaluate("element => element.scrollTop")
+    length = conversation.evaluate("element => element.scrollHeight")
+    page.wait_for_function("length => document.querySelector('main section').scrollHeight > length", arg=length)
+    assert conversation.evaluate("element => element.scrollTop") == place
+    jump.click()
+    expect(jump).to_have_count(0)
+    assert conversation.evaluate(at_end)
+    page.keyboard.press("Escape")

@@ -1,0 +1,99 @@
+"""The list of chats: finding, renaming, deleting, and the addresses of chats."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import MynaServer
+from tests.browser.doing import SHORT, ask, chat_id, composer, questions
+
+
+@pytest.fixture
+def page(visit, own_server: MynaServer) -> Page:
+    return visit(own_server).page()
+
+
+def open_menu(page: Page, title: str) -> None:
+    page.get_by_role("link", name=title).hover()
+    page.get_by_role("button", name=f"Actions for {title}").click()
+
+
+def test_a_chat_is_renamed_in_place_and_in_every_tab(visit, own_server: MynaServer) -> None:
+    same = visit(own_server)
+    page, other = same.page(), same.page()
+    expect(page.get_by_text("Your chats will be listed here.")).to_be_visible()
+    ask(page, SHORT)
+    open_menu(page, SHORT)
+    page.get_by_role("menuitem", name="Rename").click()
+    title = page.get_by_role("textbox", name="Chat title")
+    expect(title).to_be_focused()
+    title.fill("Cities")
+    title.press("Enter")
+    for tab in (page, other):
+        expect(tab.get_by_role("link", name="Cities")).to_be_visible()
+    expect(page).to_have_title(re.compile("Cities"))
+
+    open_menu(page, "Cities")
+    page.get_by_role("menuitem", name="Rename").click()
+    title.fill("Something else")
+    title.press("Escape")
+    expect(page.get_by_role("link", name="Cities")).to_be_visible()
+
+
+def test_deleting_asks_first_and_leaves_the_chat(page: Page, own_server: MynaServer) -> None:
+    ask(page, SHORT)
+    deleted = chat_id(page)
+    open_menu(page, SHORT)
+    page.get_by_role("menuitem", name="Delete").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name=SHORT)).to_be_visible()
+    open_menu(page, SHORT)
+    page.get_by_role("menuitem", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("link", name=SHORT)).to_have_count(0)
+    expect(page).to_have_url(f"{own_server.url}/")
+    assert own_server.get("/api/chats")["chats"] == []
+    assert deleted not in page.content()
+
+
+def test_an_unknown_chat_says_so(visit, own_server: MynaServer) -> None:
+    visiting = visit(own_server)
+    visiting.watch.expected = ("404", "400")
+    for unknown in (str(uuid.uuid4()), "no-such-chat"):
+        page = visiting.page(f"/chat/{unknown}")
+        expect(page.get_by_role("heading", name="This chat does not exist")).to_be_visible()
+        page.get_by_role("main").get_by_role("link", name="New chat").click()
+        expect(composer(page)).to_be_visible()
+
+
+def test_chats_are_found_by_title_and_listed_page_by_page(visit, own_server: MynaServer) -> None:
+    page = visit(own_server).page()
+    page.evaluate(
+        """async () => {
+          for (let index = 0; index < 70; index += 1) {
+            const id = () => crypto.randomUUID();
+            const chat = id();
+            const run = { id: id(), message_id: id(), parameters: { max_tokens: 1 } };
+            const message = { id: id(), parent_id: null, text: `Chat number ${index}` };
+            const headers = { "Content-Type": "application/json" };
+            await fetch(`/api/chats/${chat}/messages`, { method: "POST", headers, body: JSON.stringify({ message, run }) });
+          }
+        }"""
+    )
+    page.reload()
+    rows = page.get_by_role("navigation", name="Chats").get_by_role("link")
+    expect(rows).to_have_count(50)
+    rows.last.scroll_into_view_if_needed()
+    expect(rows).to_have_count(70)
+    page.reload()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("number 7")
+    expect(page.get_by_role("list", name="Matching chats").get_by_role("link")).to_have_count(7)
+    page.keyboard.press("Backspace")
+    page.keyboard.type("63")
+    page.keyboard.press("Enter")
+    expect(questions(page)).to_contain_text("Chat number 63")
