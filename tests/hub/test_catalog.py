@@ -21,8 +21,8 @@ def test_the_default_model_is_known_and_open() -> None:
 
 
 def test_sampling_is_what_the_authors_recommend_or_a_plain_default() -> None:
-    assert recommended_sampling("smollm2") == RecommendedSampling(0.2, 0.9)
-    assert recommended_sampling("hf:owner/repo") == RecommendedSampling(0.6, 0.9)
+    assert recommended_sampling("smollm2") == RecommendedSampling(0.2, 0.9, "You are a helpful AI assistant.")
+    assert recommended_sampling("hf:owner/repo") == RecommendedSampling(0.6, 0.9, None)
 
 
 def test_names_and_aliases_mean_one_model_each() -> None:

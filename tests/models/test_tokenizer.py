@@ -63,6 +63,10 @@ def test_byte_level_text_comes_back(tiny: Tokenizer, text: str) -> None:
     assert not any(map(tiny.is_control, ids))
 
 
+def test_half_a_surrogate_pair_becomes_a_replacement_character(tiny: Tokenizer) -> None:
+    assert tiny.decode(tiny.encode("a\ud800b\ud83d\ude42")) == "a\ufffdb🙂"
+
+
 def test_digits_are_cut_one_by_one(tiny: Tokenizer) -> None:
     assert [tiny.token_name(token_id) for token_id in tiny.encode("123")] == ["1", "2", "3"]
 

@@ -16,10 +16,14 @@ DEFAULT_MODEL = "smollm2:135m"
 
 @dataclass(frozen=True, slots=True)
 class RecommendedSampling:
-    """What a chat samples with unless somebody says otherwise: what the model's authors recommend."""
+    """What a chat uses unless somebody says otherwise: what the model's authors recommend, or what was measured.
+
+    ``system_prompt`` opens a chat that has no system message of its own; None leaves that to the chat template.
+    """
 
     temperature: float = 0.6
     top_p: float = 0.9
+    system_prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

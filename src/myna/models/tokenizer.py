@@ -98,7 +98,11 @@ class Tokenizer:
         """
         if self._space_prefix and text and not continues:
             text = " " + text
-        return self._core.encode(text, add_special_tokens=False).ids
+        try:
+            return self._core.encode(text, add_special_tokens=False).ids
+        except TypeError:  # half a UTF-16 pair, which JSON can carry and UTF-8 cannot: it becomes U+FFFD
+            whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            return self._core.encode(whole, add_special_tokens=False).ids
 
     def encode_prompt(self, text: str) -> list[int]:
         """Token ids of a text that a model is to carry on, with the begin-of-text token if the model wants one."""
