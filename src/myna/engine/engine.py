@@ -29,7 +29,7 @@ from myna.engine.sequence import Sequence
 from myna.engine.stream import Piece
 from myna.errors import EngineError, InvalidParameter, MynaError
 
-Events = dict[int, list[Event]]
+EventsByChannel = dict[int, list[Event]]
 """What happened, by the channel that it is for."""
 
 NOT_A_NUMBER = "The model's output is not a number (NaN). Its file is damaged or its weights overflow; fetch it again."
@@ -72,7 +72,7 @@ class Engine:
         max_blocks = -(-self.scheduler.limit // BLOCK_SIZE)
         self._batches = BatchBuilder(self.scheduler.max_sequences, max_blocks)
         self._sequences: dict[tuple[int, str], Sequence] = {}
-        self._events: Events = {}
+        self._events: EventsByChannel = {}
 
     @property
     def is_idle(self) -> bool:
@@ -112,7 +112,7 @@ class Engine:
         for key in [key for key in self._sequences if key[0] == channel]:
             self.cancel(*key)
 
-    def step(self) -> Events:
+    def step(self) -> EventsByChannel:
         """Schedule, run, commit: one forward pass for everything that is due, and what came of it."""
         began = _clock()
         chunks = self.scheduler.schedule(began)

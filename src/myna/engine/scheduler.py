@@ -49,7 +49,6 @@ class Scheduler:
         self._preempted: deque[Sequence] = deque()  # oldest first; all of them older than any that waits
         self._waiting: OrderedDict[str, deque[Sequence]] = OrderedDict()  # by owner; the first is next
         self._num_waiting = 0
-        self._next_rank = 0
         self._slots = list(range(self.max_sequences - 1, -1, -1))  # free ones, a stack
 
     @property
@@ -175,8 +174,6 @@ class Scheduler:
             self._leave_queue(sequence)
             sequence.cached_tokens = sequence.num_computed
             sequence.admitted_at = now
-            sequence.rank = self._next_rank
-            self._next_rank += 1
         self.running.append(sequence)
         return sequence
 

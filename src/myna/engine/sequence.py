@@ -36,7 +36,6 @@ class Sequence:
         "owner",
         "params",
         "prompt_logprobs",
-        "rank",
         "seed",
         "slot",
         "stop_token_ids",
@@ -72,7 +71,6 @@ class Sequence:
         self.digests: list[bytes] = []  # of the full blocks of tokens, as far as they were asked for
         self.num_remembered = 0  # leading blocks that the prefix cache knows, or that it was told of
         self.cached_tokens = 0  # of the prompt, found in the prefix cache on first admission
-        self.rank = -1  # order of first admission; the highest is the youngest
         self.slot = -1  # while running: its own number below max_sequences
         self.num_tabled = 0  # blocks that the engine has copied into its block table
         # One entry a prompt token that was scored so far, the first of which has none.

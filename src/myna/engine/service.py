@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ from myna.engine.messages import (
 from myna.engine.options import EngineOptions
 from myna.engine.prepare import checked_ids
 from myna.engine.request import GenerationRequest
+from myna.engine.sequence import Sequence
 from myna.errors import MynaError
 from myna.models.loader import LoadedModel, load_model
 
@@ -60,6 +62,9 @@ class Service:
         )
         self._engine = Engine(self._model, options, hardware.available_memory())
         self._commands: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._preparers = ThreadPoolExecutor(2, thread_name_prefix="prepare")
+        self._preparing: set[tuple[int, str]] = set()  # requests on their way to the engine, by channel and id
+        self._cancelled_early: set[tuple[int, str]] = set()  # of those, the ones to be cancelled on arrival
         self._process = psutil.Process()
         self.ready = Ready(self._describe(options))
 
@@ -78,6 +83,7 @@ class Service:
                     continue
             for channel, events in self._engine.step().items():
                 self._send(channel, group(events))
+        self._preparers.shutdown(cancel_futures=True)
         self._model.dialect.close()
 
     def close(self) -> None:
@@ -88,35 +94,55 @@ class Service:
         """Do what a client asks. What goes wrong is its answer; nothing is raised."""
         match message:
             case Submit():
-                self._submit(channel, message.request)
+                self._preparing.add((channel, message.request.id))
+                self._preparers.submit(self._prepare, channel, message.request)
             case Cancel():
-                self._commands.put(lambda: self._engine.cancel(channel, message.request_id))
+                self._commands.put(lambda: self._cancel(channel, message.request_id))
             case Tokenize() | Detokenize() | GetStatistics():
                 try:
                     self._send(channel, Reply(message.call, self._result(message)))
                 except Exception as error:
-                    self._send(channel, CallFailed(message.call, *self._describe_error(error)))
+                    self._send(channel, CallFailed(message.call, *describe_error(self._log_own(error))))
 
     def disconnect(self, channel: int) -> None:
         """A client is gone: cancel its requests."""
-        self._commands.put(lambda: self._engine.cancel_channel(channel))
+        self._commands.put(lambda: self._cancel_channel(channel))
 
-    def _submit(self, channel: int, request: GenerationRequest) -> None:
-        """Prepare here, beside the step; add to the engine in the step's thread."""
-
-        def add() -> None:
-            try:
-                self._engine.add(sequence)
-            except MynaError as error:
-                self._send(channel, group([failed(request.id, error)]))
-
+    def _prepare(self, channel: int, request: GenerationRequest) -> None:
+        """Tokenise beside the step and beside what other clients say; the rest is for the step's thread."""
         try:
             sequence = self._engine.prepare(request, channel)
         except Exception as error:
-            self._describe_error(error)
-            self._send(channel, group([failed(request.id, error)]))
+            reason = self._log_own(error)
+            self._commands.put(lambda: self._refuse(channel, request.id, reason))
         else:
-            self._commands.put(add)
+            self._commands.put(lambda: self._add(sequence))
+
+    def _add(self, sequence: Sequence) -> None:
+        key = sequence.channel, sequence.id
+        self._preparing.discard(key)
+        try:
+            self._engine.add(sequence)
+        except MynaError as error:
+            self._refuse(*key, error)
+        if key in self._cancelled_early:
+            self._cancelled_early.discard(key)
+            self._engine.cancel(*key)
+
+    def _refuse(self, channel: int, request_id: str, error: Exception) -> None:
+        self._preparing.discard((channel, request_id))
+        self._cancelled_early.discard((channel, request_id))
+        self._send(channel, group([failed(request_id, error)]))
+
+    def _cancel(self, channel: int, request_id: str) -> None:
+        if (channel, request_id) in self._preparing:
+            self._cancelled_early.add((channel, request_id))
+        else:
+            self._engine.cancel(channel, request_id)
+
+    def _cancel_channel(self, channel: int) -> None:
+        self._cancelled_early.update(key for key in tuple(self._preparing) if key[0] == channel)
+        self._engine.cancel_channel(channel)
 
     def _result(self, call: Tokenize | Detokenize | GetStatistics) -> list[int] | str | dict[str, float]:
         tokenizer = self._model.tokenizer
@@ -148,7 +174,8 @@ class Service:
         }
 
     @staticmethod
-    def _describe_error(error: Exception) -> tuple[str, str, str | None, dict[str, Any]]:
+    def _log_own(error: Exception) -> Exception:
+        """The same error; one that is not a caller's fault is logged with where it came from."""
         if not isinstance(error, MynaError):
             _log.error("A request failed for a reason of our own", exc_info=error)
-        return describe_error(error)
+        return error
