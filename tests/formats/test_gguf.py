@@ -91,6 +91,7 @@ def test_version_2_is_read_too(path: Path) -> None:
         (lambda metadata: metadata.strings("numbers"), "numbers is a list, expected a list of text"),
         (lambda metadata: metadata.integers("words"), "words is a list, expected a list of whole numbers"),
         (lambda metadata: metadata.boolean("text"), "text is 'word', expected true or false"),
+        (lambda metadata: metadata.string("text", maximum=3), "text has 4 characters, more than 3"),
     ],
 )
 def test_metadata_of_another_type_is_refused_by_name(path: Path, read, reason: str) -> None:  # type: ignore[no-untyped-def]
@@ -169,6 +170,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "long key": (File([u64(2**40) + b"x"]).build(), "the length of metadata key 0 is 1099511627776"),
         "key past the end": (File([u64(60_000) + b"x"]).build(), "it is truncated: metadata key 0"),
         "key not UTF-8": (File([key(b"\xff\xfe", U8, b"\0")]).build(), "metadata key 0 is not UTF-8"),
+        "endless name in an error": (File([key("k" * 60_000, 13, b"")]).build(), "kkk…"),
         "duplicate key": (File([many[0], many[0]]).build(), "metadata key 'k0' appears twice"),
         "unknown value type": (File([key("k", 13, b"")]).build(), "k has the unknown metadata type 13"),
         "huge string": (File([key("k", STRING, u64(2**62))]).build(), "the length of k is 4611686018427387904"),

@@ -73,6 +73,15 @@ def test_a_vocabulary_of_another_size_than_the_embedding_is_refused(tmp_path: Pa
         load_model(path)
 
 
+@pytest.mark.parametrize(
+    ("stated", "shown"),
+    [("Bird\n of\tprey \x1b[31m", "Bird of prey [31m"), ("", "tiny"), ("x" * 300, "x" * 100), (7, "tiny")],
+)
+def test_the_title_is_one_short_printable_line(tmp_path: Path, stated: str | int, shown: str) -> None:
+    path = write_model(tmp_path / "tiny.gguf", layers=1, metadata={"general.name": stated})
+    assert load_model(path).title == shown
+
+
 def test_errors_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"nowhere\.gguf cannot be used as a model: there is no such file"):
         load_model(tmp_path / "nowhere.gguf")

@@ -105,11 +105,13 @@ class Metadata(Mapping[str, Scalar | Array]):
             raise self._wrong_type(key, value, "true or false")
         return value
 
-    def string(self, key: str, default: str | None = None) -> str:
-        """Text. Raises ModelFileError: missing or of another type."""
+    def string(self, key: str, default: str | None = None, *, maximum: int = 200) -> str:
+        """Text of at most ``maximum`` characters. Raises ModelFileError: missing, of another type, too long."""
         value = self._get(key, default)
         if not isinstance(value, str):
             raise self._wrong_type(key, value, "text")
+        if len(value) > maximum:
+            raise ModelFileError(self._path, f"{key} has {len(value)} characters, more than {maximum}")
         return value
 
     def strings(self, key: str) -> list[str]:

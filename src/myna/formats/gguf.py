@@ -159,7 +159,7 @@ class _Cursor:
         self.position = 0
 
     def fail(self, reason: str) -> ModelFileError:
-        return ModelFileError(self.path, reason)
+        return ModelFileError(self.path, reason if len(reason) <= 400 else f"{reason[:400]}…")
 
     def skip(self, size: int, what: str) -> int:
         """Move past ``size`` bytes and return where they begin."""

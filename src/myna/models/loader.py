@@ -90,7 +90,7 @@ def load_model(
             )
         return LoadedModel(
             path=file.path,
-            title=file.metadata.string("general.name", file.path.stem),
+            title=title_of(file),
             config=config,
             tokenizer=tokenizer,
             dialect=load_dialect(file, tokenizer),
@@ -103,6 +103,13 @@ def load_model(
             instruction_set=chosen_set,
             threads=threads,
         )
+
+
+def title_of(file: ModelFile) -> str:
+    """The model's name for people: what the file says, in one line, else the file's own name."""
+    stated = file.metadata.get("general.name")
+    words = stated.split() if isinstance(stated, str) else []
+    return "".join(filter(str.isprintable, " ".join(words)))[:100] or file.path.stem
 
 
 def build_program(file: ModelFile, config: ModelConfig) -> Program:

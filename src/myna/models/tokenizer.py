@@ -17,6 +17,7 @@ from tokenizers import AddedToken, models, normalizers
 
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
+from myna.models.dialects import MAX_TEMPLATE
 from myna.models.pretokenizers import BYTE_LEVEL, ByteLevelRules
 
 SPACE = "\u2581"
@@ -230,7 +231,7 @@ def _matched_in_text(file: ModelFile, pieces: list[str], kinds: list[int]) -> li
     Whitespace runs and HTML tags are such tokens in some vocabularies; ``<think>`` and ``<tool_call>`` are such tokens
     as well, and a user who types them must not speak for the model.
     """
-    template = file.metadata.string("tokenizer.chat_template", "")
+    template = file.metadata.string("tokenizer.chat_template", "", maximum=MAX_TEMPLATE)
     return [
         piece
         for piece, kind in zip(pieces, kinds, strict=True)

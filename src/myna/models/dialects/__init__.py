@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from myna.models.tokenizer import Tokenizer
 
 
+MAX_TEMPLATE = 2**20
+"""Characters of a chat template; the longest of real models have 20,000."""
+
+
 class Dialect(Protocol):
     """Conversations -> prompts. May be used by many threads at once.
 
@@ -40,6 +44,6 @@ def load_dialect(file: ModelFile, tokenizer: Tokenizer) -> Dialect:
     from myna.models.dialects.plain import PlainDialect
     from myna.models.dialects.template import TemplateDialect
 
-    if "tokenizer.chat_template" in file.metadata:
-        return TemplateDialect(file.path, file.metadata.string("tokenizer.chat_template"), tokenizer)
+    if template := file.metadata.string("tokenizer.chat_template", "", maximum=MAX_TEMPLATE):
+        return TemplateDialect(file.path, template, tokenizer)
     return PlainDialect(tokenizer)
