@@ -100,10 +100,9 @@ class Tokenizer:
         if self._space_prefix and text and not continues:
             text = " " + text
         try:
-            return self._core.encode(text, add_special_tokens=False).ids
+            return self._encode(text)
         except TypeError:  # half a UTF-16 pair, which JSON can carry and UTF-8 cannot: it becomes U+FFFD
-            whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-            return self._core.encode(whole, add_special_tokens=False).ids
+            return self._encode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
 
     def encode_prompt(self, text: str) -> list[int]:
         """Token ids of a text that a model is to carry on, with the begin-of-text token if the model wants one."""
@@ -144,6 +143,11 @@ class Tokenizer:
     def decode(self, token_ids: Iterable[int]) -> str:
         """The text of the tokens; bytes that are not UTF-8 become U+FFFD."""
         return b"".join(map(self.token_bytes, token_ids)).decode(errors="replace")
+
+    def _encode(self, text: str) -> list[int]:
+        # A batch of one, because that releases Python's lock; the plain call holds it for the whole text.
+        [encoding] = self._core.encode_batch_fast([text], add_special_tokens=False)
+        return encoding.ids
 
     def _spell(self, token_id: int) -> bytes:
         piece, kind = self._pieces[token_id], self._kinds[token_id]
