@@ -11,7 +11,7 @@ import pytest
 
 from myna.backends.native import NativeBackend, connect
 from myna.backends.process import EngineProcess
-from myna.chat import Message
+from myna.chat import Message, Role
 from myna.engine.options import EngineOptions
 from myna.engine.request import Delta, Finished, GenerationRequest, SamplingParams, Started
 
@@ -27,8 +27,10 @@ async def backend(default_model: Path) -> AsyncIterator[NativeBackend]:
 
 
 def chat(name: str, *texts: str, **params: Any) -> GenerationRequest:
-    roles = ("user", "assistant")
-    messages = tuple(Message.of(roles[index % 2], text) for index, text in enumerate(texts))  # type: ignore[arg-type]
+    """The user's turns and the assistant's, after the system prompt that the catalog recommends."""
+    roles: tuple[Role, Role] = ("user", "assistant")
+    turns = (Message.of(roles[index % 2], text) for index, text in enumerate(texts))
+    messages = (Message.of("system", "You are a helpful AI assistant."), *turns)
     return GenerationRequest(name, SamplingParams(**{"max_tokens": 40, **params}), messages=messages)
 
 
@@ -40,7 +42,7 @@ async def answer(backend: NativeBackend, request: GenerationRequest) -> tuple[st
 
 
 async def test_it_knows_the_capital_of_france(backend: NativeBackend) -> None:
-    text, _, finished = await answer(backend, chat("a", "Name the capital city of France.", temperature=0.0))
+    text, _, finished = await answer(backend, chat("a", "What is the capital of France?", temperature=0.0))
     assert "Paris" in text
     assert finished.reason == "stop"
 
@@ -58,7 +60,7 @@ async def test_the_same_seed_gives_the_same_text_alone_and_beside_fifteen_others
 
 
 async def test_the_next_turn_of_a_chat_hits_the_prefix_cache(backend: NativeBackend) -> None:
-    first = "Name the capital city of France."
+    first = "What is the capital of France?"
     text, started, _ = await answer(backend, chat("a", first, temperature=0.0))
     assert started.cached_tokens == 0
     _, again, _ = await answer(backend, chat("b", first, text, "And of Italy?", temperature=0.0))

@@ -138,6 +138,21 @@ async def test_a_model_started_early_is_the_one_that_is_used(settings: Settings)
     assert not psutil.pid_exists(early.id)
 
 
+async def test_an_engine_that_dies_while_loading_is_an_error_and_the_next_request_tries_again(
+    settings: Settings,
+) -> None:
+    early = start_early(settings)
+    assert early is not None
+    os.kill(early.id, signal.SIGKILL)
+    async with asyncio.timeout(WAIT):
+        manager = ModelManager(settings, early=early)
+        with pytest.raises(EngineCrashed, match="was killed"):
+            await manager.get()
+        assert isinstance(manager.status(manager.default).error, EngineCrashed)
+        assert await answer(await manager.get())
+        await manager.close()
+
+
 async def test_nothing_is_started_early_that_is_not_there(settings: Settings, tmp_path: Path) -> None:
     for model in (str(tmp_path / "missing.gguf"), "no such model", "smollm2:135m"):
         assert start_early(settings.model_copy(update={"model": model})) is None

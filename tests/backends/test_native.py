@@ -91,7 +91,7 @@ async def test_mistakes_are_raised_as_what_they_are(backend: NativeBackend) -> N
     with pytest.raises(InvalidParameter, match="temperature is 9"):
         await answer(backend, ask("a", temperature=9))
     with pytest.raises(PromptTooLong):
-        await answer(backend, ask("b", "word " * 300_000))
+        await answer(backend, GenerationRequest("b", SamplingParams(), token_ids=(5,) * 300_000))
     with pytest.raises(InvalidParameter, match="token 100000"):
         await backend.detokenize([100_000])
     assert await answer(backend, ask("c"))

@@ -121,8 +121,13 @@ class ModelManager:
             raise
 
     def status(self, name: str) -> ModelStatus:
-        """How a model is; one that was never asked for is absent."""
-        slot = self._slots.get(self._canonical(name))
+        """How a model is; one that was never asked for is absent.
+
+        Raises:
+            NotFound: no such model.
+        """
+        name = self._canonical(name)
+        slot = self._slots.get(name)
         return slot.status if slot else ModelStatus(name, "absent")
 
     def loaded(self) -> list[ModelStatus]:
