@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from myna.errors import ModelFileError
 
@@ -18,6 +18,9 @@ class Array(Protocol):
 
     @property
     def count(self) -> int: ...
+    @property
+    def element(self) -> type[Scalar]:
+        """What every element is: str, int, float or bool."""
 
     def values(self) -> Sequence[Scalar]:
         """All elements, decoded anew at each call."""
@@ -116,27 +119,15 @@ class Metadata(Mapping[str, Scalar | Array]):
 
     def strings(self, key: str) -> list[str]:
         """An array of text. Raises ModelFileError: missing, of another type, or not UTF-8."""
-        elements = self.array(key).values()
-        found = [element for element in elements if isinstance(element, str)]
-        if len(found) != len(elements):
-            raise self._wrong_type(key, elements, "a list of text")
-        return found
+        return cast("list[str]", self._elements(key, str, "a list of text"))
 
     def integers(self, key: str) -> list[int]:
         """An array of whole numbers. Raises ModelFileError: missing or of another type."""
-        elements = self.array(key).values()
-        found = [element for element in elements if isinstance(element, int) and not isinstance(element, bool)]
-        if len(found) != len(elements):
-            raise self._wrong_type(key, elements, "a list of whole numbers")
-        return found
+        return cast("list[int]", self._elements(key, int, "a list of whole numbers"))
 
     def numbers(self, key: str) -> list[float]:
         """An array of floating-point numbers. Raises ModelFileError: missing or of another type."""
-        elements = self.array(key).values()
-        found = [element for element in elements if isinstance(element, float)]
-        if len(found) != len(elements):
-            raise self._wrong_type(key, elements, "a list of numbers")
-        return found
+        return cast("list[float]", self._elements(key, float, "a list of numbers"))
 
     def array(self, key: str) -> Array:
         """An array, still encoded. Raises ModelFileError: missing or not an array."""
@@ -144,6 +135,12 @@ class Metadata(Mapping[str, Scalar | Array]):
         if isinstance(value, bool | int | float | str):
             raise self._wrong_type(key, value, "a list")
         return value
+
+    def _elements(self, key: str, element: type[Scalar], expected: str) -> list[Scalar]:
+        array = self.array(key)
+        if array.element is not element:
+            raise self._wrong_type(key, array, expected)
+        return list(array.values())
 
     def _get(self, key: str, default: Scalar | None) -> Scalar | Array:
         value = self._values.get(key, default)

@@ -82,6 +82,7 @@ TENSOR_TYPES = {
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 _STRING, _ARRAY, _BOOL = 8, 9, 7
+_FLOATS = (6, 12)
 _NUMBERS = {
     0: struct.Struct("<B"),
     1: struct.Struct("<b"),
@@ -194,11 +195,12 @@ class _Cursor:
 class _Numbers:
     """A numeric array inside the mapped file."""
 
-    def __init__(self, data: mmap.mmap, start: int, count: int, layout: struct.Struct) -> None:
+    def __init__(self, data: mmap.mmap, start: int, count: int, layout: struct.Struct, element: type[Scalar]) -> None:
         self._data = data
         self._start = start
         self._layout = layout
         self.count = count
+        self.element = element
 
     def values(self) -> Sequence[Scalar]:
         return struct.unpack(f"<{self.count}{self._layout.format[-1]}", self.raw())
@@ -217,6 +219,7 @@ class _Strings:
         self._end = end
         self._what = what
         self.count = count
+        self.element: type[Scalar] = str
 
     def values(self) -> Sequence[str]:
         data, position, length_at = self._data, self._start, _U64.unpack_from
@@ -272,7 +275,8 @@ def _array(cursor: _Cursor, what: str) -> Array:
     start = cursor.position
     if type_id in _NUMBERS:
         layout = _NUMBERS[type_id]
-        return _Numbers(cursor.data, cursor.skip(count * layout.size, what), count, layout)
+        element: type[Scalar] = bool if type_id == _BOOL else float if type_id in _FLOATS else int
+        return _Numbers(cursor.data, cursor.skip(count * layout.size, what), count, layout, element)
     if type_id == _STRING:
         _skip_strings(cursor, count, what)
         return _Strings(cursor, start, cursor.position, count, what)

@@ -78,11 +78,7 @@ class Tokenizer:
         self._byte_level = byte_level
         self._space_prefix = space_prefix
         self._bytes: list[bytes | None] = [None] * len(pieces)
-        self._control = {
-            piece: id_
-            for id_, (piece, kind) in enumerate(zip(pieces, kinds, strict=True))
-            if piece and kind in (Kind.CONTROL, Kind.USER_DEFINED)
-        }
+        self._control = {pieces[id_]: id_ for id_ in _of_kind(kinds, Kind.CONTROL, Kind.USER_DEFINED) if pieces[id_]}
         longest_first = sorted(self._control, key=len, reverse=True)
         self._control_pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
@@ -189,7 +185,7 @@ def load_tokenizer(file: ModelFile) -> Tokenizer:
         raise ModelFileError(file.path, f"its vocabulary is of the kind {model!r}; supported are gpt2 and llama")
     core.add_tokens([AddedToken(piece, normalized=False) for piece in _matched_in_text(file, pieces, kinds)])
     ends = {id_ for name, id_ in special.items() if name != "bos" and id_ is not None}
-    ends |= {id_ for id_, piece in enumerate(pieces) if piece in END_TOKENS and kinds[id_] == Kind.CONTROL}
+    ends |= {id_ for id_ in _of_kind(kinds, Kind.CONTROL) if pieces[id_] in END_TOKENS}
     return Tokenizer(
         core,
         pieces,
@@ -213,18 +209,17 @@ def _kinds(file: ModelFile, pieces: list[str], special: Iterable[int | None]) ->
     if not pieces:
         raise ModelFileError(file.path, "its vocabulary is empty")
     key = "tokenizer.ggml.token_type"
-    kinds = file.metadata.integers(key) if key in file.metadata else [Kind.NORMAL] * len(pieces)
+    kinds: list[int] = file.metadata.integers(key) if key in file.metadata else [Kind.NORMAL] * len(pieces)
     if len(kinds) != len(pieces):
         raise ModelFileError(file.path, f"{key} has {len(kinds)} entries for {len(pieces)} tokens")
-    kinds = list(kinds)
     for id_ in special:
         if id_ is not None:
             kinds[id_] = Kind.CONTROL
-    control = sum(kind in (Kind.CONTROL, Kind.USER_DEFINED) for kind in kinds)
+    control = len(_of_kind(kinds, Kind.CONTROL, Kind.USER_DEFINED))
     if control > MAX_CONTROL_TOKENS:
         raise ModelFileError(file.path, f"its vocabulary has {control} control tokens, more than {MAX_CONTROL_TOKENS}")
-    for id_, kind in enumerate(kinds):
-        if kind == Kind.BYTE and not _BYTE_PIECE.fullmatch(pieces[id_]):
+    for id_ in _of_kind(kinds, Kind.BYTE):
+        if not _BYTE_PIECE.fullmatch(pieces[id_]):
             raise ModelFileError(file.path, f"token {id_}, {pieces[id_]!r}, does not name a byte")
     return kinds
 
@@ -236,22 +231,24 @@ def _matched_in_text(file: ModelFile, pieces: list[str], kinds: list[int]) -> li
     as well, and a user who types them must not speak for the model.
     """
     template = file.metadata.string("tokenizer.chat_template", "", maximum=MAX_TEMPLATE)
-    return [
-        piece
-        for piece, kind in zip(pieces, kinds, strict=True)
-        if kind == Kind.USER_DEFINED and piece and piece not in template
-    ]
+    found = (pieces[id_] for id_ in _of_kind(kinds, Kind.USER_DEFINED))
+    return [piece for piece in found if piece and piece not in template]
+
+
+def _of_kind(kinds: Sequence[int], *wanted: Kind) -> list[int]:
+    """Token ids of these kinds, in order."""
+    numbers = frozenset(map(int, wanted))
+    return [id_ for id_, kind in enumerate(kinds) if kind in numbers]
 
 
 def _byte_level(file: ModelFile, pieces: list[str], kinds: list[int], rules: ByteLevelRules) -> tokenizers.Tokenizer:
     vocabulary = _mergeable(pieces, kinds)
-    merges = []
-    for merge in file.metadata.strings("tokenizer.ggml.merges"):
-        left, _, right = merge.partition(" ")
-        # The library would panic instead of raising.
-        if left not in vocabulary or right not in vocabulary or left + right not in vocabulary:
-            raise ModelFileError(file.path, f"the merge {merge!r} joins or makes a token that does not exist")
-        merges.append((left, right))
+    written = file.metadata.strings("tokenizer.ggml.merges")
+    merges = [(left, right) for left, _, right in [merge.partition(" ") for merge in written]]
+    # Checked here because the library would panic instead of raising; as sets, because there are many.
+    involved = {merge.replace(" ", "", 1) for merge in written}.union(*zip(*merges, strict=True))
+    if unknown := involved - vocabulary.keys():
+        raise ModelFileError(file.path, f"its merges use or make {min(unknown)!r:.80}, which is not a token")
     core = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=rules.ignore_merges))
     core.pre_tokenizer = rules.pre_tokenizer()
     if rules.normalizer is not None:
@@ -264,7 +261,7 @@ def _sentencepiece(file: ModelFile, pieces: list[str], kinds: list[int]) -> toke
     scores = file.metadata.numbers("tokenizer.ggml.scores")
     if len(scores) != len(pieces):
         raise ModelFileError(file.path, f"tokenizer.ggml.scores has {len(scores)} entries for {len(pieces)} tokens")
-    ids = {piece: id_ for id_, (piece, kind) in enumerate(zip(pieces, kinds, strict=True)) if kind == Kind.NORMAL}
+    ids = {pieces[id_]: id_ for id_ in _of_kind(kinds, Kind.NORMAL)}
     ranked = []
     for piece, id_ in ids.items():
         if len(piece) > MAX_SENTENCEPIECE:
@@ -274,7 +271,7 @@ def _sentencepiece(file: ModelFile, pieces: list[str], kinds: list[int]) -> toke
             if left in ids and right in ids:
                 ranked.append((-scores[id_], ids[left], ids[right], left, right))
     ranked.sort()
-    unknown = next((piece for piece, kind in zip(pieces, kinds, strict=True) if kind == Kind.UNKNOWN), None)
+    unknown = next((pieces[id_] for id_ in _of_kind(kinds, Kind.UNKNOWN)), None)
     core = tokenizers.Tokenizer(
         models.BPE(
             vocab=_mergeable(pieces, kinds),
@@ -290,9 +287,10 @@ def _sentencepiece(file: ModelFile, pieces: list[str], kinds: list[int]) -> toke
 
 def _mergeable(pieces: list[str], kinds: list[int]) -> dict[str, int]:
     """What text may become; of equal pieces the first. Control tokens are left out, so that no text becomes one."""
-    size = len(pieces)
-    backwards = zip(reversed(range(size)), reversed(pieces), reversed(kinds), strict=True)
-    return {piece: id_ for id_, piece, kind in backwards if kind not in (Kind.CONTROL, Kind.UNUSED)}
+    ids = dict(zip(reversed(pieces), reversed(range(len(pieces))), strict=True))
+    for id_ in _of_kind(kinds, Kind.CONTROL, Kind.UNUSED):
+        ids.pop(pieces[id_], None)
+    return ids
 
 
 def _fingerprint(file: ModelFile) -> str:
