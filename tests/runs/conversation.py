@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
 from myna.runs.followers import EventFrame, Follower, Frame, SnapshotFrame
 from myna.runs.service import Created, NewMessage, NewRun, RunService
@@ -17,7 +18,7 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def new_run(model: str | None = None, **parameters: float) -> NewRun:
+def new_run(model: str | None = None, **parameters: Any) -> NewRun:
     return NewRun(new_id(), new_id(), model, parameters)
 
 

@@ -15,6 +15,7 @@ from myna.store.database import Database
 from myna.store.records import EndEvent
 from tests.runs.conversation import OWNER, Listener, Talk, new_id, new_run
 from tests.runs.scripted import TOKENIZER, ScriptedBackend, ScriptedModels, tokens_of
+from tests.store.statements import counted
 
 
 @pytest.fixture
@@ -166,11 +167,17 @@ async def test_an_answer_cut_off_by_its_length_is_carried_on(talk: Talk) -> None
     assert carried.messages[0].text == "one, "
 
 
-async def test_sampling_is_the_models_own_where_the_request_does_not_say(talk: Talk) -> None:
+async def test_what_is_recommended_for_a_model_counts_where_the_request_does_not_say(talk: Talk) -> None:
     new = new_run("smollm2:135m", top_p=0.5, seed=9)
     await talk.service.send(OWNER, talk.chat_id, NewMessage(new_id(), None, "hi"), new)
-    params = (await talk.backend.reply(new.id)).request.params
+    request = (await talk.backend.reply(new.id)).request
+    params = request.params
     recommended = recommended_sampling("smollm2:135m")
+    assert request.messages is not None
+    assert [(turn.role, turn.text) for turn in request.messages] == [
+        ("system", recommended.system_prompt),
+        ("user", "hi"),
+    ]
     assert (params.temperature, params.top_p, params.seed) == (recommended.temperature, 0.5, 9)
     assert params.max_tokens == MAX_TOKENS
 
@@ -275,6 +282,26 @@ async def test_an_open_answer_reads_up_to_its_last_event(talk: Talk) -> None:
     await late.follower.follow(created.run.id, opened.runs[0].last_event)
     await late.until_end(created.run.id)
     assert opened.messages[1].text + late.text(created.run.id) == "one, two"
+
+
+async def test_a_turn_costs_the_same_in_a_long_chat_and_a_short_one(talk: Talk, database: Database) -> None:
+    async def turn(parent_id: str | None) -> tuple[str, int]:
+        with counted(database) as count:
+            message, run = NewMessage(new_id(), parent_id, "more"), new_run()
+            created = await talk.service.send(OWNER, talk.chat_id, message, run)
+            sent = count.statements
+        reply = await talk.backend.reply(run.id)
+        reply.start()
+        reply.say("yes")
+        reply.finish()
+        await talk.ended(run.id)
+        return created.messages[1].id, sent
+
+    leaf, _ = await turn(None)
+    leaf, early = await turn(leaf)
+    for _ in range(40):
+        leaf, late = await turn(leaf)
+    assert early == late
 
 
 @pytest.mark.parametrize(

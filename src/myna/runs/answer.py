@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
-from contextlib import aclosing
 from typing import Any
 
 from myna.backends.base import Backend, Delta, Finished, GenerationRequest, Started
 from myna.backends.manager import ModelManager
+from myna.chat import Message
 from myna.engine.request import SamplingParams
-from myna.errors import InvalidParameter, MynaError
+from myna.errors import EngineError, InvalidParameter, MynaError
 from myna.hub import recommended_sampling
 from myna.runs.log import RunLog
 from myna.store import messages
@@ -56,7 +57,8 @@ class Answer:
         if self._backend is None:  # the model still loads, or the request waits
             self._cancel()
         else:
-            await self._backend.cancel(self.log.run.id)
+            with contextlib.suppress(EngineError):  # it has ended already, and so does its iterator
+                await self._backend.cancel(self.log.run.id)
         try:
             await asyncio.wait_for(self.log.ended.wait(), CANCEL_SECONDS)
         except TimeoutError:
@@ -92,6 +94,9 @@ class Answer:
             context = await messages.context(scope, run.chat_id, run.message_id)
         if not context:
             raise InvalidParameter("There is nothing to answer: the messages above were deleted.", param="parent_id")
+        system_prompt = recommended_sampling(run.model).system_prompt
+        if system_prompt is not None:
+            context = (Message.of("system", system_prompt), *context)
         backend = await self._models.get(run.model)
         tokenizer = (await backend.describe()).tokenizer
         request = GenerationRequest(
@@ -102,7 +107,7 @@ class Answer:
             owner=self.log.owner,
         )
         started: Started | None = None
-        async with aclosing(backend.generate(request)) as events:  # type: ignore[type-var]
+        async with contextlib.aclosing(backend.generate(request)) as events:  # type: ignore[type-var]
             async for event in events:
                 if isinstance(event, Started):
                     started, self._backend = event, backend
