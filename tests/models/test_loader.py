@@ -5,11 +5,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from myna import _native, hardware
 from myna.chat import Message
 from myna.errors import ConfigurationError, ModelFileError, ModelTooLarge
+from myna.formats import GGUFFile
 from myna.models.loader import load_model
+from tests.formats.builder import u64
 from tests.parity.reference import native_logits
 from tests.synthetic import write_model
 
@@ -80,6 +84,41 @@ def test_a_vocabulary_of_another_size_than_the_embedding_is_refused(tmp_path: Pa
 def test_the_title_is_one_short_printable_line(tmp_path: Path, stated: str | int, shown: str) -> None:
     path = write_model(tmp_path / "tiny.gguf", layers=1, metadata={"general.name": stated})
     assert load_model(path).title == shown
+
+
+def test_a_tensor_that_holds_infinities_is_named(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "model.gguf", layers=1)
+    with GGUFFile(path) as file:
+        offset = file.tensors["blk.0.attn_v.weight"].offset
+    content = bytearray(path.read_bytes())
+    content[offset : offset + 4] = np.float32(np.inf).tobytes()
+    path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=r"tensor 'blk\.0\.attn_v\.weight' cannot be packed"):
+        load_model(path)
+
+
+@pytest.fixture(scope="module")
+def smallest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shape = {"layers": 1, "width": 32, "heads": 2, "kv_heads": 1, "mlp_width": 32, "vocab_size": 300}
+    return write_model(tmp_path_factory.mktemp("models") / "smallest.gguf", **shape)  # type: ignore[arg-type]
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_damaged_model_loads_or_is_refused(smallest: Path, data: st.DataObject) -> None:
+    content = bytearray(smallest.read_bytes())
+    header = content.find(b"token_embd.weight") + 1500
+    for _ in range(data.draw(st.integers(1, 3))):
+        position = data.draw(st.integers(0, header))
+        patch = data.draw(st.one_of(st.binary(min_size=1, max_size=4), st.integers(0, 2**64 - 1).map(u64)))
+        content[position : position + len(patch)] = patch
+    damaged = smallest.with_name("damaged.gguf")
+    damaged.write_bytes(content)
+    try:
+        model = load_model(damaged, threads=1)
+    except ModelFileError:
+        return
+    model.dialect.close()
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:

@@ -121,11 +121,17 @@ def build_program(file: ModelFile, config: ModelConfig) -> Program:
 
 
 def pack(file: ModelFile, plan: list[Packing], executor: _native.Executor) -> None:
-    """Pack tensor by tensor, giving back the pages of each, and seal the executor."""
+    """Pack tensor by tensor, giving back the pages of each, and seal the executor.
+
+    Raises ModelFileError naming a tensor whose values cannot be packed, such as one that holds infinities.
+    """
     for packing in plan:
         weight, tensor = packing.weight, packing.tensor
-        with file.read(tensor) as data:
-            executor.set_weight(weight.name, data, tensor.type, weight.rows, weight.columns, packing.target)
+        try:
+            with file.read(tensor) as data:
+                executor.set_weight(weight.name, data, tensor.type, weight.rows, weight.columns, packing.target)
+        except ValueError as error:
+            raise ModelFileError(file.path, f"tensor {tensor.name!r} cannot be packed ({error})") from error
     executor.seal()
 
 
