@@ -210,5 +210,5 @@ def test_a_vocabulary_that_makes_no_sense_is_refused(load: Load, changes: dict[s
 @pytest.mark.parametrize("merge", ["q zebra", "zebra q", "q q", "q", "q ", " q", "", "< |im_end|>"])
 def test_merges_of_tokens_that_do_not_exist_are_refused(tmp_path: Path, merge: str) -> None:
     path = write_model(tmp_path / "model.gguf", layers=1, metadata={"tokenizer.ggml.merges": [merge]})
-    with pytest.raises(ModelFileError, match="its merges use or make .*, which is not a token"):
+    with pytest.raises(ModelFileError, match=r"its merges use or make .*, which is not a token"):
         load_tokenizer(GGUFFile(path))

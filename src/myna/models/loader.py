@@ -78,11 +78,11 @@ def load_model(
         plan = plan_packing(file, family, program, quant)
         check_memory(file, plan, hardware.available_memory())
         with ThreadPoolExecutor(1, thread_name_prefix="tokenizer") as beside:
-            # The tokenizer takes as long to build as the weights take to pack, and both leave Python's lock alone.
-            pending = beside.submit(load_tokenizer, file)
+            # The tokenizer takes as long to build as the weights take to pack, and both mostly leave Python's lock alone.
+            pending = beside.submit(load_language, file)
             executor = _native.Executor(program.to_ops(), threads, chosen_set)
             pack(file, plan, executor)
-            tokenizer = pending.result()
+            tokenizer, dialect = pending.result()
         if tokenizer.vocab_size != config.vocab_size:
             raise ModelFileError(
                 file.path,
@@ -93,7 +93,7 @@ def load_model(
             title=title_of(file),
             config=config,
             tokenizer=tokenizer,
-            dialect=load_dialect(file, tokenizer),
+            dialect=dialect,
             executor=executor,
             parameters=sum(packing.tensor.elements for packing in plan),
             weight_bytes=executor.weight_bytes,
@@ -103,6 +103,12 @@ def load_model(
             instruction_set=chosen_set,
             threads=threads,
         )
+
+
+def load_language(file: ModelFile) -> tuple[Tokenizer, Dialect]:
+    """What turns conversations into tokens and back. Raises ModelFileError."""
+    tokenizer = load_tokenizer(file)
+    return tokenizer, load_dialect(file, tokenizer)
 
 
 def title_of(file: ModelFile) -> str:
