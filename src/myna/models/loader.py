@@ -78,7 +78,7 @@ def load_model(
         plan = plan_packing(file, family, program, quant)
         check_memory(file, plan, hardware.available_memory())
         with ThreadPoolExecutor(1, thread_name_prefix="tokenizer") as beside:
-            # The tokenizer takes as long to build as the weights take to pack, and both mostly leave Python's lock alone.
+            # It takes as long as the weights take to pack, and both mostly leave Python's lock alone.
             pending = beside.submit(load_language, file)
             executor = _native.Executor(program.to_ops(), threads, chosen_set)
             pack(file, plan, executor)
