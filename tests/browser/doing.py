@@ -15,7 +15,7 @@ def composer(page: Page) -> Locator:
 
 def send(page: Page, text: str) -> None:
     composer(page).fill(text)
-    composer(page).press("Enter")
+    page.get_by_role("button", name="Send").click()
 
 
 def answers(page: Page) -> Locator:

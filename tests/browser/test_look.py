@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.building import modules
 from tests.browser.conftest import MynaServer, Visit
-from tests.browser.doing import SHORT, ask, composer, questions
+from tests.browser.doing import LONG, SHORT, ask, composer, questions, send
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 SMALLEST_TARGET = 24
@@ -20,8 +20,8 @@ SMALLEST_TARGET = 24
 def serious_problems(page: Page) -> list[str]:
     """What axe finds, with the elements it means."""
     page.wait_for_function(
-        "document.getAnimations().every((animation) => animation.playState !== 'running'"
-        " || animation.effect.getComputedTiming().iterations === Infinity)"
+        """() => document.getAnimations().every(({ playState, effect }) =>
+          playState !== "running" || effect.getComputedTiming().iterations === Infinity)"""
     )
     page.add_script_tag(path=modules() / "axe-core" / "axe.min.js")
     found: dict[str, Any] = page.evaluate("axe.run({ resultTypes: ['violations'] })")
@@ -119,11 +119,10 @@ def test_a_chosen_theme_stays(visit: Callable[..., Visit], server: MynaServer) -
 def test_reading_further_up_is_not_disturbed_by_new_text(visit: Callable[..., Visit], server: MynaServer) -> None:
     page = visit(server, viewport={"width": 800, "height": 400}).page()
     ask(page, SHORT)
-    composer(page).fill("Tell me a long story about a bird.")
-    composer(page).press("Enter")
+    send(page, LONG)
     conversation = page.get_by_role("region", name="Conversation")
     at_end = "element => element.scrollHeight - element.scrollTop - element.clientHeight < 50"
-    page.wait_for_function("document.querySelector('main section').scrollHeight > 900")
+    page.wait_for_function("() => document.querySelector('main section').scrollHeight > 900")
     assert conversation.evaluate(at_end)
     conversation.hover()
     page.mouse.wheel(0, -400)

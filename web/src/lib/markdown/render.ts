@@ -10,7 +10,9 @@ import { highlight, languageName } from "./highlight.svelte";
 
 /** Tags without attributes that models use in place of Markdown, above all inside tables. */
 const HARMLESS_TAG = /^<\/?(?:br|sub|sup|kbd|mark|u|s|b|i|em|strong|small)\s*\/?>$/i;
-const SAFE_LINK = /^(?:https?:|mailto:)/i;
+const SAFE_LINK = /^(?:https?|mailto):/i;
+/** The sanitiser holds every attribute's value against this: our schemes, or no scheme at all. */
+const SAFE_VALUE = /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i;
 
 /** The page's own headings are levels one and two. */
 const HEADING_OFFSET = 2;
@@ -48,8 +50,9 @@ const marked = new Marked({
     checkbox({ checked }: Tokens.Checkbox): string {
       return `<span class="check${checked ? " checked" : ""}" role="img" aria-label="${escape(checked ? strings.message.done : strings.message.toDo)}"></span> `;
     },
-    html({ text }: Tokens.HTML | Tokens.Tag): string {
-      return HARMLESS_TAG.test(text.trim()) ? text : escape(text);
+    html({ text, block }: Tokens.HTML | Tokens.Tag): string {
+      if (HARMLESS_TAG.test(text.trim())) return text;
+      return block ? `<p class="source">${escape(text.trim())}</p>\n` : escape(text);
     },
     link({ href, tokens }: Tokens.Link): string {
       const text = this.parser.parseInline(tokens);
@@ -85,7 +88,7 @@ export function renderBlock(block: string, definitions: string): DocumentFragmen
     ALLOWED_TAGS,
     ALLOWED_ATTR: ALLOWED_ATTRIBUTES,
     ALLOW_DATA_ATTR: false,
-    ALLOWED_URI_REGEXP: SAFE_LINK,
+    ALLOWED_URI_REGEXP: SAFE_VALUE,
     RETURN_DOM_FRAGMENT: true,
   });
 }

@@ -1,6 +1,7 @@
 /** What is open on the screen: the sidebar (a drawer on narrow screens), a sheet, and where the focus should go. */
 
 import { read, write } from "../storage";
+import { touch } from "../touch";
 
 /** The field where messages are written, as others may use it. */
 export interface ComposerField {
@@ -57,6 +58,7 @@ class Layout {
   }
 
   focusComposer(): void {
+    if (touch.matches) return;
     // After what the caller changed is on the page: the composer may be a new one.
     requestAnimationFrame(() => this.#composer?.focus());
   }
