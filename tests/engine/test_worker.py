@@ -72,6 +72,18 @@ def test_it_loads_and_says_what(tiny_model: Path, transport: str) -> None:
     assert ready.description["kv_cache_tokens"] > 0
 
 
+def test_where_no_unix_socket_can_be_made_it_listens_on_loopback(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    with started(tiny_model) as process:
+        assert isinstance(process.address(), int)
+        assert isinstance(hear(process), Ready)
+    assert list(long.iterdir()) == []
+
+
 def test_only_the_owner_reaches_the_socket_and_nothing_is_left_of_it(tiny_model: Path) -> None:
     with started(tiny_model) as process:
         path = Path(str(process.address()))

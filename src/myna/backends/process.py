@@ -44,7 +44,7 @@ class EngineProcess:
         with _interrupts_held_back():
             # -P: a file in the working directory must not stand in for a module.
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", "from myna.engine.worker import main; main()"],
+                [sys.executable, "-P", "-m", "myna.engine.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )

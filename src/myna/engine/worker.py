@@ -42,11 +42,10 @@ def main() -> None:
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     start = _read_start(sys.stdin.buffer)
     report = _take_standard_output()
-    directory = tempfile.mkdtemp(prefix="myna-") if start.transport == "unix" else None  # mode 0700
-    listener, address = _listen(directory)
+    listener, address = _listen(start.transport)
     with os.fdopen(report, "wb") as parent:
         parent.write(frame(Listening(address)))
-    threading.Thread(target=_follow_parent, args=(sys.stdin.buffer, directory), daemon=True).start()
+    threading.Thread(target=_follow_parent, args=(sys.stdin.buffer, address), daemon=True).start()
 
     clients = Clients(listener, start.secret)
     threading.excepthook = _end_process
@@ -77,13 +76,19 @@ def _take_standard_output() -> int:
     return report
 
 
-def _listen(directory: str | None) -> tuple[socket.socket, str | int]:
-    if directory is not None:
-        path = f"{directory}/engine"
+def _listen(transport: str) -> tuple[socket.socket, str | int]:
+    """A listening socket and its address; on the loopback interface too when no Unix socket can be made."""
+    if transport == "unix":
+        directory = tempfile.mkdtemp(prefix="myna-")  # mode 0700
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(path)
-        listener.listen()
-        return listener, path
+        try:
+            listener.bind(f"{directory}/engine")
+        except OSError:  # a path too long for a socket, or a file system without them
+            listener.close()
+            Path(directory).rmdir()
+        else:
+            listener.listen()
+            return listener, f"{directory}/engine"
     listener = socket.create_server(("127.0.0.1", 0))
     return listener, listener.getsockname()[1]
 
@@ -94,14 +99,14 @@ def _end_process(broken: threading.ExceptHookArgs) -> None:
     os._exit(1)
 
 
-def _follow_parent(stdin: BinaryIO, directory: str | None) -> None:
+def _follow_parent(stdin: BinaryIO, address: str | int) -> None:
     """End at once when the parent does. Its answers are lost with it; there is nothing else to save."""
     while stdin.read(4096):
         pass
-    if directory is not None:
+    if isinstance(address, str):
         with contextlib.suppress(OSError):
-            Path(directory, "engine").unlink()
-            Path(directory).rmdir()
+            Path(address).unlink()
+            Path(address).parent.rmdir()
     os._exit(0)
 
 
