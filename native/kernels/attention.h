@@ -14,22 +14,33 @@ template <typename Cache> static inline const typename Cache::Element *cache_blo
     return (const typename Cache::Element *)c.cache + (size_t)c.blocks[key / c.block_size] * c.block_stride;
 }
 
-// Scores of COUNT queries against 16 keys, a lane a key.
-template <typename Cache, int COUNT> static inline void score_keys(const AttentionChunk &c, int query, int key) {
-    const typename Cache::Element *keys = cache_block<Cache>(c, key) + (size_t)(key % c.block_size / 16) * c.head_dim * 16;
-    Floats scores[COUNT];
-    for (int q = 0; q < COUNT; q++) scores[q] = splat(0);
+// Scores of COUNT queries against BLOCKS times 16 keys, a lane a key.
+template <typename Cache, int COUNT, int BLOCKS> static inline void score_keys(const AttentionChunk &c, int query, int key) {
+    const typename Cache::Element *keys[BLOCKS];
+    Floats scores[COUNT][BLOCKS];
+    for (int b = 0; b < BLOCKS; b++) {
+        int first = key + 16 * b;
+        keys[b] = cache_block<Cache>(c, first) + (size_t)(first % c.block_size / 16) * c.head_dim * 16;
+        for (int q = 0; q < COUNT; q++) scores[q][b] = splat(0);
+    }
     for (int d = 0; d < c.head_dim; d++) {
-        Floats k = Cache::get(keys + (size_t)d * 16);
-        for (int q = 0; q < COUNT; q++) scores[q] = fma(k, splat(c.query[query + q][d]), scores[q]);
+        Floats k[BLOCKS];
+        for (int b = 0; b < BLOCKS; b++) k[b] = Cache::get(keys[b] + (size_t)d * 16);
+        for (int q = 0; q < COUNT; q++)
+            for (int b = 0; b < BLOCKS; b++) scores[q][b] = fma(k[b], splat(c.query[query + q][d]), scores[q][b]);
     }
     size_t stride = (size_t)(c.count + 15) / 16 * 16;
-    for (int q = 0; q < COUNT; q++) store(c.scores + (query + q) * stride + (key - c.first), scores[q]);
+    for (int q = 0; q < COUNT; q++)
+        for (int b = 0; b < BLOCKS; b++) store(c.scores + (query + q) * stride + (key - c.first) + 16 * b, scores[q][b]);
 }
 
 template <typename Cache, int COUNT> static void score_rest(const AttentionChunk &c, int query, int count) {
     if (count == COUNT) {
-        for (int key = c.first; key < c.first + c.count; key += 16) score_keys<Cache, COUNT>(c, query, key);
+        // Few queries leave registers for two blocks of keys, which hide each other's latency.
+        int key = c.first, stop = c.first + c.count;
+        if constexpr (2 * COUNT <= SCORE_QUERIES)
+            for (; key + 16 < stop; key += 32) score_keys<Cache, COUNT, 2>(c, query, key);
+        for (; key < stop; key += 16) score_keys<Cache, COUNT, 1>(c, query, key);
     } else if constexpr (COUNT > 1) {
         score_rest<Cache, COUNT - 1>(c, query, count);
     }

@@ -25,7 +25,7 @@ enum class Activation : int { silu, gelu_tanh, gelu };
 
 enum : int { TILE = 16, GROUP = 32 };
 
-constexpr size_t group_bytes(Format format) {
+static constexpr size_t group_bytes(Format format) {
     switch (format) {
         case Format::w4: return 256 + 64;
         case Format::w4s: return 256 + 32;
@@ -36,7 +36,7 @@ constexpr size_t group_bytes(Format format) {
     return 0;
 }
 
-constexpr bool takes_codes(Format format) { return format <= Format::w8; }
+static constexpr bool takes_codes(Format format) { return format <= Format::w8; }
 
 struct Matrix {
     Format format = Format::f32;
