@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -158,6 +159,40 @@ async def test_a_process_that_cannot_start_is_an_error(endless_model: Path, monk
     with pytest.raises(EngineCrashed, match="could not be started: it ended with exit code 1"):
         async with asyncio.timeout(WAIT), opened(endless_model, "unix"):
             pass
+
+
+async def test_a_storm_over_a_small_cache_changes_no_text_and_loses_no_block(tiny_model: Path) -> None:
+    options = EngineOptions(
+        name="tiny", path=str(tiny_model), threads=2, kv_cache_bytes=256 * 16 * 24, max_sequences=8, step_tokens=64
+    )
+    draw = random.Random(7)
+    async with asyncio.timeout(WAIT):
+        backend = await connect(EngineProcess(options))
+        assert (await backend.describe()).kv_cache_tokens == 16 * 24
+
+        def one(name: str, kind: int) -> GenerationRequest:
+            return ask(name, "The quick brown fox jumps. " * (kind + 1), seed=kind, max_tokens=20 + 10 * kind)
+
+        alone = [await answer(backend, one(f"alone{kind}", kind)) for kind in range(6)]
+
+        async def part_of_the_storm(index: int) -> None:
+            kind, patience = draw.randrange(6), draw.choice([None, None, 0, 3, 12])
+            if patience is None:
+                assert await answer(backend, one(f"s{index}", kind)) == alone[kind]
+                return
+            async with aclosing(backend.generate(one(f"s{index}", kind))) as events:
+                async for _ in events:
+                    if patience == 0:
+                        break
+                    patience -= 1
+
+        await asyncio.gather(*(part_of_the_storm(index) for index in range(80)))
+        await answer(backend, one("last", 0))
+        counted = await backend.statistics()
+        assert counted["preemptions_total"] > 0
+        assert counted["requests_cancelled_total"] > 0
+        assert (counted["kv_blocks_used"], counted["requests_running"], counted["requests_waiting"]) == (0, 0, 0)
+        await backend.close()
 
 
 async def test_two_clients_share_one_engine_and_one_going_away_cancels_its_own_only(endless_model: Path) -> None:
