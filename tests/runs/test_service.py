@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from itertools import pairwise
 
 import pytest
 
 from myna.chat import TextPart
 from myna.errors import Conflict, EngineCrashed, InvalidParameter, NotFound, PromptTooLong
 from myna.hub import recommended_sampling
+from myna.runs import service as run_service
 from myna.runs.answer import MAX_TOKENS
 from myna.runs.service import NewMessage, RunService, make_title
 from myna.store import messages
@@ -282,6 +284,17 @@ async def test_an_open_answer_reads_up_to_its_last_event(talk: Talk) -> None:
     await late.follower.follow(created.run.id, opened.runs[0].last_event)
     await late.until_end(created.run.id)
     assert opened.messages[1].text + late.text(created.run.id) == "one, two"
+
+
+async def test_time_goes_on_along_a_branch_whatever_the_clock_says(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10_000, 0, -1_000))
+    monkeypatch.setattr(run_service, "now", lambda: next(clock))
+    leaf = None
+    for text in ("one", "two", "three"):
+        leaf = (await talk.exchange(text, "yes", leaf)).messages[1].id
+    shown = (await talk.service.open_chat(OWNER, talk.chat_id)).messages
+    assert [message.text for message in shown] == ["one", "yes", "two", "yes", "three", "yes"]
+    assert all(above.created_at < below.created_at for above, below in pairwise(shown))
 
 
 async def test_a_turn_costs_the_same_in_a_long_chat_and_a_short_one(talk: Talk, database: Database) -> None:

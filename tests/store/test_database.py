@@ -78,6 +78,15 @@ async def test_a_writer_of_another_process_is_waited_for(database: Database) -> 
         await writing
 
 
+async def test_a_transaction_that_reads_first_can_still_write(database: Database) -> None:
+    with closing(sqlite3.connect(database.path, isolation_level=None, timeout=0)) as other:
+        async with database.write(OWNER) as scope:
+            assert await chats.page(scope, None, 10) == []
+            with pytest.raises(sqlite3.OperationalError, match="locked"):  # it would make our view an old one
+                other.execute("BEGIN IMMEDIATE")
+            await chats.create(scope, chat())
+
+
 async def _create(database: Database) -> None:
     async with database.write(OWNER) as scope:
         await chats.create(scope, chat())

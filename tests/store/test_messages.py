@@ -140,11 +140,11 @@ class Model:
             assert [turn.text for turn in context] == self.branch(id_)
 
 
-ACTION = st.tuples(st.sampled_from(["append", "branch", "root", "delete", "delete", "show"]), st.integers(0, 99))
+ACTION = st.tuples(st.sampled_from(["append", "append", "branch", "root", "delete", "show"]), st.integers(0, 99))
 
 
-@settings(max_examples=40, deadline=None)
-@given(actions=st.lists(ACTION, max_size=25))
+@settings(max_examples=25, deadline=None)
+@given(actions=st.lists(ACTION, min_size=12, max_size=25))
 def test_no_storm_of_edits_breaks_the_tree_or_loses_a_text(
     actions: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -164,6 +164,7 @@ async def storm(actions: list[tuple[str, int]], directory: Path) -> None:
             if action == "delete" and chosen:
                 await messages.delete(scope, chosen)
                 model.delete(chosen)
+                await model.check(scope)
             elif action == "show" and chosen:
                 await chats.update(scope, made.id, leaf_id=chosen)
             elif action != "delete" and action != "show":
@@ -172,5 +173,5 @@ async def storm(actions: list[tuple[str, int]], directory: Path) -> None:
                 await messages.add(scope, new)
                 await chats.update(scope, made.id, leaf_id=new.id)
                 model.add(new)
-            await model.check(scope)
+        await model.check(scope)
     await database.close()
