@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -20,13 +19,18 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from tests.browser.building import build
-from tests.model_fixtures import shared_models_directory
+from tests.processes import environment
 
 CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 START_SECONDS = 60
 EXPECT_MS = 60_000
 
@@ -40,11 +44,7 @@ class MynaServer:
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = data_dir / "server.log"
-        self._environment = {
-            **os.environ,
-            "MYNA_DATA_DIR": str(data_dir),
-            "MYNA_CACHE_DIR": str(shared_models_directory()),
-        }
+        self._environment = environment(data_dir)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -69,12 +69,14 @@ def test_three_tabs_show_the_same(visit, server: MynaServer) -> None:
     wait_for_words(second)
     third = same.page(f"/chat/{chat_id(first)}")
     wait_for_words(third)
+    third.bring_to_front()
     third.get_by_role("button", name="Stop answering").click()
     for tab in (first, second, third):
         wait_until_done(tab)
         expect(answers(tab).last).to_contain_text("You stopped this answer.")
     assert words(first) == words(second) == words(third)
 
+    second.bring_to_front()
     send(second, SHORT)
     for tab in (first, third):
         expect(questions(tab)).to_have_count(2)

@@ -25,6 +25,7 @@ def open_menu(page: Page, title: str) -> None:
 def test_a_chat_is_renamed_in_place_and_in_every_tab(visit, own_server: MynaServer) -> None:
     same = visit(own_server)
     page, other = same.page(), same.page()
+    page.bring_to_front()  # a tab behind another draws once a second, which is what each click would wait for
     expect(page.get_by_text("Your chats will be listed here.")).to_be_visible()
     ask(page, SHORT)
     open_menu(page, SHORT)
@@ -79,8 +80,11 @@ def test_chats_are_found_by_title_and_listed_page_by_page(visit, own_server: Myn
             const chat = id();
             const run = { id: id(), message_id: id(), parameters: { max_tokens: 1 } };
             const message = { id: id(), parent_id: null, text: `Chat number ${index}` };
-            const headers = { "Content-Type": "application/json" };
-            await fetch(`/api/chats/${chat}/messages`, { method: "POST", headers, body: JSON.stringify({ message, run }) });
+            await fetch(`/api/chats/${chat}/messages`, {
+              method: "POST",
+              headers: { "Content-Type": "application/json" },
+              body: JSON.stringify({ message, run }),
+            });
           }
         }"""
     )
