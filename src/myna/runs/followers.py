@@ -119,14 +119,9 @@ class Follower:
         self.wake.set()
 
     @property
-    def follows_lists(self) -> bool:
-        """Whether changes are wanted."""
-        return self._lists is not None
-
-    async def latest_change(self) -> int:
-        """Cursor of the newest change."""
-        async with self._database.read(self.owner) as scope:
-            return await changes.latest(scope)
+    def lists_cursor(self) -> int | None:
+        """How far the lists were given; None while they are not followed."""
+        return self._lists
 
     def close(self) -> None:
         """Follow nothing any more."""

@@ -35,6 +35,7 @@ async def test_fetching_a_model_once_with_progress(served: Served) -> None:
         }
         listed = await served.call("GET", "/api/models")
         assert listed["models"][1]["pull"]["done"] == 400
+        assert tab.frames[-1]["cursor"] == 0  # nothing that a tab goes on from: model changes are not stored
         served.hub.steps.put(None)
         done = await tab.change("model", name="bigger", on_disk=True)
         assert done["data"]["pull"] is None

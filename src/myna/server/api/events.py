@@ -69,7 +69,7 @@ class Tab:
                 raise error
 
     def _model_changed(self, model: types.Model) -> None:
-        if self._follower.follows_lists:
+        if self._follower.lists_cursor is not None:
             self._models[model.name] = model
             self._follower.wake.set()
 
@@ -116,11 +116,11 @@ class Tab:
         await self._close(GOING_AWAY)
 
     async def _send_models(self) -> None:
-        if self._models:
-            cursor = await self._follower.latest_change()
-            changed, self._models = self._models, {}
-            for model in changed.values():
-                await self._send(_change(cursor, "model", model.name, model))
+        # With the cursor of what was sent, not of what there is: a tab that goes on from it must miss nothing.
+        cursor = self._follower.lists_cursor or 0
+        changed, self._models = self._models, {}
+        for model in changed.values():
+            await self._send(_change(cursor, "model", model.name, model))
 
     async def _send(self, frame: dict[str, Any]) -> None:
         async with self._sending:
