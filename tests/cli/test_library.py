@@ -1,0 +1,77 @@
+"""``myna pull|models|show|rm``: what is on disk, what could be, and what went wrong."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.processes import environment, myna
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> dict[str, str]:
+    return environment(tmp_path / "data", MYNA_CACHE_DIR=str(tmp_path / "models"))
+
+
+def test_what_is_there_is_not_fetched_again(env: dict[str, str], default_model: Path) -> None:
+    result = myna("pull", env=env)
+    assert result.returncode == 0
+    assert result.stdout.strip() == str(default_model)
+    assert result.stderr == ""
+
+
+def test_models_are_listed_with_their_place(env: dict[str, str], empty: dict[str, str]) -> None:
+    assert "smollm2:135m  98.4 MB, on disk, apache-2.0, default" in myna("models", env=env).stdout
+    assert "not fetched" in myna("models", env=empty).stdout
+    rows = json.loads(myna("models", "--json", env=env).stdout)
+    assert {"name": "smollm2:135m", "on_disk": True, "default": True, "bytes": 98362432}.items() <= rows[0].items()
+
+
+def test_show_tells_how_a_model_runs_here(env: dict[str, str]) -> None:
+    shown = json.loads(myna("show", "--json", env=env).stdout)
+    assert shown["name"] == "smollm2:135m"
+    assert shown["context"] == 8192
+    assert shown["parameters"] == 134515008
+    assert shown["instruction_set"]
+    assert "apache-2.0" in myna("show", "smollm2:135m", env=env).stdout
+
+
+def test_show_of_a_model_that_is_not_there_tells_what_is_known(empty: dict[str, str]) -> None:
+    text = myna("show", env=empty).stdout
+    assert "apache-2.0" in text
+    assert "myna pull" in text
+
+
+def test_removing_frees_the_disk(empty: dict[str, str], default_model: Path) -> None:
+    shutil.copytree(default_model.parent.parent, empty["MYNA_CACHE_DIR"])
+    result = myna("rm", "smollm2:135m", env=empty)
+    assert result.returncode == 0, result.stderr
+    assert "98.4 MB" in result.stdout
+    assert not list(Path(empty["MYNA_CACHE_DIR"]).rglob("*.gguf"))
+    assert myna("rm", "smollm2:135m", env=empty).returncode == 1
+
+
+def test_without_a_network_every_source_is_named_with_its_reason(empty: dict[str, str]) -> None:
+    nowhere = "http://127.0.0.1:9"
+    offline = dict.fromkeys(
+        ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"), nowhere
+    )
+    offline |= {"NO_PROXY": "", "no_proxy": "", "PIP_INDEX_URL": f"{nowhere}/simple", "PIP_RETRIES": "0"}
+    offline |= {"UV_INDEX_URL": f"{nowhere}/simple", "PIP_CONFIG_FILE": "/dev/null", "HF_HUB_OFFLINE": "1"}
+    result = myna("pull", env=empty | offline)
+    assert result.returncode == 1
+    assert "could not be fetched. Tried, in order:\n  - " in result.stderr
+    assert "GGUF" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_directory_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    result = myna("pull", env=environment(tmp_path / "data", MYNA_CACHE_DIR=str(blocked / "models")))
+    assert result.returncode == 1
+    assert str(blocked) in result.stderr
+    assert "Traceback" not in result.stderr
