@@ -162,38 +162,56 @@ private:
             }
             return last;
         }
-        gather(top_k, r.top_p[i] * all);
+        gather(top_k, r.top_p[i] * all, r.min_p[i]);
         auto better = [this](int a, int b) { return weights_[a] != weights_[b] ? weights_[a] > weights_[b] : a < b; };
-        std::sort(candidates_.begin(), candidates_.end(), better);
-        if (int(candidates_.size()) > top_k) candidates_.resize(size_t(top_k));
-        if (top_k < size) {
-            all = 0;
-            for (int id : candidates_) all += weights_[id];
+        if (int(candidates_.size()) > top_k) {
+            std::nth_element(candidates_.begin(), candidates_.begin() + top_k, candidates_.end(), better);
+            candidates_.resize(size_t(top_k));
         }
-        // The smallest set of likeliest tokens that reaches top_p, without those below min_p of the likeliest (1).
-        double kept = 0;
-        size_t count = 0;
-        while (count < candidates_.size() && (count == 0 || (kept < r.top_p[i] * all && weights_[candidates_[count]] >= r.min_p[i])))
-            kept += weights_[candidates_[count++]];
-        double left = chance * kept;
-        for (size_t j = 0; j + 1 < count; j++)
-            if ((left -= weights_[candidates_[j]]) < 0) return candidates_[j];
-        return candidates_[count - 1];
+        if (top_k < size) all = sum(candidates_.begin(), candidates_.end());
+        if (r.top_p[i] < 1) keep_mass(r.top_p[i] * all, better);
+        std::erase_if(candidates_, [this, least = r.min_p[i]](int id) { return weights_[id] < least; });
+        std::sort(candidates_.begin(), candidates_.end());  // by id: one order, however they were selected
+        double left = chance * sum(candidates_.begin(), candidates_.end());
+        for (int id : candidates_)
+            if ((left -= weights_[id]) < 0) return id;
+        return candidates_.back();
     }
 
-    // The tokens above some weight, such that the top_k likeliest, or those that make up `mass`, are among them:
-    // sorting the whole vocabulary is needed for flat distributions only.
-    void gather(int top_k, double mass) {
+    using Ids = std::vector<int>::iterator;
+
+    double sum(Ids first, Ids last) const {
+        double total = 0;
+        for (Ids id = first; id != last; ++id) total += weights_[*id];
+        return total;
+    }
+
+    // The tokens above some weight, such that the top_k likeliest, those that make up `mass`, or all that weigh min_p
+    // (the likeliest weighs 1) are among them: few, unless the distribution is flat.
+    void gather(int top_k, double mass, float min_p) {
         const int size = executor_.vocabulary();
-        for (float least : {0x1p-6f, 0x1p-12f, 0x1p-20f, 0.0f}) {
+        for (float least : {0x1p-6f, 0x1p-12f, 0x1p-20f, std::numeric_limits<float>::min()}) {
             candidates_.clear();
-            double sum = 0;
+            double total = 0;
             for (int id = 0; id < size; id++) {
-                if (weights_[id] < least || weights_[id] == 0) continue;
-                candidates_.push_back(id), sum += weights_[id];
+                if (weights_[id] < least) continue;
+                candidates_.push_back(id), total += weights_[id];
             }
-            if (int(candidates_.size()) >= top_k || sum >= mass) return;
+            if (int(candidates_.size()) >= top_k || total >= mass || min_p >= least) return;
         }
+    }
+
+    // Leaves the smallest set of likeliest candidates that reaches `mass`, by halving where it may end.
+    template <typename Better> void keep_mass(double mass, const Better &better) {
+        Ids first = candidates_.begin(), last = candidates_.end();
+        while (last - first > 1) {
+            Ids middle = first + (last - first) / 2;
+            std::nth_element(first, middle, last, better);
+            double half = sum(first, middle);
+            if (half >= mass) last = middle;
+            else mass -= half, first = middle;
+        }
+        candidates_.resize(size_t(first - candidates_.begin()) + 1);
     }
 
     const Executor &executor_;

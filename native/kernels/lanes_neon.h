@@ -95,4 +95,10 @@ static inline Ints dot_w8(Ints a, Bytes w, const int8_t *x) {
     MYNA_EACH_PART a.v[i] = vdotq_s32(a.v[i], vreinterpretq_s8_u8(veorq_u8(w.v[i], vdupq_n_u8(0x80))), quad);
     return a;
 }
-static inline void prefetch(const void *p) { __builtin_prefetch(p); }
+static inline void prefetch(const void *p) {
+#ifdef _MSC_VER
+    __prefetch(p);
+#else
+    __builtin_prefetch(p);
+#endif
+}

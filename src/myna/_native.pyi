@@ -1,4 +1,8 @@
-"""The compiled kernels as Python sees them. All arrays are C-contiguous; every call releases the GIL."""
+"""The compiled kernels as Python sees them. Every call releases the GIL.
+
+Arrays are C-contiguous and of exactly the dtype given: another is a TypeError, nothing is converted. Sizes, ids and
+parameters are checked before anything is touched: what does not fit is a ValueError with the value.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,6 +29,7 @@ class Executor:
 
         source_type: F32, F16, BF16, Q4_0, Q4_1, Q8_0 (GGUF block layouts).
         target: w4, w4s, w8, bf16, f32. A vector (norm weight, bias) has one row and target f32.
+        Nothing keeps ``data``. Raises ValueError naming the weight when it, or what it rounds to, is not finite.
         """
     def seal(self) -> None:
         """Fuse and check that every weight of the Program is there. Raises ValueError naming the first missing."""
@@ -35,7 +40,10 @@ class Executor:
     def bytes_per_token(self) -> int:
         """Packed weight bytes that one decoded token reads (embedding: one row)."""
     def allocate_cache(self, blocks: int, block_size: int, dtype: str) -> None:
-        """Reserve the paged KV cache; pages are touched only when used. dtype: float16, float32."""
+        """Reserve the paged KV cache; pages are touched only when used. dtype: float16, float32.
+
+        block_size is in tokens, a multiple of 16. What an earlier cache held is lost.
+        """
     def cache_block_bytes(self, block_size: int, dtype: str) -> int: ...
     def forward(
         self,
@@ -49,7 +57,8 @@ class Executor:
         whose first position is context_lengths[s] (tokens already in the cache).
         block_tables: [sequences, max_blocks], cache block ids, -1 where unused.
         logit_rows: [rows], indices into tokens whose logits are wanted, ascending.
-        The logits stay inside for `sample`, `logits` and `score`. Raises ValueError on any id out of range."""
+        The logits stay inside for `sample`, `logits` and `score`. Raises ValueError on any id out of range.
+        A row's logits are the same to the last bit whatever else is in the batch and however its tokens came."""
     def logits(self) -> NDArray[np.float32]:
         """Copy of the last forward's logits: [rows, vocab]."""
     def sample(
@@ -80,7 +89,8 @@ class Executor:
         mask: [n, ceil(vocab/32)], bit set = allowed.
         Returns ids [n], their raw log-probabilities [n], and the top_logprobs likeliest ids and
         log-probabilities [n, top_logprobs] of the unmodified distribution. When top_logprobs < 0, log-probabilities
-        are not computed and the three arrays are empty. A row whose logits hold NaN gets id -1."""
+        are not computed and the three arrays are empty. A row gets id -1 when a logit is not finite, or when mask and
+        bias leave no token."""
     def score(
         self, rows: NDArray[np.int32], targets: NDArray[np.int32], top_logprobs: int
     ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
