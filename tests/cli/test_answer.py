@@ -10,6 +10,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from myna.chat import Message
+from myna.cli.answer import MAX_TOKENS, chat_params, conversation
+from myna.hub.catalog import recommended_sampling
 from tests.processes import MYNA, WAIT_SECONDS, environment, myna
 from tests.synthetic import write_model
 
@@ -22,6 +25,12 @@ def test_it_answers(env: dict[str, str]) -> None:
     assert "Paris" in result.stdout
     assert result.stdout.endswith("\n")
     assert result.stderr == ""
+
+
+def test_an_answer_that_was_cut_off_is_said_to_be(env: dict[str, str]) -> None:
+    result = myna("run", "Write a very long story about a bird.", "--seed", "1", "--max-tokens", "5", env=env)
+    assert result.returncode == 0
+    assert result.stderr == "(Cut off after 5 tokens; --max-tokens allows more.)\n"
 
 
 def test_the_same_seed_gives_the_same_text(env: dict[str, str]) -> None:
@@ -107,10 +116,17 @@ def test_a_reader_that_goes_ends_it_quietly(env: dict[str, str]) -> None:
 
 
 def test_temperature_and_top_p_are_the_models_own_unless_told() -> None:
-    from myna.cli.answer import chat_params
-    from myna.hub.catalog import recommended_sampling
-
     advised = recommended_sampling("smollm2:135m")
     params = chat_params("smollm2:135m", seed=None, temperature=None)
     assert (params.temperature, params.top_p) == (advised.temperature, advised.top_p)
     assert chat_params("smollm2:135m", seed=None, temperature=0.0).temperature == 0
+    assert params.max_tokens == MAX_TOKENS
+
+
+def test_instructions_are_the_persons_or_else_the_makers() -> None:
+    question = Message.of("user", "Hi")
+    advised = recommended_sampling("smollm2:135m").system_prompt
+    assert advised
+    assert conversation("smollm2:135m", None, [question]) == (Message.of("system", advised), question)
+    assert conversation("smollm2:135m", "Be brief.", [question]) == (Message.of("system", "Be brief."), question)
+    assert conversation("smollm2:135m", "", [question]) == (question,)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from os import fstat
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from myna.backends.base import Backend
+
+
+MAX_TOKENS = 512
+"""Longest answer unless told otherwise: a small model that repeats itself would go on to the end of its context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,20 @@ async def generate(backend: Backend, request: GenerationRequest, show: Callable[
 def chat_params(
     model: str, *, seed: int | None, temperature: float | None, max_tokens: int | None = None
 ) -> SamplingParams:
-    """Sampling for a person who chats: as the model's makers advise, unless told otherwise."""
+    """Sampling for a person who chats: as the model's makers advise and with an end, unless told otherwise."""
     advised = recommended_sampling(model)
     return SamplingParams(
-        max_tokens=max_tokens,
+        max_tokens=MAX_TOKENS if max_tokens is None else max_tokens,
         temperature=advised.temperature if temperature is None else temperature,
         top_p=advised.top_p,
         seed=seed,
     )
+
+
+def conversation(model: str, system: str | None, messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages below the instructions: the person's, or else those that the model's makers advise, if any."""
+    system = recommended_sampling(model).system_prompt if system is None else system
+    return (*((Message.of("system", system),) if system else ()), *messages)
 
 
 def piped_input() -> str:
@@ -97,7 +107,7 @@ def run_once(settings: Settings, prompt: str, params: SamplingParams, *, system:
         MynaError: the model cannot be fetched or loaded, or the prompt is too long for it.
     """
     options = options_for(settings, settings.model)
-    messages = (*((Message.of("system", system),) if system else ()), Message.of("user", prompt))
+    messages = conversation(options.name, system, (Message.of("user", prompt),))
     request = GenerationRequest(id="run", params=params, messages=messages)
 
     def show(text: str) -> None:
@@ -115,6 +125,8 @@ def run_once(settings: Settings, prompt: str, params: SamplingParams, *, system:
         typer.echo(err=True)
         raise
     typer.echo(json.dumps(_figures(options.name, result), ensure_ascii=False) if as_json else "")
+    if result.finished.reason == "length" and not as_json:
+        typer.echo(f"(Cut off after {result.finished.completion_tokens} tokens; --max-tokens allows more.)", err=True)
 
 
 def _figures(model: str, answer: Answer) -> dict[str, object]:

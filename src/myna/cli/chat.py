@@ -18,7 +18,7 @@ import typer
 from myna.backends.base import Backend, ModelDescription
 from myna.backends.native import in_process
 from myna.chat import Message, TextPart
-from myna.cli.answer import Answer, chat_params, generate
+from myna.cli.answer import Answer, chat_params, conversation, generate
 from myna.cli.library import options_for
 from myna.cli.lines import LineReader
 from myna.engine.request import GenerationRequest, SamplingParams
@@ -41,7 +41,7 @@ class Chat:
     @property
     def prompt(self) -> tuple[Message, ...]:
         """What the model reads: the system message first, when there is one."""
-        return (*((Message.of("system", self.system),) if self.system else ()), *self.messages)
+        return conversation(self.model, self.system, self.messages)
 
     def transcript(self) -> str:
         """The conversation as Markdown."""
@@ -153,7 +153,8 @@ class Session:
             chat.messages.pop()
             raise
         else:
-            typer.echo("\n")
+            cut = answer.finished.reason == "length"
+            typer.echo(f" … (cut off after {answer.finished.completion_tokens} tokens)\n" if cut else "\n")
             assert self._model is not None
             part = TextPart(answer.text, answer.token_ids, self._model.tokenizer)
             chat.messages.append(Message("assistant", (part,)))
@@ -202,7 +203,7 @@ class Session:
         typer.echo("A new chat.\n")
 
     def _system(self, argument: str) -> None:
-        self.chat.system = argument or None
+        self.chat.system = argument
         typer.echo("Instructions set.\n" if argument else "No instructions.\n")
 
     def _switch(self, argument: str) -> None:
