@@ -112,9 +112,12 @@ def test_an_answer_lost_on_the_way_is_not_sent_twice(visit, own_server: MynaServ
     visiting.context.unroute("**/api/chats/*/messages")
     page = visiting.page()
     page.route("**/api/chats/*/messages", lose_the_first_answer)
-    ask(page, SHORT)
+    with page.expect_response("**/api/chats/*/messages") as second:
+        send(page, SHORT)
+    assert second.value.status == 200
     assert len(attempts) == 2
     assert attempts[0] == attempts[1]
+    wait_until_done(page)
     expect(questions(page)).to_have_count(1)
     expect(answers(page)).to_have_count(1)
     assert len(own_server.get("/api/chats")["chats"]) == 1

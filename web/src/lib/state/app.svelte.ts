@@ -26,6 +26,8 @@ class App {
 
   /** Conversations that must not be forgotten, because something of theirs is still being sent. */
   #kept = new Map<string, Conversation>();
+  /** What an earlier page left unsent; what this page sends is not among it. */
+  #left = waiting();
   #starting = false;
 
   readonly #owner: Owner = {
@@ -55,7 +57,7 @@ class App {
       models.default = session.default_model;
       this.events.followLists(session.list_cursor);
       this.events.connect();
-      for (const entry of waiting()) this.#keep(entry.chatId).adopt(entry);
+      for (const entry of this.#left.splice(0)) this.#keep(entry.chatId).adopt(entry);
       this.show(router.chatId);
       await Promise.all([chats.load(), models.load()]);
     } catch (error) {
