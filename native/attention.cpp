@@ -118,7 +118,8 @@ void Executor::attend_tile(const Node &node, int tile_index, int kv_head, int fi
     if (split_) finished_[pair].store(0, std::memory_order_relaxed);  // for the next layer
     for (int i = 0; i < queries; i++)
         kernels_.merge(chunks, queries, largest + i, total + i, mixed + size_t(i) * padded, op.head_dim,
-                       row_of(node.outputs[0], tile.first_row + i / group) + (kv_head * group + i % group) * op.head_dim);
+                       row_of(node.outputs[0], tile.first_row + i / group) +
+                           (kv_head * group + i % group) * op.head_dim);
 }
 
 }  // namespace myna

@@ -21,14 +21,15 @@ template <typename T> using Array1 = nb::ndarray<const T, nb::ndim<1>, nb::c_con
 template <typename T> using Array2 = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 int length(size_t size) {
-    if (size > size_t(INT32_MAX)) throw std::invalid_argument("an array of " + std::to_string(size) + " elements is too long");
+    if (size > size_t(INT32_MAX))
+        throw std::invalid_argument("an array of " + std::to_string(size) + " elements is too long");
     return static_cast<int>(size);
 }
 
 template <typename T> const T *of_size(const Array1<T> &array, int size, const char *name) {
     if (array.shape(0) != size_t(size))
-        throw std::invalid_argument(std::string(name) + " has " + std::to_string(array.shape(0)) + " elements instead of " +
-                                    std::to_string(size));
+        throw std::invalid_argument(std::string(name) + " has " + std::to_string(array.shape(0)) +
+                                    " elements instead of " + std::to_string(size));
     return array.data();
 }
 
@@ -53,8 +54,10 @@ myna::Field to_field(nb::handle value, const std::string &name) {
     if (nb::isinstance<nb::int_>(value)) return nb::cast<int64_t>(value);
     if (nb::isinstance<nb::float_>(value)) return nb::cast<double>(value);
     if (nb::isinstance<nb::str>(value)) return nb::cast<std::string>(value);
-    if (nb::isinstance<nb::tuple>(value) || nb::isinstance<nb::list>(value)) return nb::cast<std::vector<double>>(value);
-    throw std::invalid_argument("field " + name + " of an op is neither None, a number, a string nor a list of numbers");
+    if (nb::isinstance<nb::tuple>(value) || nb::isinstance<nb::list>(value))
+        return nb::cast<std::vector<double>>(value);
+    throw std::invalid_argument("field " + name +
+                                " of an op is neither None, a number, a string nor a list of numbers");
 }
 
 std::vector<myna::Fields> to_ops(nb::sequence ops) {
@@ -133,7 +136,8 @@ public:
         size_t rows = 0, vocabulary = 0;
         std::vector<float> copy = alone([&](myna::Executor &executor) {
             rows = size_t(executor.logit_count()), vocabulary = size_t(executor.vocabulary());
-            return rows ? std::vector<float>(executor.logits(0), executor.logits(0) + rows * vocabulary) : std::vector<float>();
+            return rows ? std::vector<float>(executor.logits(0), executor.logits(0) + rows * vocabulary)
+                        : std::vector<float>();
         });
         return to_numpy(std::move(copy), {rows, vocabulary});
     }
@@ -147,7 +151,8 @@ public:
         myna::SampleRequest r{};
         const int n = r.count = length(rows.shape(0));
         r.rows = rows.data(), r.temperature = of_size(temperature, n, "temperature");
-        r.top_k = of_size(top_k, n, "top_k"), r.top_p = of_size(top_p, n, "top_p"), r.min_p = of_size(min_p, n, "min_p");
+        r.top_k = of_size(top_k, n, "top_k"), r.top_p = of_size(top_p, n, "top_p"),
+        r.min_p = of_size(min_p, n, "min_p");
         r.repetition_penalty = of_size(repetition, n, "repetition_penalty");
         r.presence_penalty = of_size(presence, n, "presence_penalty");
         r.frequency_penalty = of_size(frequency, n, "frequency_penalty");
@@ -159,7 +164,8 @@ public:
         r.bias_starts = of_size(bias_starts, n + 1, "bias_starts");
         if (mask) {
             if (mask->shape(0) != size_t(n))
-                throw std::invalid_argument("mask has " + std::to_string(mask->shape(0)) + " rows instead of " + std::to_string(n));
+                throw std::invalid_argument("mask has " + std::to_string(mask->shape(0)) + " rows instead of " +
+                                            std::to_string(n));
             r.mask = mask->data(), r.mask_words = length(mask->shape(1));
         }
         r.top_logprobs = top_logprobs;
@@ -170,7 +176,8 @@ public:
     nb::tuple score(Array1<int32_t> rows, Array1<int32_t> targets, int top_logprobs) {
         const int n = length(rows.shape(0));
         of_size(targets, n, "targets");
-        if (top_logprobs < 0) throw std::invalid_argument("top_logprobs = " + std::to_string(top_logprobs) + " is negative");
+        if (top_logprobs < 0)
+            throw std::invalid_argument("top_logprobs = " + std::to_string(top_logprobs) + " is negative");
         myna::Choice choice = alone([&](myna::Executor &executor) {
             return myna::score(executor, n, rows.data(), targets.data(), top_logprobs);
         });
@@ -200,28 +207,32 @@ NB_MODULE(_native, module) {
         .def(nb::init<nb::sequence, int, const std::string &>(), "ops"_a, "threads"_a, "instruction_set"_a)
         .def("set_weight", &Guarded::set_weight, "name"_a, "data"_a, "source_type"_a, "rows"_a, "columns"_a, "target"_a)
         .def("seal", [](Guarded &self) { self.alone([](myna::Executor &e) { e.seal(); }); })
-        .def_prop_ro("weight_bytes", [](Guarded &self) { return self.alone([](myna::Executor &e) { return e.weight_bytes(); }); })
+        .def_prop_ro("weight_bytes",
+                     [](Guarded &self) { return self.alone([](myna::Executor &e) { return e.weight_bytes(); }); })
         .def_prop_ro("bytes_per_token",
                      [](Guarded &self) { return self.alone([](myna::Executor &e) { return e.bytes_per_token(); }); })
-        .def("allocate_cache",
-             [](Guarded &self, int blocks, int block_size, const std::string &dtype) {
-                 self.alone([&](myna::Executor &e) { e.allocate_cache(blocks, block_size, is_half(dtype)); });
-             },
-             "blocks"_a, "block_size"_a, "dtype"_a)
-        .def("cache_block_bytes",
-             [](Guarded &self, int block_size, const std::string &dtype) {
-                 return self.alone([&](myna::Executor &e) { return e.cache_block_bytes(block_size, is_half(dtype)); });
-             },
-             "block_size"_a, "dtype"_a)
+        .def(
+            "allocate_cache",
+            [](Guarded &self, int blocks, int block_size, const std::string &dtype) {
+                self.alone([&](myna::Executor &e) { e.allocate_cache(blocks, block_size, is_half(dtype)); });
+            },
+            "blocks"_a, "block_size"_a, "dtype"_a)
+        .def(
+            "cache_block_bytes",
+            [](Guarded &self, int block_size, const std::string &dtype) {
+                return self.alone([&](myna::Executor &e) { return e.cache_block_bytes(block_size, is_half(dtype)); });
+            },
+            "block_size"_a, "dtype"_a)
         .def("forward", &Guarded::forward, nb::arg("tokens").noconvert(), nb::arg("sequence_starts").noconvert(),
-             nb::arg("context_lengths").noconvert(), nb::arg("block_tables").noconvert(), nb::arg("logit_rows").noconvert())
+             nb::arg("context_lengths").noconvert(), nb::arg("block_tables").noconvert(),
+             nb::arg("logit_rows").noconvert())
         .def("logits", &Guarded::logits)
         .def("sample", &Guarded::sample, nb::arg("rows").noconvert(), nb::arg("temperature").noconvert(),
              nb::arg("top_k").noconvert(), nb::arg("top_p").noconvert(), nb::arg("min_p").noconvert(),
              nb::arg("repetition_penalty").noconvert(), nb::arg("presence_penalty").noconvert(),
              nb::arg("frequency_penalty").noconvert(), nb::arg("seeds").noconvert(), nb::arg("positions").noconvert(),
-             nb::arg("history").noconvert(), nb::arg("history_starts").noconvert(), nb::arg("prompt_lengths").noconvert(),
-             nb::arg("bias_ids").noconvert(), nb::arg("bias_values").noconvert(), nb::arg("bias_starts").noconvert(),
-             nb::arg("mask").noconvert().none(), "top_logprobs"_a)
+             nb::arg("history").noconvert(), nb::arg("history_starts").noconvert(),
+             nb::arg("prompt_lengths").noconvert(), nb::arg("bias_ids").noconvert(), nb::arg("bias_values").noconvert(),
+             nb::arg("bias_starts").noconvert(), nb::arg("mask").noconvert().none(), "top_logprobs"_a)
         .def("score", &Guarded::score, nb::arg("rows").noconvert(), nb::arg("targets").noconvert(), "top_logprobs"_a);
 }

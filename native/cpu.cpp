@@ -64,7 +64,8 @@ void find_x86(std::vector<const Kernels *> &found) {
     uint64_t saved = saved_state();
     bool ymm = (saved & 0x06) == 0x06, zmm = (saved & 0xe6) == 0xe6;
     bool has_avx2 = ymm && bit(basic.c, 12) && bit(basic.c, 28) && bit(basic.c, 29) && bit(extended.b, 5);
-    bool has_avx512 = zmm && has_avx2 && bit(extended.b, 16) && bit(extended.b, 17) && bit(extended.b, 30) && bit(extended.b, 31);
+    bool has_avx512 =
+        zmm && has_avx2 && bit(extended.b, 16) && bit(extended.b, 17) && bit(extended.b, 30) && bit(extended.b, 31);
     if (has_avx512 && bit(extended.c, 11)) found.push_back(&avx512_vnni::kernels());
     if (has_avx2 && bit(more.a, 4)) found.push_back(&avx2_vnni::kernels());
     if (has_avx2) found.push_back(&avx2::kernels());
@@ -105,7 +106,8 @@ const Kernels &kernels_named(const std::string &name) {
 }
 
 double read_bandwidth(int threads, int megabytes, int repeats) {
-    if (threads < 1 || threads > 1024) throw std::invalid_argument("threads = " + std::to_string(threads) + " is not in 1 … 1024");
+    if (threads < 1 || threads > 1024)
+        throw std::invalid_argument("threads = " + std::to_string(threads) + " is not in 1 … 1024");
     if (megabytes < 1) throw std::invalid_argument("megabytes = " + std::to_string(megabytes) + " is not positive");
     if (repeats < 1) throw std::invalid_argument("repeats = " + std::to_string(repeats) + " is not positive");
     constexpr size_t piece = 16 << 10;  // words a claim

@@ -19,7 +19,8 @@ std::string text(int64_t number) { return std::to_string(number); }
 }  // namespace
 
 Executor::Executor(const std::vector<Fields> &ops, int threads, const Kernels &kernels)
-    : program_(parse_program(ops)), nodes_(fuse(program_)), kernels_(kernels), places_(size_t(threads)), team_(threads) {
+    : program_(parse_program(ops)), nodes_(fuse(program_)), kernels_(kernels), places_(size_t(threads)),
+      team_(threads) {
     buffer_of_ = assign_buffers(program_, nodes_, buffer_sizes_);
     buffers_.resize(buffer_sizes_.size());
     weights_.resize(program_.weights.size());
@@ -37,7 +38,8 @@ Executor::Executor(const std::vector<Fields> &ops, int threads, const Kernels &k
         if (found != ropes_.end()) continue;
         RopeTable table{&op, {}};
         for (int i = 0; i < op.dims / 2; i++)
-            table.frequencies.push_back(std::pow(op.base, -2.0 * i / op.dims) / (op.factors.empty() ? 1 : op.factors[i]));
+            table.frequencies.push_back(std::pow(op.base, -2.0 * i / op.dims) /
+                                        (op.factors.empty() ? 1 : op.factors[i]));
         ropes_.push_back(std::move(table));
     }
     for (const Node &node : nodes_)
@@ -61,9 +63,7 @@ void Executor::set_weight(const std::string &name, const uint8_t *data, size_t b
     size_t expected;
     try {
         expected = source_row_bytes(source, columns) * size_t(rows);
-    } catch (const std::invalid_argument &error) {
-        fail("weight " + name + ": " + error.what());
-    }
+    } catch (const std::invalid_argument &error) { fail("weight " + name + ": " + error.what()); }
     if (bytes != expected)
         fail("weight " + name + " has " + std::to_string(bytes) + " bytes instead of " + std::to_string(expected));
     // A vector lies flat: as a matrix of one column, whose lines are its consecutive elements.
@@ -136,7 +136,8 @@ size_t Executor::cache_block_bytes(int block_size, bool half) const {
 void Executor::allocate_cache(int blocks, int block_size, bool half) {
     size_t block_bytes = cache_block_bytes(block_size, half);
     if (blocks < 1) fail("blocks = " + text(blocks) + " is not positive");
-    if (block_bytes > 0 && size_t(blocks) > (SIZE_MAX >> 2) / block_bytes) fail("blocks = " + text(blocks) + " is too many");
+    if (block_bytes > 0 && size_t(blocks) > (SIZE_MAX >> 2) / block_bytes)
+        fail("blocks = " + text(blocks) + " is too many");
     cache_ = Memory();
     blocks_ = 0;
     cache_ = Memory(block_bytes * size_t(blocks));
@@ -165,7 +166,8 @@ void Executor::check(const Batch &batch) const {
     if (batch.starts[0] != 0 || batch.starts[batch.sequence_count] != batch.token_count)
         fail("sequence_starts must run from 0 to the number of tokens, " + text(batch.token_count));
     for (int s = 0; s < batch.sequence_count; s++) {
-        if (batch.starts[s + 1] <= batch.starts[s]) fail("sequence_starts must increase; sequence " + text(s) + " is empty");
+        if (batch.starts[s + 1] <= batch.starts[s])
+            fail("sequence_starts must increase; sequence " + text(s) + " is empty");
         int64_t context = batch.contexts[s], length = context + batch.starts[s + 1] - batch.starts[s];
         if (context < 0) fail("context_lengths[" + text(s) + "] = " + text(context) + " is negative");
         int64_t needed = (length + block_size_ - 1) / block_size_;
@@ -175,7 +177,8 @@ void Executor::check(const Batch &batch) const {
         for (int64_t b = 0; b < needed; b++) {
             int block = batch.tables[int64_t(s) * batch.table_width + b];
             if (block < 0 || block >= blocks_)
-                fail("block_tables[" + text(s) + ", " + text(b) + "] = " + text(block) + " is not in 0 … " + text(blocks_ - 1));
+                fail("block_tables[" + text(s) + ", " + text(b) + "] = " + text(block) + " is not in 0 … " +
+                     text(blocks_ - 1));
         }
     }
     for (int i = 0; i < batch.logit_count; i++) {

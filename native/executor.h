@@ -132,9 +132,9 @@ private:
     std::vector<RopeTable> ropes_;
     std::vector<int> rope_of_;  // by op
     std::vector<QueryTile> tiles_;
-    bool split_ = false;          // tiles' chunks are spread over threads
+    bool split_ = false;  // tiles' chunks are spread over threads
     int longest_ = 0, group_ = 0;
-    size_t partial_size_ = 0;     // floats of one tile's and KV head's partial results
+    size_t partial_size_ = 0;  // floats of one tile's and KV head's partial results
     Memory partial_;
     Memory logits_;
     int logit_count_ = 0;

@@ -80,7 +80,8 @@ bool Executor::run_node(size_t index, const Walk &walk) {
         case Node::Kind::gated_product: return run_product(index, walk);
         case Node::Kind::attend: return run_attention(index, walk);
         default:
-            return each_row(phase, walk, node.logit_rows ? walk.logits : walk.tokens, [&](int row) { run_row(node, row); });
+            return each_row(phase, walk, node.logit_rows ? walk.logits : walk.tokens,
+                            [&](int row) { run_row(node, row); });
     }
 }
 
@@ -180,15 +181,18 @@ bool Executor::run_product(size_t index, const Walk &walk) {
         const Activations x = with_groups(from, first_matrix.groups());
         for (int row = 0; !ready && row < rows; row++) prepare(node, x, row, place);
         ready = true;
-        (this->*(gated ? &Executor::gated_units : &Executor::product_units))(node, x, first, last, first_row, last_row, place);
+        (this->*(gated ? &Executor::gated_units : &Executor::product_units))(node, x, first, last, first_row, last_row,
+                                                                             place);
     };
     Phase &phase = phases_[2 * index + 1];
     if (row_blocks > 1) {
         const int width = gated ? tile_block / 2 : tile_block;
-        return phase.run(walk.round, ceil_div(units, width) * row_blocks, [](int) { return 1; }, [&](int item, int) {
-            int unit = item / row_blocks * width, row = item % row_blocks * row_block;
-            compute(unit, std::min(unit + width, units), row, std::min(row + row_block, rows));
-        });
+        return phase.run(
+            walk.round, ceil_div(units, width) * row_blocks, [](int) { return 1; },
+            [&](int item, int) {
+                int unit = item / row_blocks * width, row = item % row_blocks * row_block;
+                compute(unit, std::min(unit + width, units), row, std::min(row + row_block, rows));
+            });
     }
     const size_t unit_bytes = first_matrix.tile_bytes() * (gated ? 4 : 1) * size_t(rows);
     const int least = int(std::max<size_t>(1, least_bytes / unit_bytes));

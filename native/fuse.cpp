@@ -114,11 +114,12 @@ private:
         const Op *product = user->kind == Kind::activate ? only_user(user->out) : user;
         if (!product || product->kind != Kind::multiply) return {};
         for (int side = 0; side < 2; side++) {
-            const Op *activation = &program_.ops[product->operands[side]], *up = &program_.ops[product->operands[1 - side]];
+            const Op *activation = &program_.ops[product->operands[side]],
+                     *up = &program_.ops[product->operands[1 - side]];
             if (activation->kind != Kind::activate || up->kind != Kind::linear) continue;
             const Op *gate = &program_.ops[activation->operands[0]];
-            if (gate->kind == Kind::linear && gate != up && gate->operands == up->operands &&
-                only_user(gate->out) && only_user(up->out) && only_user(activation->out))
+            if (gate->kind == Kind::linear && gate != up && gate->operands == up->operands && only_user(gate->out) &&
+                only_user(up->out) && only_user(activation->out))
                 return {gate, up, activation, product};
         }
         return {};

@@ -193,7 +193,8 @@ bool write_group(const float *x, int count, Format format, const Place &place) {
         for (int i = 0; i < count; i++) largest = std::max(largest, std::abs(x[i]));
         float scale = round_to_half(largest / 127);
         for (int i = 0; i < GROUP; i++)
-            place.quad(i / 4)[i % 4] = static_cast<uint8_t>(i < count && scale ? code_of(x[i], scale, -128 * scale, 255) : 128);
+            place.quad(i / 4)[i % 4] =
+                static_cast<uint8_t>(i < count && scale ? code_of(x[i], scale, -128 * scale, 255) : 128);
         place.half(512, float_to_half(scale));
         return std::isfinite(scale);
     }

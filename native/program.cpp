@@ -29,7 +29,8 @@ public:
 
     int integer(const char *name, int least, int most = INT_MAX) const {
         int64_t value = get<int64_t>(name, "an integer");
-        expect(value >= least && value <= most, where_ + ": " + name + " = " + std::to_string(value) + " is out of range");
+        expect(value >= least && value <= most,
+               where_ + ": " + name + " = " + std::to_string(value) + " is out of range");
         return static_cast<int>(value);
     }
 
@@ -158,7 +159,9 @@ private:
             op.kind = Op::Kind::activate;
             std::string name = reader.text("kind");
             expect(name == "silu" || name == "gelu_tanh" || name == "gelu", reader.where() + ": unknown kind " + name);
-            op.activation = name == "silu" ? Activation::silu : name == "gelu" ? Activation::gelu : Activation::gelu_tanh;
+            op.activation = name == "silu"   ? Activation::silu
+                            : name == "gelu" ? Activation::gelu
+                                             : Activation::gelu_tanh;
             return x;
         }
         expect(!x.logit_rows, reader.where() + " needs token rows");
@@ -170,7 +173,8 @@ private:
         op.kind = Op::Kind::rope;
         op.heads = reader.integer("heads", 1, x.size);
         op.head_dim = reader.integer("head_dim", 1, x.size);
-        expect(int64_t(op.heads) * op.head_dim == x.size, reader.where() + ": heads * head_dim is not the value's size");
+        expect(int64_t(op.heads) * op.head_dim == x.size,
+               reader.where() + ": heads * head_dim is not the value's size");
         op.dims = reader.integer("dims", 2, op.head_dim);
         expect(op.dims % 2 == 0, reader.where() + ": dims is odd");
         op.base = reader.number("base");
@@ -194,10 +198,12 @@ private:
         op.head_dim = reader.integer("head_dim", 1, q.size);
         expect(op.heads % op.kv_heads == 0, reader.where() + ": heads is not a multiple of kv_heads");
         expect(int64_t(op.heads) * op.head_dim == q.size, reader.where() + ": heads * head_dim is not the size of q");
-        for (int i = 0; i < 3; i++) expect(!program.values[op.operands[i]].logit_rows, reader.where() + " needs token rows");
+        for (int i = 0; i < 3; i++)
+            expect(!program.values[op.operands[i]].logit_rows, reader.where() + " needs token rows");
         for (int i = 1; i < 3; i++) same(reader, program.values[op.operands[i]].size, op.kv_heads * op.head_dim);
         op.layer = reader.integer("layer", 0, 1 << 20);
-        expect(layers_.insert(op.layer).second, reader.where() + ": cache layer " + std::to_string(op.layer) + " is used twice");
+        expect(layers_.insert(op.layer).second,
+               reader.where() + ": cache layer " + std::to_string(op.layer) + " is used twice");
         op.scale = static_cast<float>(reader.number("scale"));
         return q;
     }
@@ -213,7 +219,8 @@ Program parse_program(const std::vector<Fields> &ops) {
     for (size_t i = 0; i < ops.size(); i++) parser.read(Reader(ops[i], i));
     const Program &program = parser.program;
     expect(program.output >= 0, "the Program has no output");
-    expect(!program.ops.empty() && program.ops[0].kind == Op::Kind::embed, "the Program does not start with an embedding");
+    expect(!program.ops.empty() && program.ops[0].kind == Op::Kind::embed,
+           "the Program does not start with an embedding");
     expect(program.values[program.output].logit_rows, "the Program's output is not of selected rows");
     expect(program.ops[program.output].kind == Op::Kind::linear, "the Program's output is not a linear op's");
     std::set<int> used;

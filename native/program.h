@@ -28,17 +28,17 @@ struct Op {
     enum class Kind { embed, normalise, linear, rope, attend, add, multiply, activate, select };
     Kind kind;
     int out = -1;
-    std::vector<int> operands;      // x; or a, b; or q, k, v
-    int weight = -1, bias = -1;     // indices into Program::weights
-    bool layer_norm = false;        // normalise
+    std::vector<int> operands;   // x; or a, b; or q, k, v
+    int weight = -1, bias = -1;  // indices into Program::weights
+    bool layer_norm = false;     // normalise
     float epsilon = 0;
-    Activation activation{};        // activate
-    int heads = 0, head_dim = 0;    // rope, attend
-    int dims = 0;                   // rope
+    Activation activation{};      // activate
+    int heads = 0, head_dim = 0;  // rope, attend
+    int dims = 0;                 // rope
     double base = 0;
     bool interleaved = false;
     std::vector<double> factors;
-    int layer = 0, kv_heads = 0;    // attend
+    int layer = 0, kv_heads = 0;  // attend
     float scale = 0;
 };
 
@@ -61,9 +61,9 @@ struct Segment {
 struct Node {
     enum class Kind { embed, normalise, product, gated_product, rope, attend, add, multiply, activate, select };
     Kind kind = Kind::product;
-    const Op *op = nullptr;          // what defines it; of a product its first linear, of a gated one the activation
-    std::vector<int> inputs;         // values read, residuals aside
-    std::vector<int> outputs;        // values written
+    const Op *op = nullptr;    // what defines it; of a product its first linear, of a gated one the activation
+    std::vector<int> inputs;   // values read, residuals aside
+    std::vector<int> outputs;  // values written
     bool logit_rows = false;
     // Products. `norm` (or null) is applied to the input on its way in. A gated product has segments gate and up and
     // one output, activation(gate) * up, which stays in prepared form when `hands_over`; the next product then

@@ -13,8 +13,8 @@ double uniform(uint64_t seed, uint64_t position) {
     uint32_t key[2] = {uint32_t(seed), uint32_t(seed >> 32)};
     for (int round = 0; round < 10; round++) {
         uint64_t a = uint64_t(0xD2511F53u) * counter[0], b = uint64_t(0xCD9E8D57u) * counter[2];
-        uint32_t next[4] = {uint32_t(b >> 32) ^ counter[1] ^ key[0], uint32_t(b), uint32_t(a >> 32) ^ counter[3] ^ key[1],
-                            uint32_t(a)};
+        uint32_t next[4] = {uint32_t(b >> 32) ^ counter[1] ^ key[0], uint32_t(b),
+                            uint32_t(a >> 32) ^ counter[3] ^ key[1], uint32_t(a)};
         std::copy(next, next + 4, counter);
         key[0] += 0x9E3779B9u, key[1] += 0xBB67AE85u;
     }
@@ -27,7 +27,8 @@ namespace {
 [[noreturn]] void fail(const std::string &message) { throw std::invalid_argument(message); }
 
 void expect(bool condition, int row, const char *field, double value) {
-    if (!condition) fail(std::string(field) + "[" + std::to_string(row) + "] = " + std::to_string(value) + " is out of range");
+    if (!condition)
+        fail(std::string(field) + "[" + std::to_string(row) + "] = " + std::to_string(value) + " is out of range");
 }
 
 void check_list(const char *name, const int32_t *starts, int count, const int32_t *ids, int size, int vocabulary) {
@@ -44,7 +45,8 @@ void check(const Executor &executor, const SampleRequest &r) {
     check_list("bias_ids", r.bias_starts, r.count, r.bias_ids, r.bias_size, vocabulary);
     for (int i = 0; i < r.bias_size; i++) expect(!std::isnan(r.bias_values[i]), i, "bias_values", r.bias_values[i]);
     if (r.mask && r.mask_words != (vocabulary + 31) / 32)
-        fail("mask has " + std::to_string(r.mask_words) + " words a row instead of " + std::to_string((vocabulary + 31) / 32));
+        fail("mask has " + std::to_string(r.mask_words) + " words a row instead of " +
+             std::to_string((vocabulary + 31) / 32));
     for (int i = 0; i < r.count; i++) {
         expect(r.temperature[i] >= 0 && std::isfinite(r.temperature[i]), i, "temperature", r.temperature[i]);
         expect(r.top_k[i] >= 0, i, "top_k", r.top_k[i]);
@@ -105,7 +107,8 @@ public:
         const SampleRequest &r = request_;
         const float *logits = executor_.logits(r.rows[i]);
         const int size = executor_.vocabulary();
-        const bool penalised = r.repetition_penalty[i] != 1 || r.presence_penalty[i] != 0 || r.frequency_penalty[i] != 0;
+        const bool penalised =
+            r.repetition_penalty[i] != 1 || r.presence_penalty[i] != 0 || r.frequency_penalty[i] != 0;
         float peak;
         executor_.kernels().log_sum_exp(logits, size, &peak, nullptr);
         if (!std::isfinite(peak)) return -1;
@@ -251,7 +254,8 @@ Choice sample(Executor &executor, const SampleRequest &request) {
     std::vector<Sampler> samplers(size_t(executor.team().threads()), Sampler(executor, request));
     executor.team().each(request.count, 1, [&](int thread, int i) {
         choice.ids[i] = samplers[thread].choose(i);
-        if (request.top_logprobs >= 0) describe(executor, request.rows[i], choice.ids[i], i, request.top_logprobs, choice);
+        if (request.top_logprobs >= 0)
+            describe(executor, request.rows[i], choice.ids[i], i, request.top_logprobs, choice);
     });
     return choice;
 }
@@ -261,9 +265,8 @@ Choice score(Executor &executor, int count, const int32_t *rows, const int32_t *
     for (int i = 0; i < count; i++)
         expect(targets[i] >= 0 && targets[i] < executor.vocabulary(), i, "targets", targets[i]);
     Choice choice = empty_choice(count, std::max(top_logprobs, 0));
-    executor.team().each(count, 1, [&](int, int i) {
-        describe(executor, rows[i], targets[i], i, std::max(top_logprobs, 0), choice);
-    });
+    executor.team().each(
+        count, 1, [&](int, int i) { describe(executor, rows[i], targets[i], i, std::max(top_logprobs, 0), choice); });
     return choice;
 }
 

@@ -32,7 +32,8 @@ void Spin::turn() {
 
 void Phase::report(uint32_t round, int units) {
     uint64_t seen = finished_.load(std::memory_order_relaxed);
-    while (!finished_.compare_exchange_weak(seen, word(round, count(seen, round) + units), std::memory_order_acq_rel)) {}
+    while (!finished_.compare_exchange_weak(seen, word(round, count(seen, round) + units), std::memory_order_acq_rel)) {
+    }
 }
 
 bool Phase::wait(uint32_t round, int total) {
@@ -59,7 +60,8 @@ Team::~Team() {
 
 void Team::run(Job &job) {
     job_ = &job;
-    uint32_t round = ++round_;  // sequentially consistent, as is asleep_: a sleeper sees the round or we see the sleeper
+    uint32_t round =
+        ++round_;  // sequentially consistent, as is asleep_: a sleeper sees the round or we see the sleeper
     if (asleep_ > 0) {
         { std::lock_guard<std::mutex> lock(mutex_); }
         wake_.notify_all();
@@ -77,10 +79,11 @@ void Team::Loop::work(int thread, uint32_t round) {
     int total = count, most = share;
     const auto *function = body.load();
     if (this->round != round) return;
-    phase.run(round, total, [most](int left) { return std::min(most, left); },
-              [&](int first, int last) {
-                  for (int i = first; i < last; i++) (*function)(thread, i);
-              });
+    phase.run(
+        round, total, [most](int left) { return std::min(most, left); },
+        [&](int first, int last) {
+            for (int i = first; i < last; i++) (*function)(thread, i);
+        });
 }
 
 void Team::serve(int thread) {

@@ -1,9 +1,9 @@
 // The threads that share a model's work, on machines whose cores they may not have to themselves.
 //
 // All parallel work is cut into phases. A phase's units are claimed from a counter, and a phase is over when all its
-// units are finished, not when all threads have arrived: a thread that the system has put aside holds up the others only
-// if it had claimed something, and finds out that it was overtaken when it comes back. For that, counters carry the
-// round (the step) that they count for, and a thread touches a round's data only between a claim and its report.
+// units are finished, not when all threads have arrived: a thread that the system has put aside holds up the others
+// only if it had claimed something, and finds out that it was overtaken when it comes back. For that, counters carry
+// the round (the step) that they count for, and a thread touches a round's data only between a claim and its report.
 #pragma once
 #include <atomic>
 #include <condition_variable>
@@ -25,10 +25,9 @@ private:
 
 class Phase {
 public:
-    // Claims units of 0 … total - 1, share(remaining) at a time, and calls work(first, last) for each share until none is
-    // left; then waits until all are finished, by whomever. Returns false when the round is over already.
-    template <typename Share, typename Work>
-    bool run(uint32_t round, int total, const Share &share, const Work &work) {
+    // Claims units of 0 … total - 1, share(remaining) at a time, and calls work(first, last) for each share until none
+    // is left; then waits until all are finished, by whomever. Returns false when the round is over already.
+    template <typename Share, typename Work> bool run(uint32_t round, int total, const Share &share, const Work &work) {
         uint64_t seen = claimed_.load(std::memory_order_acquire);
         for (;;) {
             if (later(seen, round)) return false;

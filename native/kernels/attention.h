@@ -15,7 +15,8 @@ template <typename Cache> static inline const typename Cache::Element *cache_blo
 }
 
 // Scores of COUNT queries against BLOCKS times 16 keys, a lane a key.
-template <typename Cache, int COUNT, int BLOCKS> static inline void score_keys(const AttentionChunk &c, int query, int key) {
+template <typename Cache, int COUNT, int BLOCKS>
+static inline void score_keys(const AttentionChunk &c, int query, int key) {
     const typename Cache::Element *keys[BLOCKS];
     Floats scores[COUNT][BLOCKS];
     for (int b = 0; b < BLOCKS; b++) {
@@ -31,7 +32,8 @@ template <typename Cache, int COUNT, int BLOCKS> static inline void score_keys(c
     }
     size_t stride = (size_t)(c.count + 15) / 16 * 16;
     for (int q = 0; q < COUNT; q++)
-        for (int b = 0; b < BLOCKS; b++) store(c.scores + (query + q) * stride + (key - c.first) + 16 * b, scores[q][b]);
+        for (int b = 0; b < BLOCKS; b++)
+            store(c.scores + (query + q) * stride + (key - c.first) + 16 * b, scores[q][b]);
 }
 
 template <typename Cache, int COUNT> static void score_rest(const AttentionChunk &c, int query, int count) {
@@ -73,8 +75,7 @@ static void soften(const AttentionChunk &c, int query) {
 }
 
 // mixed[lanes] += p * values for COUNT queries and LANES registers of the head.
-template <typename Cache, int COUNT, int LANES>
-static void mix_values(const AttentionChunk &c, int query, int lane) {
+template <typename Cache, int COUNT, int LANES> static void mix_values(const AttentionChunk &c, int query, int lane) {
     int padded = (c.head_dim + 15) / 16 * 16, last = 0;
     size_t stride = (size_t)(c.count + 15) / 16 * 16;
     for (int q = 0; q < COUNT; q++) last = last > c.visible[query + q] ? last : c.visible[query + q];

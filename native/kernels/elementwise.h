@@ -54,7 +54,8 @@ static void quantise(const float *x, int columns, const Activations &to, int row
 static void scale_and_shift(const float *x, float centre, float scale, const float *weight, const float *bias, int size,
                             float *out) {
     for (int i = 0; i < size; i += 16) {
-        Floats y = mul(mul(sub(load_part(x + i, size - i), splat(centre)), splat(scale)), load_part(weight + i, size - i));
+        Floats y =
+            mul(mul(sub(load_part(x + i, size - i), splat(centre)), splat(scale)), load_part(weight + i, size - i));
         store_part(out + i, bias ? add(y, load_part(bias + i, size - i)) : y, size - i);
     }
 }
@@ -84,9 +85,7 @@ static void layer_norm(const float *x, const float *weight, const float *bias, i
     scale_and_shift(x, mean, 1 / sqrtf(sum(squares) / (float)size + epsilon), weight, bias, size, out);
 }
 
-static inline Floats sigmoid_times(Floats x, Floats y) {
-    return div(x, add(splat(1), exp(sub(splat(0), y))));
-}
+static inline Floats sigmoid_times(Floats x, Floats y) { return div(x, add(splat(1), exp(sub(splat(0), y)))); }
 
 static void activate(Activation kind, const float *x, float *out, int size) {
     for (int i = 0; i < size; i += 16) {

@@ -107,15 +107,25 @@ struct Kernels {
     uint64_t (*read)(const uint64_t *words, size_t count);
 };
 
-namespace generic { const Kernels &kernels(); }
+namespace generic {
+const Kernels &kernels();
+}
 #if defined(__x86_64__) || defined(_M_X64)
 #define MYNA_X86 1
-namespace avx2 { const Kernels &kernels(); }
-namespace avx2_vnni { const Kernels &kernels(); }
-namespace avx512_vnni { const Kernels &kernels(); }
+namespace avx2 {
+const Kernels &kernels();
+}
+namespace avx2_vnni {
+const Kernels &kernels();
+}
+namespace avx512_vnni {
+const Kernels &kernels();
+}
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #define MYNA_ARM 1
-namespace neon { const Kernels &kernels(); }
+namespace neon {
+const Kernels &kernels();
+}
 #endif
 
 }  // namespace myna

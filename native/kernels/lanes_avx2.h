@@ -7,9 +7,15 @@ static const float W8_OFFSET = 128;
 static const float W8_OFFSET = 0;
 #endif
 
-struct Floats { __m256 a, b; };
-struct Ints { __m256i a, b; };
-struct Bytes { __m256i a, b; };
+struct Floats {
+    __m256 a, b;
+};
+struct Ints {
+    __m256i a, b;
+};
+struct Bytes {
+    __m256i a, b;
+};
 
 static inline Floats splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 static inline Floats load(const float *p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }

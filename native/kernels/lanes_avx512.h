@@ -3,9 +3,15 @@
 enum { ROWS = 8, SCORE_QUERIES = 8, MIX_QUERIES = 4, MIX_LANES = 4 };
 static const float W8_OFFSET = 128;
 
-struct Floats { __m512 v; };
-struct Ints { __m512i v; };
-struct Bytes { __m512i v; };
+struct Floats {
+    __m512 v;
+};
+struct Ints {
+    __m512i v;
+};
+struct Bytes {
+    __m512i v;
+};
 
 static inline Floats splat(float x) { return {_mm512_set1_ps(x)}; }
 static inline Floats load(const float *p) { return {_mm512_loadu_ps(p)}; }

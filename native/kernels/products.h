@@ -62,8 +62,7 @@ static inline void tile_floats(const uint8_t *p, int groups, const float *x, flo
         for (int column = 0; column < GROUP; column++) {
             Floats w = FORMAT == Format::bf16 ? load_bfloat((const uint16_t *)p + 16 * column)
                                               : load((const float *)p + 16 * column);
-            for (int r = 0; r < COUNT; r++)
-                parts[r] = fma(w, splat(x[(size_t)r * groups * GROUP + column]), parts[r]);
+            for (int r = 0; r < COUNT; r++) parts[r] = fma(w, splat(x[(size_t)r * groups * GROUP + column]), parts[r]);
         }
         for (int r = 0; r < COUNT; r++) totals[r] = add(totals[r], parts[r]);
     }
@@ -75,8 +74,7 @@ static void tile_rows(const uint8_t *p, const Activations &x, int row, float *ou
     size_t at = (size_t)row * x.groups;
     if (takes_codes(FORMAT))
         tile_codes<FORMAT, COUNT>(p, x.groups, x.codes + at * GROUP, x.scales + at, x.sums + at, out, stride, fresh);
-    else
-        tile_floats<FORMAT, COUNT>(p, x.groups, x.floats + at * GROUP, out, stride);
+    else tile_floats<FORMAT, COUNT>(p, x.groups, x.floats + at * GROUP, out, stride);
 }
 
 // The last, incomplete block of rows.
@@ -103,10 +101,15 @@ static void product_of(const Matrix &matrix, const Activations &x, int first_til
 static void product(const Matrix &matrix, const Activations &x, int first_tile, int last_tile, int first_row,
                     int last_row, float *out, size_t stride) {
     switch (matrix.format) {
-        case Format::w4: return product_of<Format::w4>(matrix, x, first_tile, last_tile, first_row, last_row, out, stride);
-        case Format::w4s: return product_of<Format::w4s>(matrix, x, first_tile, last_tile, first_row, last_row, out, stride);
-        case Format::w8: return product_of<Format::w8>(matrix, x, first_tile, last_tile, first_row, last_row, out, stride);
-        case Format::bf16: return product_of<Format::bf16>(matrix, x, first_tile, last_tile, first_row, last_row, out, stride);
-        case Format::f32: return product_of<Format::f32>(matrix, x, first_tile, last_tile, first_row, last_row, out, stride);
+        case Format::w4:
+            return product_of<Format::w4>(matrix, x, first_tile, last_tile, first_row, last_row, out, stride);
+        case Format::w4s:
+            return product_of<Format::w4s>(matrix, x, first_tile, last_tile, first_row, last_row, out, stride);
+        case Format::w8:
+            return product_of<Format::w8>(matrix, x, first_tile, last_tile, first_row, last_row, out, stride);
+        case Format::bf16:
+            return product_of<Format::bf16>(matrix, x, first_tile, last_tile, first_row, last_row, out, stride);
+        case Format::f32:
+            return product_of<Format::f32>(matrix, x, first_tile, last_tile, first_row, last_row, out, stride);
     }
 }
