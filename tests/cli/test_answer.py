@@ -33,6 +33,11 @@ def test_an_answer_that_was_cut_off_is_said_to_be(env: dict[str, str]) -> None:
     assert result.stderr == "(Cut off after 5 tokens; --max-tokens allows more.)\n"
 
 
+def test_without_a_seed_the_answer_is_always_the_same(env: dict[str, str]) -> None:
+    texts = {myna("run", "Tell a story", "--max-tokens", "15", env=env).stdout for _ in range(2)}
+    assert len(texts) == 1
+
+
 def test_the_same_seed_gives_the_same_text(env: dict[str, str]) -> None:
     texts = [
         myna("run", "Tell a story", "--seed", seed, "--temperature", "1", "--max-tokens", "25", env=env).stdout

@@ -117,7 +117,7 @@ def run(
     as_json: JsonOption = False,
     data_dir: DataOption = None,
 ) -> None:
-    """Print one answer."""
+    """Print one answer: the likeliest one, unless a seed or a temperature asks for chance."""
     from myna.cli.answer import chat_params, piped_input, run_once
     from myna.settings import load_settings
 
@@ -125,6 +125,8 @@ def run(
     if not parts:
         raise typer.BadParameter('Nothing to answer: give a prompt, as in myna run "Hello", or pipe a text.')
     settings = load_settings(model=model, quant=quant, data_dir=data_dir)
+    if temperature is None and seed is None:
+        temperature = 0.0  # a script gets the same text every time
     params = chat_params(settings.model, seed=seed, temperature=temperature, max_tokens=max_tokens)
     run_once(settings, "\n\n".join(parts), params, system=system, as_json=as_json)
 
