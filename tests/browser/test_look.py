@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.building import modules
 from tests.browser.conftest import MynaServer, Visit
-from tests.browser.doing import LONG, SHORT, ask, composer, questions, send
+from tests.browser.doing import LONG, SHORT, answers, ask, composer, questions, send
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 SMALLEST_TARGET = 24
@@ -132,6 +132,8 @@ def test_reading_further_up_is_not_disturbed_by_new_text(visit: Callable[..., Vi
     length = conversation.evaluate("element => element.scrollHeight")
     page.wait_for_function("length => document.querySelector('main section').scrollHeight > length", arg=length)
     assert conversation.evaluate("element => element.scrollTop") == place
+    answers(page).first.evaluate("element => element.scrollIntoView()")
+    assert page.get_by_role("main").evaluate("element => element.getBoundingClientRect().top") == 0
     jump.click()
     expect(jump).to_have_count(0)
     assert conversation.evaluate(at_end)
