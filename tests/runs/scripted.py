@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from myna.backends.base import Delta, Finished, GenerationRequest, ModelDescription, Started
@@ -42,7 +42,7 @@ class Reply:
     def fail(self, error: MynaError) -> None:
         self._steps.put_nowait(error)
 
-    async def events(self) -> AsyncIterator[Started | Delta | Finished]:
+    async def events(self) -> AsyncGenerator[Started | Delta | Finished, None]:
         try:
             while True:
                 step = await self._steps.get()
@@ -68,7 +68,7 @@ class ScriptedBackend:
         await self._asked[run_id].wait()
         return self.replies[run_id]
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[Started | Delta | Finished]:
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]:
         reply = self.replies[request.id] = Reply(request)
         self._asked[request.id].set()
         return reply.events()

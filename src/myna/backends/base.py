@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,7 +39,7 @@ class Backend(Protocol):
     cancelling the task that runs it, cancels the request: it stops within one step and its blocks are free again.
     """
 
-    def generate(self, request: GenerationRequest) -> AsyncIterator[Started | Delta | Finished]: ...
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]: ...
 
     async def cancel(self, request_id: str) -> None:
         """End a request as ``cancelled``: its iterator still yields what it had and then `Finished`."""

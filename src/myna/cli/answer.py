@@ -6,11 +6,11 @@ import asyncio
 import json
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from os import fstat
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -22,8 +22,6 @@ from myna.hub.catalog import recommended_sampling
 from myna.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from myna.backends.base import Backend
 
 
@@ -55,8 +53,7 @@ async def generate(backend: Backend, request: GenerationRequest, show: Callable[
     """
     text: list[str] = []
     token_ids: list[int] = []
-    events: AsyncIterator[Started | Delta | Finished] = backend.generate(request)
-    async with aclosing(cast("AsyncGenerator[Started | Delta | Finished, None]", events)):
+    async with aclosing(backend.generate(request)) as events:
         async for event in events:
             match event:
                 case Started():

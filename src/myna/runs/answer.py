@@ -107,7 +107,7 @@ class Answer:
             owner=self.log.owner,
         )
         started: Started | None = None
-        async with contextlib.aclosing(backend.generate(request)) as events:  # type: ignore[type-var]
+        async with contextlib.aclosing(backend.generate(request)) as events:
             async for event in events:
                 if isinstance(event, Started):
                     started, self._backend = event, backend

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import uvicorn
@@ -22,7 +22,7 @@ from tests.runs.scripted import ScriptedBackend, ScriptedModels, tokens_of
 class EndlessBackend(ScriptedBackend):
     """Counts until somebody ends it."""
 
-    async def generate(self, request: GenerationRequest) -> AsyncIterator[Started | Delta | Finished]:
+    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]:
         yield Started(request.id, 1, 0, 1)
         number = 0
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -84,7 +84,7 @@ async def run_all(
         MynaError: what a sequence failed with.
     """
     if len(requests) == 1:
-        async with aclosing(_closable(backend.generate(requests[0]))) as events:
+        async with aclosing(backend.generate(requests[0])) as events:
             async for event in events:
                 yield 0, event
         return
@@ -92,7 +92,7 @@ async def run_all(
 
     async def forward(index: int, request: GenerationRequest) -> None:
         try:
-            async with aclosing(_closable(backend.generate(request))) as events:
+            async with aclosing(backend.generate(request)) as events:
                 async for event in events:
                     await queue.put((index, event))
         except Exception as error:  # carried over to the reader of the queue, which raises it
@@ -143,9 +143,3 @@ def usage(started: Sequence[Started], finished: Sequence[Finished]) -> dict[str,
 def now() -> int:
     """``created``: Unix time in seconds."""
     return int(time.time())
-
-
-def _closable(events: AsyncIterator[Started | Delta | Finished]) -> AsyncGenerator[Started | Delta | Finished, None]:
-    """Backends give generators; the protocol says only that they iterate and that closing them cancels."""
-    assert isinstance(events, AsyncGenerator), "a backend's generate() must be closable"
-    return events
