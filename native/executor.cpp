@@ -14,6 +14,9 @@ namespace {
 
 [[noreturn]] void fail(const std::string &message) { throw std::invalid_argument(message); }
 
+// Of one step; phases count their units, some thousands a row block at most, in 24 bits.
+constexpr int most_tokens = 1 << 17;
+
 std::string text(int64_t number) { return std::to_string(number); }
 
 }  // namespace
@@ -158,6 +161,8 @@ void Executor::check(const Batch &batch) const {
     if (!sealed_) fail("forward() comes before seal()");
     if (!blocks_) fail("forward() comes before allocate_cache()");
     if (batch.token_count < 1) fail("the batch has no tokens");
+    if (batch.token_count > most_tokens)
+        fail("the batch has " + text(batch.token_count) + " tokens, more than " + text(most_tokens));
     if (batch.sequence_count < 1) fail("the batch has no sequences");
     const int vocabulary = program_.weights[program_.ops[0].weight].rows;
     for (int i = 0; i < batch.token_count; i++)

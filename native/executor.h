@@ -56,13 +56,13 @@ private:
     };
     // What every thread must know of a step before it has claimed anything; see Team::each for the order of access.
     struct Shape {
-        std::atomic<uint32_t> round{0};
+        std::atomic<uint64_t> round{0};
         std::atomic<int> tokens{0}, logits{0}, query_tiles{0}, chunks{1};
     };
     // A thread on its way through a step.
     struct Walk {
         int thread;
-        uint32_t round;
+        uint64_t round;
         int tokens, logits, query_tiles, chunks;
     };
     struct Workplace {  // a thread's own buffers
@@ -73,7 +73,7 @@ private:
     void check(const Batch &batch) const;
     void make_room(const Batch &batch);
     void plan_attention(const Batch &batch);
-    void work(int thread, uint32_t round) override;
+    void work(int thread, uint64_t round) override;
 
     // Each runs one node's phases and returns false when the step is over already.
     bool run_node(size_t index, const Walk &walk);

@@ -39,7 +39,7 @@ void Executor::forward(const Batch &batch) {
     logit_count_ = batch.logit_count;
 }
 
-void Executor::work(int thread, uint32_t round) {
+void Executor::work(int thread, uint64_t round) {
     Walk walk{thread, round, shape_.tokens, shape_.logits, shape_.query_tiles, shape_.chunks};
     if (shape_.round != round) return;
     for (size_t i = 0; i < nodes_.size(); i++)

@@ -30,13 +30,13 @@ void Spin::turn() {
     else std::this_thread::yield();
 }
 
-void Phase::report(uint32_t round, int units) {
+void Phase::report(uint64_t round, int units) {
     uint64_t seen = finished_.load(std::memory_order_relaxed);
     while (!finished_.compare_exchange_weak(seen, word(round, count(seen, round) + units), std::memory_order_acq_rel)) {
     }
 }
 
-bool Phase::wait(uint32_t round, int total) {
+bool Phase::wait(uint64_t round, int total) {
     for (Spin spin;; spin.turn()) {
         uint64_t seen = finished_.load(std::memory_order_acquire);
         if (seen == word(round, total)) return true;
@@ -60,7 +60,7 @@ Team::~Team() {
 
 void Team::run(Job &job) {
     job_ = &job;
-    uint32_t round =
+    uint64_t round =
         ++round_;  // sequentially consistent, as is asleep_: a sleeper sees the round or we see the sleeper
     if (asleep_ > 0) {
         { std::lock_guard<std::mutex> lock(mutex_); }
@@ -75,7 +75,7 @@ void Team::each(int count, int share, const std::function<void(int, int)> &body)
     run(loop_);
 }
 
-void Team::Loop::work(int thread, uint32_t round) {
+void Team::Loop::work(int thread, uint64_t round) {
     int total = count, most = share;
     const auto *function = body.load();
     if (this->round != round) return;
@@ -87,7 +87,7 @@ void Team::Loop::work(int thread, uint32_t round) {
 }
 
 void Team::serve(int thread) {
-    uint32_t seen = 0;
+    uint64_t seen = 0;
     for (;;) {
         for (int turns = 0; round_ == seen && turns < turns_before_sleep; turns++) relax();
         if (round_ == seen) {

@@ -25,9 +25,10 @@ private:
 
 class Phase {
 public:
-    // Claims units of 0 … total - 1, share(remaining) at a time, and calls work(first, last) for each share until none
-    // is left; then waits until all are finished, by whomever. Returns false when the round is over already.
-    template <typename Share, typename Work> bool run(uint32_t round, int total, const Share &share, const Work &work) {
+    // Claims units of 0 … total - 1 (total < 2^24), share(remaining) at a time, and calls work(first, last) for each
+    // share until none is left; then waits until all are finished, by whomever. Returns false when the round is over
+    // already.
+    template <typename Share, typename Work> bool run(uint64_t round, int total, const Share &share, const Work &work) {
         uint64_t seen = claimed_.load(std::memory_order_acquire);
         for (;;) {
             if (later(seen, round)) return false;
@@ -43,12 +44,13 @@ public:
     }
 
 private:
-    static uint64_t word(uint32_t round, int count) { return uint64_t(round) << 32 | uint32_t(count); }
+    // 40 bits of round, enough for decades, and 24 of count.
+    static uint64_t word(uint64_t round, int count) { return round << 24 | uint64_t(count); }
     // A count left over from an earlier round is 0.
-    static int count(uint64_t word, uint32_t round) { return uint32_t(word >> 32) == round ? int(uint32_t(word)) : 0; }
-    static bool later(uint64_t word, uint32_t round) { return int32_t(uint32_t(word >> 32) - round) > 0; }
-    void report(uint32_t round, int units);
-    bool wait(uint32_t round, int total);
+    static int count(uint64_t word, uint64_t round) { return word >> 24 == round ? int(word & 0xffffff) : 0; }
+    static bool later(uint64_t word, uint64_t round) { return word >> 24 > round; }
+    void report(uint64_t round, int units);
+    bool wait(uint64_t round, int total);
 
     alignas(64) std::atomic<uint64_t> claimed_{0};
     alignas(64) std::atomic<uint64_t> finished_{0};
@@ -59,7 +61,7 @@ class Job {
 public:
     // Runs the round's phases, or what is left of them. Thread 0 is the one that called Team::run; a helper comes late
     // or not at all.
-    virtual void work(int thread, uint32_t round) = 0;
+    virtual void work(int thread, uint64_t round) = 0;
 
 protected:
     ~Job() = default;
@@ -74,7 +76,7 @@ public:
     Team &operator=(const Team &) = delete;
 
     int threads() const { return threads_; }
-    uint32_t next_round() const { return round_.load(std::memory_order_relaxed) + 1; }
+    uint64_t next_round() const { return round_.load(std::memory_order_relaxed) + 1; }
 
     // Starts a round of `job` and works on it; returns when its phases are finished. `job` must not throw.
     void run(Job &job);
@@ -84,10 +86,10 @@ public:
 
 private:
     struct Loop final : Job {
-        void work(int thread, uint32_t round) override;
+        void work(int thread, uint64_t round) override;
         Phase phase;
         std::atomic<const std::function<void(int, int)> *> body{nullptr};
-        std::atomic<uint32_t> round{0};
+        std::atomic<uint64_t> round{0};
         std::atomic<int> count{0}, share{1};
     };
 
@@ -96,7 +98,7 @@ private:
     const int threads_;
     Loop loop_;
     std::atomic<Job *> job_{nullptr};
-    alignas(64) std::atomic<uint32_t> round_{0};
+    alignas(64) std::atomic<uint64_t> round_{0};
     alignas(64) std::atomic<int> asleep_{0};
     std::atomic<bool> stopping_{false};
     std::mutex mutex_;

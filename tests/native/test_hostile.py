@@ -34,6 +34,7 @@ GOOD = {
         ("tokens", int32(1, 100, 3), "token 100 at index 1"),
         ("tokens", int32(1, -1, 3), "token -1"),
         ("tokens", int32(), "no tokens"),
+        ("tokens", np.zeros(200_000, np.int32), "200000 tokens, more than"),
         ("sequence_starts", int32(0, 3), "sequence_starts has 2"),
         ("sequence_starts", int32(1, 2, 3), "from 0"),
         ("sequence_starts", int32(0, 2, 4), "from 0"),
