@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from myna.errors import ConfigurationError
-from myna.settings import load_settings
+from myna.settings import has_display, load_settings
 
 
 @pytest.fixture
@@ -79,3 +79,26 @@ def test_the_key_is_never_shown(data_dir: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
     assert "7777777" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("variables", "terminal", "expected"),
+    [
+        ({"DISPLAY": ":0"}, True, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, True, True),
+        ({}, True, False),
+        ({"DISPLAY": ":0"}, False, False),
+        ({"DISPLAY": ":0", "CI": "true"}, True, False),
+        ({"DISPLAY": ":10", "SSH_CONNECTION": "1 2 3 4"}, True, False),
+    ],
+)
+def test_a_browser_is_opened_only_where_somebody_sits(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], terminal: bool, expected: bool
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "CI", "SSH_CONNECTION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    assert has_display() is expected

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import pty
 import signal
 import socket
 import stat
+import subprocess
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.processes import environment, myna, serving
+from tests.processes import MYNA, WAIT_SECONDS, environment, myna, serving
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -66,3 +69,24 @@ def test_a_key_guards_the_api(env: dict[str, str]) -> None:
         assert httpx2.get(f"{server.url}/v1/models").status_code == 401
         assert httpx2.get(f"{server.url}/v1/models", headers={"authorization": f"Bearer {key}"}).status_code == 200
         assert key not in "".join(server.said)
+
+
+def test_the_browser_is_opened_where_somebody_sits(env: dict[str, str], tmp_path: Path) -> None:
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    browser.chmod(0o755)
+    seated = {name: value for name, value in env.items() if name not in ("CI", "SSH_CONNECTION")}
+    outer, inner = pty.openpty()
+    command = [*MYNA, "serve", "--port", "0"]
+    variables = seated | {"DISPLAY": ":0", "BROWSER": f"{browser} %s"}
+    with subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=inner, stderr=inner) as process:
+        os.close(inner)
+        shown = b""
+        while b"Ctrl-C" not in shown:
+            shown += os.read(outer, 65536)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT_SECONDS) == 0
+    os.close(outer)
+    assert opened.read_text().strip() in shown.decode()
+    assert opened.read_text().startswith("http://127.0.0.1:")

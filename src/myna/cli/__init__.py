@@ -38,7 +38,7 @@ DataOption = Annotated[
 ]
 SystemOption = Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", help="Instructions for the model.")]
 SeedOption = Annotated[
-    int | None, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same answer; without one, chance.")
+    int | None, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same answer.")
 ]
 TemperatureOption = Annotated[
     float | None, typer.Option("--temperature", "-t", min=0, max=2, help="0 always takes the likeliest word.")

@@ -80,12 +80,10 @@ class PullDisplay:
     def update(self, progress: PullProgress) -> None:
         """Show how far it is."""
         if self._progress is not None:
-            self._progress.update(
-                self._task,
-                completed=progress.done,
-                total=progress.total or None,
-                description=f"Fetching {self.name} from {progress.source}",
-            )
+            if progress.source != self._source:
+                self._source = progress.source
+                self._progress.console.print(f"From {progress.source}", markup=False, highlight=False)
+            self._progress.update(self._task, completed=progress.done, total=progress.total or None)
             return
         tenth = progress.done * self.LINES // progress.total if progress.total else 0
         if tenth == self._printed and progress.source == self._source:
