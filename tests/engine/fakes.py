@@ -133,7 +133,11 @@ class FakeExecutor:
 
 def fake_model(executor: FakeExecutor | None = None, *, context: int = 512) -> Any:
     return SimpleNamespace(
-        executor=executor or FakeExecutor(), tokenizer=FakeTokenizer(), dialect=FakeDialect(), context=context
+        executor=executor or FakeExecutor(),
+        tokenizer=FakeTokenizer(),
+        dialect=FakeDialect(),
+        context=context,
+        weight_bytes=1 << 20,
     )
 
 

@@ -100,6 +100,24 @@ def test_blank_blocks_are_used_before_anything_is_forgotten() -> None:
     assert len(pool.find(digests_of(tokens), tokens)) == 2
 
 
+def test_memory_does_not_grow_to_remember_more_than_is_kept() -> None:
+    pool = BlockPool(100, SIZE, keep=4)
+    for turn in range(50):
+        pool.release(fill(pool, ids(*range(turn * 100, turn * 100 + 8))))
+    assert pool.num_resident == 4
+    newest = ids(*range(4900, 4908))
+    assert len(pool.find(digests_of(newest), newest)) == 2
+
+
+def test_memory_grows_for_what_runs_at_the_same_time() -> None:
+    pool = BlockPool(100, SIZE, keep=4)
+    blocks = [fill(pool, ids(*range(start, start + 8))) for start in range(0, 400, 8)]
+    assert pool.num_resident == 100
+    for each in blocks:
+        pool.release(each)
+    assert pool.num_cached == pool.num_free == 100
+
+
 def test_too_many_leaves_everything_as_it_was() -> None:
     pool = BlockPool(4, SIZE)
     assert pool.allocate(5) is None
@@ -121,7 +139,7 @@ class Storm(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pool = BlockPool(12, SIZE)
+        self.pool = BlockPool(12, SIZE, keep=5)
         self.holders: list[list[int]] = []
 
     @rule(target=held, count=st.integers(0, 6))

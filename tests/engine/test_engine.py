@@ -286,3 +286,11 @@ def test_a_cache_that_does_not_fit_is_refused_with_numbers() -> None:
         cache_blocks(asked=10 << 20, available=8 << 20, **sizes)
     with pytest.raises(ModelTooLarge, match=r"at least 1\.0 MiB"):
         cache_blocks(asked=0, available=1 << 20, **sizes)
+
+
+def test_what_is_remembered_takes_little_memory_unless_more_was_asked_for() -> None:
+    from myna.engine.cache_size import kept_blocks
+
+    assert kept_blocks(asked=0, weight_bytes=1 << 20, block_bytes=1 << 20) == 128
+    assert kept_blocks(asked=0, weight_bytes=1 << 30, block_bytes=1 << 20) == 1024
+    assert kept_blocks(asked=1 << 30, weight_bytes=1 << 20, block_bytes=1 << 20) is None

@@ -3,7 +3,8 @@
 The KV cache is cut into blocks of `BLOCK_SIZE` tokens (Kwon et al. 2023, https://arxiv.org/abs/2309.06180). A sequence
 owns a list of block numbers; full blocks are remembered by a digest of everything up to their end, so that a later
 sequence with the same beginning takes them over instead of computing them again. A block that nobody refers to keeps
-its content until it is needed: the least recently used one goes first.
+its content until it is needed: the least recently used one goes first. Memory is the system's until a block is used
+for the first time, so how many blocks are used before older content goes is a bound of its own.
 """
 
 from __future__ import annotations
@@ -35,17 +36,25 @@ def extend_digests(digests: list[bytes], tokens: array[int], block_size: int, ow
 class BlockPool:
     """Which blocks are in use, which are free, and what the free ones still remember.
 
-    A block is *blank* (free, nothing in it), *in use* (one or more references), or *cached* (free, but its content can
-    be taken over). `allocate` prefers blank blocks and then evicts the least recently used cached one.
+    A block is *fresh* (free, takes no memory yet), *blank* (free, nothing in it), *in use* (one or more references),
+    or *cached* (free, but its content can be taken over). `allocate` prefers blank blocks. While fewer than ``keep``
+    blocks take memory it then goes on to fresh ones; afterwards the least recently used cached block comes first.
+
+    Args:
+        num_blocks: how many there are.
+        block_size: tokens a block.
+        keep: how many may take memory for the sake of what they remember; None means all.
     """
 
-    def __init__(self, num_blocks: int, block_size: int = BLOCK_SIZE) -> None:
+    def __init__(self, num_blocks: int, block_size: int = BLOCK_SIZE, *, keep: int | None = None) -> None:
         assert num_blocks > 0
         assert block_size > 0
         self.num_blocks = num_blocks
         self.block_size = block_size
+        self.keep = num_blocks if keep is None else keep
         self._references = [0] * num_blocks
-        self._blank = list(range(num_blocks - 1, -1, -1))  # a stack: memory touched before is touched again first
+        self._fresh = list(range(num_blocks - 1, -1, -1))  # a stack
+        self._blank: list[int] = []
         self._cached: OrderedDict[int, None] = OrderedDict()  # least recently used first
         self._digests: list[bytes | None] = [None] * num_blocks
         self._contents = [b""] * num_blocks  # the tokens of a block with a digest
@@ -53,8 +62,13 @@ class BlockPool:
 
     @property
     def num_free(self) -> int:
-        """Blocks that can be allocated: blank and cached."""
-        return len(self._blank) + len(self._cached)
+        """Blocks that can be allocated: all that are not in use."""
+        return len(self._fresh) + len(self._blank) + len(self._cached)
+
+    @property
+    def num_resident(self) -> int:
+        """Blocks that take memory: all that are not fresh."""
+        return self.num_blocks - len(self._fresh)
 
     @property
     def num_cached(self) -> int:
@@ -94,9 +108,10 @@ class BlockPool:
         for _ in range(count):
             if self._blank:
                 block = self._blank.pop()
+            elif self._fresh and (self.num_resident < self.keep or not self._cached):
+                block = self._fresh.pop()
             else:
-                block, _ = self._cached.popitem(last=False)
-                self._forget(block)
+                block = self._evict()
             self._references[block] = 1
             blocks.append(block)
         return blocks
@@ -127,12 +142,16 @@ class BlockPool:
     def check_idle(self) -> None:
         """Assert that every block is free exactly once. Called whenever no sequence exists."""
         assert not any(self._references), "a block is still referenced though no sequence exists"
-        assert sorted([*self._blank, *self._cached]) == list(range(self.num_blocks)), "a block was lost or freed twice"
+        free = [*self._fresh, *self._blank, *self._cached]
+        assert sorted(free) == list(range(self.num_blocks)), "a block was lost or freed twice"
         assert len(self._by_digest) == len(self._cached), "a digest points to a block that does not hold it"
 
-    def _forget(self, block: int) -> None:
+    def _evict(self) -> int:
+        """Forget what the least recently used cached block holds, and return it."""
+        block, _ = self._cached.popitem(last=False)
         digest = self._digests[block]
         assert digest is not None
         del self._by_digest[digest]
         self._digests[block] = None
         self._contents[block] = b""
+        return block

@@ -10,6 +10,9 @@ CONTEXTS = 4
 SHARE = 4
 """Of the free memory, one part in so many at most, unless a single context needs more."""
 
+KEPT = 128 << 20
+"""Bytes that the cache may grow to only to remember; more if the weights are larger, as it then matters less."""
+
 
 def cache_blocks(*, asked: int, available: int, context: int, block_bytes: int, block_size: int) -> int:
     """Number of KV blocks.
@@ -43,6 +46,14 @@ def cache_blocks(*, asked: int, available: int, context: int, block_bytes: int, 
             "Close other programs, unload a model or choose a smaller one."
         )
     return blocks
+
+
+def kept_blocks(*, asked: int, weight_bytes: int, block_bytes: int) -> int | None:
+    """How many KV blocks may take memory only for the sake of what they remember; None means all.
+
+    What runs at the same time may always take more. Whoever asks for a size gets all of it.
+    """
+    return None if asked else max(KEPT, weight_bytes) // block_bytes
 
 
 def _mib(size: int) -> str:

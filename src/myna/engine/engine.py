@@ -9,7 +9,7 @@ import numpy as np
 
 from myna.engine.batch import Batch, BatchBuilder
 from myna.engine.blocks import BLOCK_SIZE, BlockPool
-from myna.engine.cache_size import cache_blocks
+from myna.engine.cache_size import cache_blocks, kept_blocks
 from myna.engine.counters import Counters
 from myna.engine.failures import failed
 from myna.engine.model import Model
@@ -52,15 +52,17 @@ class Engine:
     def __init__(self, model: Model, options: EngineOptions, available_memory: int) -> None:
         self.model = model
         self.kv_bytes_per_token = model.executor.cache_block_bytes(BLOCK_SIZE, options.kv_dtype) // BLOCK_SIZE
+        block_bytes = self.kv_bytes_per_token * BLOCK_SIZE
         num_blocks = cache_blocks(
             asked=options.kv_cache_bytes,
             available=available_memory,
             context=model.context,
-            block_bytes=self.kv_bytes_per_token * BLOCK_SIZE,
+            block_bytes=block_bytes,
             block_size=BLOCK_SIZE,
         )
+        keep = kept_blocks(asked=options.kv_cache_bytes, weight_bytes=model.weight_bytes, block_bytes=block_bytes)
         model.executor.allocate_cache(num_blocks, BLOCK_SIZE, options.kv_dtype)
-        self.pool = BlockPool(num_blocks)
+        self.pool = BlockPool(num_blocks, keep=keep)
         self.scheduler = Scheduler(
             self.pool,
             context=model.context,

@@ -85,3 +85,6 @@ class Model(Protocol):
 
     @property
     def context(self) -> int: ...
+
+    @property
+    def weight_bytes(self) -> int: ...
