@@ -237,11 +237,13 @@ def test_remove_frees_the_file_but_not_one_that_another_name_means(
         hub.remove("bird")
 
 
-def test_a_blob_that_was_damaged_counts_as_absent(hub: Hub, site: Site, offer: Offer) -> None:
+def test_a_blob_that_was_cut_short_counts_as_absent_and_is_fetched_again(hub: Hub, site: Site, offer: Offer) -> None:
     offer(source(site))
     hub.pull("bird").write_bytes(b"short")
     assert hub.find("bird") is None
     assert hub.local() == []
+    assert hub.pull("bird").read_bytes() == CONTENT
+    assert hub.find("bird") is not None
 
 
 @pytest.mark.parametrize(
@@ -256,6 +258,8 @@ def test_a_blob_that_was_damaged_counts_as_absent(hub: Hub, site: Site, offer: O
         ("hf:owner/repo:../x.gguf", "is not of the form"),
         ("hf:owner/repo:README.md", "is not of the form"),
         ("./nowhere.gguf", "There is no file"),
+        ("~nobody-of-that-name/bird.gguf", "There is no file"),
+        ("bird" * 100, "There is no model"),
     ],
 )
 def test_names_that_mean_nothing_are_refused_with_a_hint(hub: Hub, name: str, message: str) -> None:

@@ -49,15 +49,23 @@ class Cache:
         """Where a file of that hash lies, or would."""
         return self.directory / "blobs" / f"{sha256}.gguf"
 
+    def has_blob(self, sha256: str, size: int) -> bool:
+        """Whether that file is there and has its size; one that a crash of the machine cut short has not."""
+        try:
+            return self.blob(sha256).stat().st_size == size
+        except OSError:
+            return False
+
     def lookup(self, name: str) -> CacheEntry | None:
         """The entry of that name, if its file is there and whole."""
         entry = self._read(self._name_path(name))
-        return entry if entry is not None and self._complete(entry) else None
+        return entry if entry is not None and self.has_blob(entry.sha256, entry.bytes) else None
 
     def entries(self) -> list[CacheEntry]:
         """All names whose files are there, sorted."""
         found = map(self._read, (self.directory / "names").glob("*.json"))
-        return sorted((entry for entry in found if entry and self._complete(entry)), key=lambda entry: entry.name)
+        there = (entry for entry in found if entry and self.has_blob(entry.sha256, entry.bytes))
+        return sorted(there, key=lambda entry: entry.name)
 
     def partial(self, sha256: str) -> Path:
         """Where a download of that hash gathers."""
@@ -121,12 +129,6 @@ class Cache:
             return 0
         self.blob(entry.sha256).unlink(missing_ok=True)
         return entry.bytes
-
-    def _complete(self, entry: CacheEntry) -> bool:
-        try:
-            return self.blob(entry.sha256).stat().st_size == entry.bytes
-        except OSError:
-            return False
 
     def _name_path(self, name: str) -> Path:
         return self.directory / "names" / f"{quote(name, safe='')}.json"

@@ -19,7 +19,7 @@ from myna.hub.cache import Cache
 from myna.hub.catalog import CatalogModel
 from myna.hub.sources import Source, SourceError
 from myna.hub.sources.huggingface import locate
-from myna.hub.sources.local import local_file, looks_like_path
+from myna.hub.sources.local import is_file, local_file, looks_like_path
 
 HUGGINGFACE_NAME = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)(?::(?P<file>[\w./ +-]+\.gguf))?", re.ASCII)
 REPORT_SECONDS = 0.1
@@ -78,7 +78,7 @@ class Hub:
             return Reference(name, "huggingface")
         if entry := catalog.find(name):
             return Reference(entry.name, "catalog", entry)
-        if looks_like_path(name) or Path(name).is_file():
+        if looks_like_path(name) or is_file(name):
             return Reference(str(local_file(name)), "local")
         near = catalog.nearest(name)
         hint = f"Did you mean {near}?" if near else f"Known: {', '.join(model.name for model in catalog.models())}."
@@ -176,8 +176,7 @@ class Hub:
     def _fetch(self, name: str, source: Source, meter: _Meter) -> Path:
         cache, sha256 = self._cache, source.sha256
         with cache.lock(sha256, waiting=meter.repeat):
-            blob = cache.blob(sha256)
-            if not blob.is_file():
+            if not cache.has_blob(sha256, source.bytes):
                 partial, workspace = cache.partial(sha256), cache.workspace(sha256)
                 _check_space(cache.directory, source, partial)
                 shutil.rmtree(workspace, ignore_errors=True)
@@ -188,7 +187,7 @@ class Hub:
                     shutil.rmtree(workspace, ignore_errors=True)
                 cache.commit(sha256, source.bytes)
             cache.record(name, sha256, source.bytes, source.label)
-            return blob
+            return cache.blob(sha256)
 
 
 class _Meter:

@@ -12,9 +12,20 @@ def looks_like_path(name: str) -> bool:
     return name.endswith(".gguf") or name.startswith((".", "/", "~", "\\")) or "\\" in name or Path(name).is_absolute()
 
 
+def is_file(name: str) -> bool:
+    """Whether a file is there; false for a name that no file system takes."""
+    try:
+        return Path(name).is_file()
+    except OSError:  # too long, or not allowed to look
+        return False
+
+
 def local_file(name: str) -> Path:
     """The absolute path of a model file. Raises NotFound when there is none."""
-    path = Path(name).expanduser().absolute()
-    if not path.is_file():
+    try:
+        path = Path(name).expanduser().absolute()
+    except RuntimeError:  # ~somebody whom this machine does not know
+        path = Path(name).absolute()
+    if not is_file(str(path)):
         raise NotFound(f"There is no file {path}.", param="model")
     return path
