@@ -47,6 +47,25 @@ async def test_what_fails_is_undone(database: Database) -> None:
     assert heard == [frozenset({OWNER})]
 
 
+async def test_memory_follows_a_commit_whose_writer_was_cancelled_meanwhile(database: Database) -> None:
+    made = chat()
+    followed: list[str] = []
+
+    async def write() -> None:
+        async with database.write(OWNER) as scope:
+            await chats.create(scope, made)
+            scope.transaction.after_commit.append(lambda: followed.append("memory"))
+
+    database.on_change(lambda owners: followed.append("lists"))
+    writing = asyncio.create_task(write())
+    event.listen(database.writer.sync_engine, "commit", lambda connection: writing.cancel())
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    async with database.read(OWNER) as scope:
+        assert await chats.find(scope, made.id) == made
+    assert followed == ["memory", "lists"]
+
+
 async def test_many_writers_and_readers_at_once(database: Database) -> None:
     async with database.write(OWNER) as scope:
         made, _ = await add_chat(scope)

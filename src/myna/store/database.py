@@ -7,13 +7,14 @@ in Python is fair and cannot time out. The data directory belongs to one process
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncTransaction, create_async_engine
 
 from myna.errors import ConfigurationError
 from myna.store import sqlite
@@ -110,15 +111,28 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """As `write`, for work in the name of several owners."""
         try:
-            async with self._writing:
-                async with self.writer.begin() as connection:
-                    transaction = Transaction(connection)
-                    yield transaction
-                # Still in the writer's turn: memory follows the database in the order of the commits.
-                for action in transaction.after_commit:
-                    action()
-                if transaction.changed:
-                    for listener in self._listeners:
-                        listener(frozenset(transaction.changed))
+            async with self._writing, self.writer.connect() as connection, connection.begin() as begun:
+                transaction = Transaction(connection)
+                yield transaction
+                await _undisturbed(self._commit(begun, transaction))
         except DBAPIError as error:
             raise sqlite.explain(error.orig or error, self.path) from error
+
+    async def _commit(self, begun: AsyncTransaction, transaction: Transaction) -> None:
+        await begun.commit()
+        # Still in the writer's turn: memory follows the database in the order of the commits.
+        for action in transaction.after_commit:
+            action()
+        if transaction.changed:
+            for listener in self._listeners:
+                listener(frozenset(transaction.changed))
+
+
+async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work to its end even if the task that waits for it is cancelled; then let that be cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
