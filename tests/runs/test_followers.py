@@ -5,7 +5,7 @@ import pytest
 from myna.errors import InvalidParameter, NotFound
 from myna.runs import followers as following
 from myna.runs import log as run_log
-from myna.runs.followers import ChangeFrame, ResetFrame, SnapshotFrame
+from myna.runs.followers import ChangeFrame, EventFrame, ResetFrame, SnapshotFrame
 from myna.runs.service import RunService
 from myna.store import changes, chats
 from myna.store.database import Database
@@ -170,3 +170,26 @@ async def test_changes_that_are_gone_mean_a_reset(
     listener.frames.clear()
     await listener.drain()
     assert listener.frames
+
+
+async def test_a_run_that_is_unfollowed_while_frames_are_sent_is_not_mentioned_again(
+    service: RunService, backend: ScriptedBackend
+) -> None:
+    follower = service.follower(OWNER)
+    answers = []
+    for text in ("first", "second"):
+        created, reply = await Talk(service, backend).ask(text)
+        listener = Listener(service.follower(OWNER))
+        await listener.follower.follow(created.run.id, 0)
+        reply.start()
+        reply.say("so far")
+        await listener.until_text(created.run.id, "so far")
+        await follower.follow(created.run.id, 0)
+        answers.append(created.run.id)
+    frames = follower.pending()
+    first = await anext(frames)
+    assert isinstance(first, EventFrame)
+    assert first.run_id == answers[0]
+    follower.unfollow(answers[1])
+    later = [frame async for frame in frames]
+    assert all(isinstance(frame, EventFrame) and frame.run_id == answers[0] for frame in later)

@@ -135,6 +135,8 @@ class Follower:
         while more:
             more = False
             for run_id in list(self._cursors):
+                if run_id not in self._cursors:  # unfollowed while a frame was sent
+                    continue
                 for frame in await self._of_run(run_id):
                     more = True
                     yield frame
