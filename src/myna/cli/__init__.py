@@ -37,9 +37,7 @@ DataOption = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Where chats and models are kept (MYNA_DATA_DIR).")
 ]
 SystemOption = Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", help="Instructions for the model.")]
-SeedOption = Annotated[
-    int | None, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same answer.")
-]
+SeedOption = Annotated[int | None, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same answer.")]
 TemperatureOption = Annotated[
     float | None, typer.Option("--temperature", "-t", min=0, max=2, help="0 always takes the likeliest word.")
 ]
