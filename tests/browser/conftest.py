@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from tests.browser.building import build
+from tests.browser.doing import LONG
 from tests.processes import environment
 
 CHROMIUM = "/usr/bin/chromium"
@@ -167,7 +168,8 @@ def _answer_the_same_each_time(route: Route) -> None:
     """Greedy and not endless: what is asked for goes through the application unchanged but for its sampling."""
     body = route.request.post_data_json
     if "continue" not in body:
-        body.get("run", body)["parameters"] = {"temperature": 0, "max_tokens": 3000}
+        enough = 3000 if body.get("message", {}).get("text") == LONG else 60
+        body.get("run", body)["parameters"] = {"temperature": 0, "max_tokens": enough}
     route.continue_(post_data=json.dumps(body))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MynaServer
-from tests.browser.doing import SHORT, SUM, answers, composer, questions, wait_until_done
+from tests.browser.doing import SHORT, SUM, answers, ask, composer, questions, wait_until_done
 
 
-def test_a_conversation_by_keyboard_alone(visit, own_server: MynaServer) -> None:
-    page = visit(own_server).page()
+def test_a_conversation_by_keyboard_alone(visit, server: MynaServer) -> None:
+    page = visit(server).page()
     expect(composer(page)).to_be_focused()
     page.keyboard.type("first line")
     page.keyboard.press("Shift+Enter")
@@ -76,12 +76,10 @@ def test_the_skip_link_leads_past_the_sidebar(visit, server: MynaServer) -> None
     assert page.evaluate("document.activeElement.closest('main') !== null")
 
 
-def test_a_menu_is_walked_with_arrows_and_gives_the_focus_back(visit, own_server: MynaServer) -> None:
-    page = visit(own_server).page()
-    composer(page).fill(SHORT)
-    page.keyboard.press("Enter")
-    wait_until_done(page)
-    actions = page.get_by_role("button", name=f"Actions for {SHORT}")
+def test_a_menu_is_walked_with_arrows_and_gives_the_focus_back(visit, server: MynaServer) -> None:
+    page = visit(server).page()
+    ask(page, "Walk through the menu.")
+    actions = page.get_by_role("button", name="Actions for Walk through the menu.")
     actions.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("menuitem", name="Rename")).to_be_focused()

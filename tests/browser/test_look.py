@@ -49,6 +49,10 @@ def test_axe_finds_nothing_serious(visit: Callable[..., Visit], server: MynaServ
     page.keyboard.press("Control+/")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     assert serious_problems(page) == []
+    page.keyboard.press("Escape")
+    answers(page).last.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog", name="Delete this message?")).to_be_visible()
+    assert serious_problems(page) == []
 
 
 def test_axe_finds_nothing_serious_on_a_phone(visit: Callable[..., Visit], server: MynaServer) -> None:
@@ -60,10 +64,10 @@ def test_axe_finds_nothing_serious_on_a_phone(visit: Callable[..., Visit], serve
     assert serious_problems(page) == []
 
 
-def test_a_phone_has_everything_within_reach(visit: Callable[..., Visit], own_server: MynaServer) -> None:
-    page = visit(own_server, **PHONE).page()
+def test_a_phone_has_everything_within_reach(visit: Callable[..., Visit], server: MynaServer) -> None:
+    page = visit(server, **PHONE).page()
     expect(page.get_by_role("navigation", name="Chats")).to_be_hidden()
-    ask(page, SHORT)
+    ask(page, "Reach me on a phone.")
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["viewport"]["width"]
 
     page.get_by_role("button", name="Open sidebar").tap()
@@ -76,7 +80,7 @@ def test_a_phone_has_everything_within_reach(visit: Callable[..., Visit], own_se
     expect(page.get_by_role("navigation", name="Chats")).to_be_hidden()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.get_by_role("button", name="Open sidebar").tap()
-    page.get_by_role("link", name=SHORT).tap()
+    page.get_by_role("link", name="Reach me on a phone.").tap()
     expect(page.get_by_role("navigation", name="Chats")).to_be_hidden()
     expect(questions(page)).to_have_count(1)
 

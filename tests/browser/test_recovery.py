@@ -11,6 +11,7 @@ from tests.browser.doing import (
     SUM,
     answers,
     ask,
+    chat_id,
     composer,
     questions,
     send,
@@ -96,8 +97,8 @@ def test_a_message_left_unsent_by_a_closed_page_goes_out_with_the_next(visit, ow
     expect(questions(page)).to_have_count(2)
 
 
-def test_an_answer_lost_on_the_way_is_not_sent_twice(visit, own_server: MynaServer) -> None:
-    visiting = visit(own_server)
+def test_an_answer_lost_on_the_way_is_not_sent_twice(visit, server: MynaServer) -> None:
+    visiting = visit(server)
     visiting.watch.expected = UNREACHABLE
     attempts: list[str] = []
 
@@ -120,7 +121,7 @@ def test_an_answer_lost_on_the_way_is_not_sent_twice(visit, own_server: MynaServ
     wait_until_done(page)
     expect(questions(page)).to_have_count(1)
     expect(answers(page)).to_have_count(1)
-    assert len(own_server.get("/api/chats")["chats"]) == 1
+    assert len(server.get(f"/api/chats/{chat_id(page)}")["messages"]) == 2
 
 
 def test_a_refused_message_goes_back_into_the_composer(visit, server: MynaServer) -> None:
@@ -138,8 +139,8 @@ def test_a_refused_message_goes_back_into_the_composer(visit, server: MynaServer
     expect(page.get_by_role("alert")).to_have_count(0)
 
 
-def test_a_page_opened_without_a_server_says_so_and_recovers(visit, own_server: MynaServer) -> None:
-    visiting = visit(own_server)
+def test_a_page_opened_without_a_server_says_so_and_recovers(visit, server: MynaServer) -> None:
+    visiting = visit(server)
     visiting.watch.expected = UNREACHABLE
     page = visiting.page()
     page.route("**/api/session", lambda route: route.abort("connectionrefused"))

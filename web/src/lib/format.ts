@@ -30,6 +30,13 @@ export function formatContext(tokens: number): string {
   return tokens < 1024 ? String(tokens) : `${Math.round(tokens / 1024)}K`;
 }
 
+const LICENCES: Record<string, string> = { "apache-2.0": "Apache 2.0", mit: "MIT", gemma: "Gemma", "cc-by-nc-4.0": "CC BY-NC 4.0" };
+
+/** A licence's identifier as people write its name. */
+export function formatLicence(id: string): string {
+  return LICENCES[id.toLowerCase()] ?? id;
+}
+
 export function formatTime(milliseconds: number): string {
   return clock.format(milliseconds);
 }

@@ -59,16 +59,19 @@ class Models {
   }
 
   async pull(name: string): Promise<void> {
-    await this.#ask(() => api.pull(name));
+    await this.#ask(name, api.pull);
   }
 
   async cancelPull(name: string): Promise<void> {
-    await this.#ask(() => api.cancelPull(name));
+    await this.#ask(name, api.cancelPull);
   }
 
-  async #ask(request: () => Promise<Model>): Promise<void> {
+  async #ask(name: string, request: (name: string) => Promise<Model>): Promise<void> {
+    const before = this.find(name);
     try {
-      this.changed(await request());
+      const model = await request(name);
+      // Unless the socket has said something newer meanwhile.
+      if (this.find(name) === before) this.changed(model);
     } catch (error) {
       toasts.show(explain(error), "error");
     }
