@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from fastapi import WebSocket
+from starlette.websockets import WebSocketState
 from websockets.exceptions import ConnectionClosed
 
+from myna.server.api.events import Tab
+from myna.store import changes
 from tests.runs.conversation import new_id
 from tests.server.api.conftest import Served, serve
 
@@ -180,3 +187,56 @@ async def test_tabs_that_go_leave_nothing_behind(served: Served) -> None:
     assert log is not None
     assert not log.followers
     assert not served.services.runs.followers["local"]
+
+
+class StubbornSocket:
+    """A WebSocket whose browser does not read: whatever is sent waits for ``reads``."""
+
+    def __init__(self) -> None:
+        self.application_state = WebSocketState.CONNECTED
+        self.reads = asyncio.Event()
+        self.busy = asyncio.Event()
+        self.received: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.receive = self.received.get
+
+    async def send_text(self, text: str) -> None:
+        assert self.application_state is WebSocketState.CONNECTED, "sent after it was closed"
+        self.busy.set()
+        await self.reads.wait()
+
+    async def close(self, code: int) -> None:
+        self.busy.set()
+        await self.reads.wait()
+        self.application_state = WebSocketState.DISCONNECTED
+
+
+async def test_a_tab_that_does_not_read_is_given_up_quietly_when_the_server_ends(served: Served) -> None:
+    socket = StubbornSocket()
+    serving = asyncio.create_task(Tab(cast("WebSocket", socket), served.services, "local").serve())
+    await socket.received.put({"type": "websocket.receive", "text": '{"type": "ping"}'})
+    await socket.busy.wait()
+    served.services.disconnect()
+    serving.cancel()  # as the server does when its patience ends
+    await serving
+
+
+async def test_what_waits_its_turn_while_a_tab_is_closed_is_dropped(served: Served) -> None:
+    socket = StubbornSocket()
+    serving = asyncio.create_task(Tab(cast("WebSocket", socket), served.services, "local").serve())
+    await socket.received.put({"type": "websocket.receive", "text": '{"type": "lists", "after": 1000000}'})
+    await socket.received.put({"type": "websocket.receive", "bytes": b"binary"})
+    await socket.busy.wait()
+    for _ in range(5):  # later reads than the tab's own: it has its frame by then
+        async with served.services.database.read("local") as scope:
+            await changes.latest(scope)
+    socket.reads.set()
+    await serving
+
+
+async def test_requests_and_tabs_need_no_threads(served: Served) -> None:
+    for _ in range(5):
+        await served.call("GET", "/api/session")
+    async with served.tab() as tab:
+        await tab.send(type="ping")
+        await tab.next("pong")
+    assert not [thread.name for thread in threading.enumerate() if "AnyIO" in thread.name]

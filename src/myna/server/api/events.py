@@ -57,6 +57,10 @@ class Tab:
         forget_tab = self._services.on_disconnect(self._follower.wake.set)
         try:
             await asyncio.wait({receiving, sending}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            if not self._services.closing:
+                raise
+            # The server ends, and this tab did not even read that.
         finally:
             forget_tab()
             forget_models()
@@ -124,7 +128,8 @@ class Tab:
 
     async def _send(self, frame: dict[str, Any]) -> None:
         async with self._sending:
-            await self._socket.send_text(_encode(frame).decode())
+            if self._socket.application_state is WebSocketState.CONNECTED:  # not closed while this waited its turn
+                await self._socket.send_text(_encode(frame).decode())
 
     async def _close(self, code: int) -> None:
         async with self._sending:

@@ -70,12 +70,13 @@ async def open_services(settings: Settings, manager: ModelManager, hub: Hub) -> 
         await database.close()
 
 
-def _services(connection: HTTPConnection) -> ApiServices:
+# Coroutines, though they await nothing: FastAPI would send plain functions through a pool of threads.
+async def _services(connection: HTTPConnection) -> ApiServices:
     services: ApiServices = connection.app.state.api
     return services
 
 
-def _owner() -> str:
+async def _owner() -> str:
     return LOCAL_OWNER
 
 
