@@ -188,4 +188,4 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     problems = [problem for each in visits for problem in each.watch.unexpected()]
     for each in visits:
         each.context.close()
-    assert problems == []
+    assert not problems, "\n".join(problems)
