@@ -183,3 +183,17 @@ async def test_closing_ends_requests_and_the_link(backend: NativeBackend, link: 
     assert link.closed
     with pytest.raises(EngineError, match="unloaded"):
         await answer
+
+
+async def test_a_request_that_cannot_be_sent_leaves_nothing_behind(
+    backend: NativeBackend, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(message: ClientMessage) -> None:
+        raise InvalidParameter("too long")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(link, "send", refuse)
+        with pytest.raises(InvalidParameter, match="too long"):
+            await collect(backend)
+    assert backend.num_running == 0
+    assert link.sent == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -208,6 +209,15 @@ async def test_unloading_while_loading(manager: ModelManager) -> None:
     assert manager.loaded() == []
 
 
+async def test_unloading_before_loading_has_begun(manager: ModelManager) -> None:
+    waiting = asyncio.create_task(manager.get())
+    await asyncio.sleep(0)  # it has asked; the loading waits for its first turn
+    await manager.unload(manager.default)
+    with pytest.raises(EngineError, match="unloaded while it was loading"):
+        await waiting
+    assert await answer(await manager.get())
+
+
 async def test_who_gives_up_waiting_does_not_stop_the_loading(manager: ModelManager) -> None:
     watch = Watch(manager)
     impatient = asyncio.create_task(manager.get())
@@ -217,6 +227,31 @@ async def test_who_gives_up_waiting_does_not_stop_the_loading(manager: ModelMana
         await impatient
     await watch.until("ready")
     assert watch.states == ["loading", "ready"]
+
+
+async def test_who_is_cancelled_just_when_the_model_is_unloaded_is_cancelled(manager: ModelManager) -> None:
+    waiting = asyncio.create_task(manager.get())
+    watch = Watch(manager)
+    await watch.until("loading")
+    manager.subscribe(lambda status: status.state == "absent" and waiting.cancel())
+    await manager.unload(manager.default)
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_a_system_without_room_for_a_process_is_an_error_that_says_so(
+    manager: ModelManager, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **options: Any) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("myna.backends.process.subprocess.Popen", refuse)
+        assert start_early(settings) is None
+        with pytest.raises(EngineCrashed, match="could not be started: Resource temporarily unavailable"):
+            await manager.get()
+        assert manager.status(manager.default).state == "failed"
+    assert await answer(await manager.get())
 
 
 async def test_the_model_idle_for_longest_makes_room(

@@ -215,3 +215,11 @@ async def test_two_clients_share_one_engine_and_one_going_away_cancels_its_own_o
         assert counted["requests_running"] == 1
         await kept.aclose()
         await staying.close()
+
+
+async def test_a_request_beyond_all_measure_is_refused_and_the_engine_goes_on(endless_model: Path) -> None:
+    async with asyncio.timeout(WAIT), opened(endless_model, "unix") as backend:
+        running = asyncio.create_task(answer(backend, ask("small")))
+        with pytest.raises(InvalidParameter, match=r"at most 67,108,864 are possible"):
+            await answer(backend, ask("large", "x" * (64 << 20)))
+        assert await running

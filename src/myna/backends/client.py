@@ -30,7 +30,8 @@ from myna.errors import EngineError, InvalidParameter, MynaError
 class Link(Protocol):
     """What carries messages to an engine. Those from it arrive at `NativeBackend.receive`."""
 
-    def send(self, message: ClientMessage) -> None: ...
+    def send(self, message: ClientMessage) -> None:
+        """Send a message. Raises InvalidParameter for one that is too large, of which nothing is sent."""
 
     async def close(self) -> None: ...
 
@@ -69,7 +70,11 @@ class NativeBackend:
 
     async def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]:
         mailbox = await self._open_mailbox(request.id)
-        self._link.send(Submit(request))
+        try:
+            self._link.send(Submit(request))
+        except MynaError:
+            del self._mailboxes[request.id]
+            raise
         is_over = False
         try:
             while not is_over:

@@ -113,10 +113,12 @@ class ModelManager:
         if slot.loading is None:
             self._refuse_crash_loop(slot)
             slot.loading = asyncio.create_task(self._load(slot))
+        loading = slot.loading
         try:
-            return await asyncio.shield(slot.loading)
+            return await asyncio.shield(loading)
         except asyncio.CancelledError:
-            if slot.state == "absent":  # not this task was cancelled, but the loading
+            caller = asyncio.current_task()
+            if loading.cancelled() and caller is not None and not caller.cancelling():
                 raise EngineError(f"{name} was unloaded while it was loading. Send the request again.") from None
             raise
 
@@ -184,9 +186,9 @@ class ModelManager:
             raise
         finally:
             slot.loading = None
-        backend.when_ended(lambda error: self._bury(slot, backend, error))
         _log.info("%s", _start_message(slot.description, time.monotonic() - began))
         self._change(slot, "ready")
+        backend.when_ended(lambda error: self._bury(slot, backend, error))
         return backend
 
     async def _start_with_room(self, slot: _Slot, options: EngineOptions) -> NativeBackend:
@@ -210,10 +212,12 @@ class ModelManager:
         return await connect(early or EngineProcess(options))
 
     async def _unload(self, slot: _Slot) -> None:
-        if slot.loading is not None:
-            slot.loading.cancel()
+        if (loading := slot.loading) is not None:
+            loading.cancel()
             with contextlib.suppress(asyncio.CancelledError, MynaError):
-                await slot.loading
+                await loading
+            if slot.loading is loading:  # it had not even begun
+                slot.loading = None
         backend, slot.backend, slot.description = slot.backend, None, None
         if backend is not None:
             await backend.close()

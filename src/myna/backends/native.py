@@ -13,9 +13,9 @@ import msgspec
 
 from myna.backends.client import NativeBackend
 from myna.backends.process import EngineProcess
-from myna.engine.messages import ClientMessage, EngineMessage, FrameReader, Hello, frame
+from myna.engine.messages import HEADER, MAX_FRAME, ClientMessage, EngineMessage, FrameReader, Hello, frame
 from myna.engine.options import EngineOptions
-from myna.errors import EngineCrashed
+from myna.errors import EngineCrashed, InvalidParameter
 
 if TYPE_CHECKING:
     from myna.engine.service import Service
@@ -81,7 +81,13 @@ class _SocketLink(asyncio.Protocol):
 
     def send(self, message: ClientMessage) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(frame(message))
+            data = frame(message)
+            if len(data) > HEADER + MAX_FRAME:  # the engine would take it for a fault of ours and hang up
+                raise InvalidParameter(
+                    f"The request has {len(data):,} bytes; at most {MAX_FRAME:,} are possible. Shorten its messages.",
+                    param="messages",
+                )
+            self._transport.write(data)
 
     async def close(self) -> None:
         self._is_closing = True

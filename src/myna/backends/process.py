@@ -35,19 +35,25 @@ class EngineProcess:
     Args:
         options: the model and how to run it.
         transport: ``unix`` or ``tcp``.
+
+    Raises:
+        EngineCrashed: the system starts no more processes.
     """
 
     def __init__(self, options: EngineOptions, transport: str = TRANSPORT) -> None:
         self.options = options
         self.secret = os.urandom(32)
         self._address: str | int | None = None
-        with _interrupts_held_back():
-            # -P: a file in the working directory must not stand in for a module.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "myna.engine.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
+        try:
+            with _interrupts_held_back():
+                # -P: a file in the working directory must not stand in for a module.
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "myna.engine.worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                )
+        except OSError as error:
+            raise EngineCrashed(f"The engine process could not be started: {error.strerror or error}.") from error
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it is gone already; `address` will say so
             self._process.stdin.write(frame(Start(options, self.secret, transport)))
@@ -108,15 +114,15 @@ class EngineProcess:
 def start_early(settings: Settings) -> EngineProcess | None:
     """Let the default model be loaded while the caller imports the rest of itself.
 
-    None when it is not on disk, or not known; `ModelManager` says so to whoever asks for it.
+    None when that cannot be: `ModelManager` says why to whoever asks for the model.
     """
     hub = Hub(settings.models_dir)
     try:
         path = hub.find(settings.model)
         name = hub.resolve(settings.model).name
+        return None if path is None else EngineProcess(engine_options(settings, path, name))
     except MynaError:
         return None
-    return None if path is None else EngineProcess(engine_options(settings, path, name))
 
 
 @contextlib.contextmanager
