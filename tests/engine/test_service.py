@@ -105,16 +105,23 @@ def test_a_request_can_be_cancelled_before_it_is_prepared(desk: Desk, held: thre
     assert finished.reason == "length", "only the first of this name was cancelled"
 
 
-def test_what_breaks_inside_is_an_error_that_names_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+class PanicException(BaseException):
+    """What a panic in a Rust library becomes; like theirs, no Exception."""
+
+
+@pytest.mark.parametrize("problem", [KeyError("weights"), PanicException("weights")])
+def test_what_breaks_inside_is_an_error_that_names_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, problem: BaseException
+) -> None:
     def broken(*_: object) -> None:
-        raise KeyError("weights")
+        raise problem
 
     monkeypatch.setattr(desk.service._engine, "prepare", broken)
     desk.service.handle(1, submit("a"))
     failed = desk.until(1, "a").failed
     assert failed is not None
     assert failed.error == "EngineError"
-    assert "KeyError: 'weights'" in failed.message
+    assert f"{type(problem).__name__}: {problem}" in failed.message
 
 
 def test_calls_are_answered_while_the_engine_sleeps(desk: Desk) -> None:

@@ -101,7 +101,7 @@ class Service:
             case Tokenize() | Detokenize() | GetStatistics():
                 try:
                     self._send(channel, Reply(message.call, self._result(message)))
-                except Exception as error:
+                except BaseException as error:
                     self._send(channel, CallFailed(message.call, *describe_error(self._log_own(error))))
 
     def disconnect(self, channel: int) -> None:
@@ -112,7 +112,7 @@ class Service:
         """Tokenise beside the step and beside what other clients say; the rest is for the step's thread."""
         try:
             sequence = self._engine.prepare(request, channel)
-        except Exception as error:
+        except BaseException as error:  # a panic of the tokenizers library is no Exception
             reason = self._log_own(error)
             self._commands.put(lambda: self._refuse(channel, request.id, reason))
         else:
@@ -129,7 +129,7 @@ class Service:
             self._cancelled_early.discard(key)
             self._engine.cancel(*key)
 
-    def _refuse(self, channel: int, request_id: str, error: Exception) -> None:
+    def _refuse(self, channel: int, request_id: str, error: BaseException) -> None:
         self._preparing.discard((channel, request_id))
         self._cancelled_early.discard((channel, request_id))
         self._send(channel, group([failed(request_id, error)]))
@@ -174,7 +174,7 @@ class Service:
         }
 
     @staticmethod
-    def _log_own(error: Exception) -> Exception:
+    def _log_own(error: BaseException) -> BaseException:
         """The same error; one that is not a caller's fault is logged with where it came from."""
         if not isinstance(error, MynaError):
             _log.error("A request failed for a reason of our own", exc_info=error)
