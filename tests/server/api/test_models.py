@@ -1,6 +1,12 @@
 from __future__ import annotations
 
+import threading
+from types import SimpleNamespace
+
+import pytest
+
 from myna.errors import SourcesUnreachable
+from tests.runs.scripted import ScriptedModels
 from tests.server.api.conftest import Served
 
 
@@ -13,6 +19,21 @@ async def test_models_on_disk_come_first(served: Served) -> None:
     ]
     assert listed["models"][0]["default"]
     assert listed["models"][1]["licence"] == "mit"
+
+
+async def test_what_is_loaded_is_asked_for_in_the_managers_own_thread(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[threading.Thread] = []
+
+    def loaded(models: ScriptedModels) -> list[SimpleNamespace]:
+        asked.append(threading.current_thread())
+        return [SimpleNamespace(name="scripted", state="ready"), SimpleNamespace(name="bigger", state="loading")]
+
+    monkeypatch.setattr(ScriptedModels, "loaded", loaded)
+    listed = await served.call("GET", "/api/models")
+    assert [model["loaded"] for model in listed["models"]] == [True, False]
+    assert set(asked) == {threading.current_thread()}
 
 
 async def test_fetching_a_model_once_with_progress(served: Served) -> None:

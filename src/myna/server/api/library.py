@@ -72,7 +72,7 @@ class Library:
 
     async def models(self) -> list[types.Model]:
         """Every model, those on disk first."""
-        return await asyncio.to_thread(self._list)
+        return await asyncio.to_thread(self._list, self._ready())
 
     async def model(self, name: str) -> types.Model:
         """One model.
@@ -80,7 +80,7 @@ class Library:
         Raises:
             NotFound: no such model.
         """
-        return await asyncio.to_thread(self._one, name)
+        return await asyncio.to_thread(self._one, name, self._ready())
 
     async def pull(self, name: str) -> types.Model:
         """Begin to fetch a model; nothing happens if it is on disk or on its way already.
@@ -175,22 +175,27 @@ class Library:
 
     def _loading_changed(self, status: ModelStatus) -> None:
         async def announce() -> None:
-            self._tell(await self.model(status.name))
+            with contextlib.suppress(NotFound):  # a file that is gone
+                self._tell(await self.model(status.name))
 
         task = asyncio.create_task(announce())
         self._announcing.add(task)
         task.add_done_callback(self._announcing.discard)
 
-    def _list(self) -> list[types.Model]:
+    def _ready(self) -> frozenset[str]:
+        """Names of the models that are loaded; asked for in the event loop, to which the manager belongs."""
+        return frozenset(status.name for status in self._manager.loaded() if status.state == "ready")
+
+    def _list(self, ready: frozenset[str]) -> list[types.Model]:
         on_disk = [local.name for local in self._hub.local()]
         names = dict.fromkeys([*on_disk, *(entry.name for entry in catalog.models()), self.default])
         models = []
         for name in names:
             with contextlib.suppress(NotFound):  # a default that is a file, and the file is gone
-                models.append(self._one(name))
+                models.append(self._one(name, ready))
         return sorted(models, key=lambda model: not model.on_disk)  # stable: otherwise in the order of the catalog
 
-    def _one(self, name: str) -> types.Model:
+    def _one(self, name: str, ready: frozenset[str]) -> types.Model:
         reference = self._hub.resolve(name)
         entry, path = reference.entry, self._hub.find(name)
         fetch = self._fetches.get(reference.name)
@@ -204,7 +209,7 @@ class Library:
             context=entry.context if entry else None,
             bytes=path.stat().st_size if path else entry.bytes if entry else None,
             on_disk=path is not None,
-            loaded=any(status.name == reference.name and status.state == "ready" for status in self._manager.loaded()),
+            loaded=reference.name in ready,
             default=reference.name == self.default,
             pull=fetch.pull if fetch else None,
         )
