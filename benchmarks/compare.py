@@ -139,8 +139,8 @@ def medians(runs: list[Figures]) -> Figures:
 
 def measure(rounds: int, peers: Path) -> dict[str, Any]:
     """Everything, alternating."""
-    hub = Hub(load_settings().models_dir)
-    shipped = hub.pull(MODEL)
+    models = load_settings().models_dir
+    shipped = Hub(models).pull(MODEL)
     python = peer_python(peers)
     files = peer_files(python, shipped, peers)
     threads = hardware.usable_cores()
@@ -158,7 +158,7 @@ def measure(rounds: int, peers: Path) -> dict[str, Any]:
         "date": time.strftime("%Y-%m-%d"),
         "bandwidth": statistics.median(bandwidth),
         "engines": {name: medians(each) for name, each in runs.items()},
-        "http": over_http(hub.models_dir, max(1, rounds // 2)),
+        "http": over_http(models, max(1, rounds // 2)),
     }
 
 
