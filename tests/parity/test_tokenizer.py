@@ -14,7 +14,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from myna.chat import Message, Role, TextPart
 from myna.formats import GGUFFile
-from myna.models.dialects import Dialect, load_dialect
+from myna.models.dialects import Dialect
+from myna.models.dialects.load import load_dialect
 from myna.models.tokenizer import Tokenizer, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,8 @@ from myna.errors import ConfigurationError, ModelFileError
 from myna.formats import GGUFFile, ModelFile
 from myna.models.config import ModelConfig
 from myna.models.decoder import build_decoder
-from myna.models.dialects import Dialect, load_dialect
+from myna.models.dialects import Dialect
+from myna.models.dialects.load import load_dialect
 from myna.models.families import family_of
 from myna.models.packing import Packing, check_memory, describe_quantisation, plan_packing
 from myna.models.program import Program

@@ -17,7 +17,6 @@ from tokenizers import AddedToken, models, normalizers
 
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
-from myna.models.dialects import MAX_TEMPLATE
 from myna.models.pretokenizers import BYTE_LEVEL, ByteLevelRules
 
 SPACE = "\u2581"
@@ -28,6 +27,9 @@ END_TOKENS = frozenset(
 )
 """Control tokens that end an answer in one model or another; files name at most some of theirs."""
 
+
+MAX_TEMPLATE = 2**20
+"""Characters of a chat template; the longest of real models have 20,000."""
 
 MAX_SENTENCEPIECE = 256
 """Characters of a piece; every way to cut it in two is looked at."""

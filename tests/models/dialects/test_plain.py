@@ -5,7 +5,7 @@ import pytest
 from myna.chat import Message, TextPart
 from myna.errors import InvalidParameter
 from myna.formats import GGUFFile
-from myna.models.dialects import load_dialect
+from myna.models.dialects.load import load_dialect
 from myna.models.dialects.plain import PlainDialect
 from myna.models.tokenizer import Tokenizer, load_tokenizer
 from tests.synthetic import write_model

@@ -10,7 +10,7 @@ import pytest
 from myna.chat import Message, TextPart
 from myna.errors import InvalidParameter, ModelFileError
 from myna.formats import GGUFFile
-from myna.models.dialects import load_dialect
+from myna.models.dialects.load import load_dialect
 from myna.models.dialects.template import TemplateDialect
 from myna.models.tokenizer import Tokenizer, load_tokenizer
 from tests.synthetic import CHAT_TEMPLATE

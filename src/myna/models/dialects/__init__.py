@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from myna.chat import Message
-
-if TYPE_CHECKING:
-    from myna.formats import ModelFile
-    from myna.models.tokenizer import Tokenizer
-
-
-MAX_TEMPLATE = 2**20
-"""Characters of a chat template; the longest of real models have 20,000."""
 
 
 class Dialect(Protocol):
@@ -37,13 +29,3 @@ class Dialect(Protocol):
 
     def close(self) -> None:
         """End the template's process, if it has one."""
-
-
-def load_dialect(file: ModelFile, tokenizer: Tokenizer) -> Dialect:
-    """The dialect of a model file: its own chat template where it has one."""
-    from myna.models.dialects.plain import PlainDialect
-    from myna.models.dialects.template import TemplateDialect
-
-    if template := file.metadata.string("tokenizer.chat_template", "", maximum=MAX_TEMPLATE):
-        return TemplateDialect(file.path, template, tokenizer)
-    return PlainDialect(tokenizer)
