@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from myna.backends.process import EngineProcess
-from myna.engine.messages import EngineMessage, FrameReader, Hello, LoadFailed, Ready, frame
+from myna.engine.messages import EngineMessage, FrameReader, Hello, LoadFailed, Ready, Start, frame
 from myna.engine.options import EngineOptions
 
 WAIT = 30.0
@@ -121,6 +121,28 @@ def test_it_does_not_outlive_a_parent_that_was_killed(tiny_model: Path) -> None:
         parent.send_signal(signal.SIGKILL)
         worker.wait(WAIT)
     assert not Path(address).exists()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_parent_that_is_gone_before_it_listens_is_no_error(tmp_path: Path, whole: bool) -> None:
+    given = frame(Start(options(tmp_path / "none.gguf"), b"secret", "unix"))
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-m", "myna.engine.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    with worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        assert worker.stderr is not None
+        worker.stdout.close()
+        worker.stdin.write(given if whole else given[:-1])
+        worker.stdin.close()
+        assert worker.stderr.read() == b""
+        assert worker.wait(WAIT) == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_is_left_to_the_parent(tiny_model: Path) -> None:

@@ -43,9 +43,9 @@ def main() -> None:
     start = _read_start(sys.stdin.buffer)
     report = _take_standard_output()
     listener, address = _listen(start.transport)
-    with os.fdopen(report, "wb") as parent:
-        parent.write(frame(Listening(address)))
     threading.Thread(target=_follow_parent, args=(sys.stdin.buffer, address), daemon=True).start()
+    with contextlib.suppress(BrokenPipeError), os.fdopen(report, "wb") as parent:
+        parent.write(frame(Listening(address)))
 
     clients = Clients(listener, start.secret)
     threading.excepthook = _end_process
@@ -65,8 +65,12 @@ def main() -> None:
 
 
 def _read_start(stdin: BinaryIO) -> Start:
-    length = int.from_bytes(stdin.read(HEADER), "little")
-    return msgspec.msgpack.decode(stdin.read(length), type=Start)
+    header = stdin.read(HEADER)
+    length = int.from_bytes(header, "little")
+    payload = stdin.read(length)
+    if len(header) < HEADER or len(payload) < length:
+        sys.exit(0)  # the parent has ended already
+    return msgspec.msgpack.decode(payload, type=Start)
 
 
 def _take_standard_output() -> int:
