@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import myna
+from myna.cli.interrupts import ends_on_interrupt
 from myna.errors import MynaError
 
 __all__ = ["app", "main"]
@@ -193,7 +194,8 @@ def main(arguments: list[str] | None = None) -> None:
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "-V", "--version")):
         arguments = ["serve", *arguments]
     try:
-        app(arguments, prog_name="myna")
+        with ends_on_interrupt():
+            app(arguments, prog_name="myna")
     except MynaError as error:
         typer.echo(f"myna: {error.message}", err=True)
         sys.exit(1)

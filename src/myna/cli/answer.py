@@ -16,6 +16,7 @@ import typer
 
 from myna.backends.native import in_process
 from myna.chat import Message
+from myna.cli.interrupts import raises_on_interrupt
 from myna.cli.library import options_for
 from myna.engine.request import Delta, Finished, GenerationRequest, SamplingParams, Started
 from myna.hub.catalog import recommended_sampling
@@ -117,7 +118,8 @@ def run_once(settings: Settings, prompt: str, params: SamplingParams, *, system:
             return await generate(backend, request, show)
 
     try:
-        result = asyncio.run(answer())
+        with raises_on_interrupt():
+            result = asyncio.run(answer())
     except KeyboardInterrupt:
         typer.echo(err=True)
         raise

@@ -19,6 +19,7 @@ from myna.backends.base import Backend, ModelDescription
 from myna.backends.native import in_process
 from myna.chat import Message, TextPart
 from myna.cli.answer import Answer, chat_params, conversation, generate
+from myna.cli.interrupts import raises_on_interrupt
 from myna.cli.library import options_for
 from myna.cli.lines import LineReader
 from myna.engine.request import GenerationRequest, SamplingParams
@@ -54,7 +55,11 @@ def run_chat(settings: Settings, chat: Chat) -> None:
     Raises:
         MynaError: the first model cannot be fetched or loaded.
     """
-    with asyncio.Runner() as runner, contextlib.closing(Session(settings, chat, runner)) as session:
+    with (
+        raises_on_interrupt(),
+        asyncio.Runner() as runner,
+        contextlib.closing(Session(settings, chat, runner)) as session,
+    ):
         session.load(chat.model)
         session.greet()
         session.talk(LineReader(settings.data_dir / "chat_history"))

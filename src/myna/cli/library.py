@@ -12,6 +12,7 @@ import typer
 
 from myna.backends.base import ModelDescription
 from myna.backends.native import in_process
+from myna.cli.interrupts import raises_on_interrupt
 from myna.cli.terminal import PullDisplay, print_fields, size
 from myna.engine.options import EngineOptions, engine_options
 from myna.hub import Hub
@@ -28,7 +29,7 @@ def fetch(settings: Settings, name: str) -> Path:
     hub = Hub(settings.models_dir)
     if (path := hub.find(name)) is not None:
         return path
-    with PullDisplay(hub.resolve(name).name) as display:
+    with raises_on_interrupt(), PullDisplay(hub.resolve(name).name) as display:
         return hub.pull(name, display.update)
 
 
@@ -84,7 +85,8 @@ def print_model(settings: Settings, name: str, *, as_json: bool) -> None:
         }
     fields["path"] = None if path is None else str(path)
     if path is not None:
-        description = asyncio.run(_describe(engine_options(settings, path, reference.name)))
+        with raises_on_interrupt():
+            description = asyncio.run(_describe(engine_options(settings, path, reference.name)))
         fields |= {name: value for name, value in dataclasses.asdict(description).items() if name not in _HIDDEN}
     if as_json:
         typer.echo(json.dumps(fields, indent=2))

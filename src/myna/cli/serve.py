@@ -11,6 +11,7 @@ import typer
 
 import myna
 from myna.backends.process import start_early
+from myna.cli.interrupts import raises_on_interrupt
 from myna.cli.library import fetch
 from myna.cli.terminal import print_fields, size
 from myna.errors import MynaError
@@ -49,7 +50,8 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         async def when_ready(address: str, manager: ModelManager) -> None:
             await _announce(settings, address, manager)
 
-        serve(settings, listener, early, when_ready)
+        with raises_on_interrupt():
+            serve(settings, listener, early, when_ready)
     finally:
         if early is not None:
             early.end()
