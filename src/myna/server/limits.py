@@ -5,7 +5,9 @@ from __future__ import annotations
 MAX_BODY_BYTES = 16 << 20
 """Largest request body; text of a context of a million tokens fits."""
 MAX_HEADER_BYTES = 64 << 10
-"""A request's head, where uvicorn parses it with h11."""
+"""A request's head; what comes in one read (256 KiB at most) is not cut."""
+HEAD_SECONDS = 30
+"""How long a connection may take to send one."""
 MAX_MESSAGES = 10_000
 MAX_MESSAGE_PARTS = 1_000
 MAX_PROMPTS = 64

@@ -22,10 +22,10 @@ from myna.server.limits import (
     CONNECTION_BACKLOG,
     DRAIN_SECONDS,
     KEEP_ALIVE_SECONDS,
-    MAX_HEADER_BYTES,
     SHUTDOWN_SECONDS,
     WEBSOCKET_FRAME_BYTES,
 )
+from myna.server.protocol import BoundedHttp
 from myna.settings import Settings
 
 WhenReady = Callable[[str, ModelManager], Awaitable[None]]
@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
                 backlog=CONNECTION_BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-                h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+                http=BoundedHttp,
                 ws_max_size=WEBSOCKET_FRAME_BYTES,
             )
         )
