@@ -136,6 +136,9 @@ async def test_a_client_that_goes_frees_its_blocks(server: Server, stream: bool)
 async def test_health_and_page(server: Server) -> None:
     async with httpx2.AsyncClient() as client:
         assert (await client.get(f"{server.url}/healthz")).json() == {"status": "ok"}
+        for path in ("/healthz", "/metrics"):
+            head = await client.head(f"{server.url}{path}")
+            assert (head.status_code, head.content) == (200, b"")
         document = (await client.get(f"{server.url}/openapi.json")).json()
         assert "/v1/chat/completions" in document["paths"]
         refused = await client.get(f"{server.url}/healthz", headers={"host": "evil.example"})

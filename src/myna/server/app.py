@@ -51,12 +51,14 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
     app.include_router(openai.create_router())
     app.include_router(api.create_router())
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz")
     async def healthz(request: Request) -> Response:
         """Whether the server can answer: 200, or 503 with the reason. Says nothing else, since anyone may ask."""
         problem = request.app.state.api.readiness()
         return json_response({"status": problem or "ok"}, 503 if problem else 200)
 
+    @app.head("/metrics", include_in_schema=False)
     @app.get("/metrics")
     async def prometheus() -> Response:
         """Counters of the server and its engines for Prometheus."""
