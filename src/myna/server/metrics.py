@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -129,7 +130,7 @@ class Observe:
             try:
                 await self.app(scope, receive, observing_send)
             except Exception:
-                logger.exception("%s %s %s failed", request_id, scope["method"], scope["path"])
+                logger.exception("%s %s %s failed", request_id, scope["method"], _path(scope))
                 if status:
                     raise  # the answer has begun: only closing the connection can tell the client
                 message = f"The server failed; its log tells more under {request_id}."
@@ -140,7 +141,7 @@ class Observe:
                     "%s %s %s %d %.1f ms",
                     request_id,
                     scope["method"],
-                    scope["path"],
+                    _path(scope),
                     status,
                     (time.perf_counter() - began) * 1000,
                 )
@@ -148,6 +149,11 @@ class Observe:
 
 def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", UNMATCHED) or UNMATCHED
+
+
+def _path(scope: Scope) -> str:
+    """The path for the log: percent-encoded, so that it cannot end a line and begin one of its own."""
+    return quote(scope["path"], "/:@", errors="replace")
 
 
 def _method(scope: Scope) -> str:
