@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx2
 import pytest
@@ -11,6 +11,7 @@ from fastapi import FastAPI, Query
 from pydantic import BaseModel
 
 from myna import errors as tree
+from myna.server import openai
 from myna.server.errors import describe, error_response, excerpt, field_path, from_validation, status_of, suggestion
 
 LEAVES = {
@@ -126,6 +127,25 @@ async def test_a_fault_of_ours_tells_its_id_and_nothing_else(
     assert response.headers["x-request-id"] in caplog.text
     assert "a secret" in caplog.text
     assert "content-security-policy" in response.headers
+
+
+async def test_a_client_that_goes_in_the_middle_of_its_body_is_no_fault_of_ours(
+    app: FastAPI, caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json"), (b"content-length", b"100")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/completions", "query_string": b"", "headers": headers}
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    app.include_router(openai.create_router())
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 499
+    assert caplog.text == ""
 
 
 def test_field_path() -> None:

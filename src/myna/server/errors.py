@@ -14,6 +14,7 @@ import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from myna.errors import (
@@ -48,6 +49,9 @@ HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "content_too_lar
 """Codes of the refusals that come from routing and from reading the body, not from the tree."""
 
 RETRY_AFTER_SECONDS = 1
+
+CLIENT_CLOSED_REQUEST = 499
+"""Nobody receives it; it is for the metrics and the log, as nginx has it."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -148,6 +152,10 @@ def install(app: FastAPI) -> None:
         code = HTTP_CODES.get(error.status_code, RequestError.code)
         return json_response(error_object(message, error.status_code, code=code), error.status_code, error.headers)
 
+    async def gone(request: Request, error: Exception) -> Response:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
+
     app.add_exception_handler(MynaError, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(ClientDisconnect, gone)  # in the middle of its body

@@ -17,13 +17,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from myna.errors import EngineError, InvalidParameter
+from myna.server.errors import CLIENT_CLOSED_REQUEST
 from myna.server.limits import MAX_NESTING
 from myna.server.openai.sse import error_frame
 
 Result = TypeVar("Result")
-
-CLIENT_CLOSED_REQUEST = 499
-"""Nobody receives it; it is for the metrics and the log, as nginx has it."""
 
 
 class ClientGone(Exception):
@@ -49,8 +47,8 @@ async def read_json(request: Request) -> Any:
         ) from None
     except RecursionError:
         raise InvalidParameter(f"The body is nested deeper than {MAX_NESTING} levels.") from None
-    except ValueError as error:  # an integer of thousands of digits
-        raise InvalidParameter(f"The body is not valid JSON: {error}.") from None
+    except ValueError:  # Python bounds what it converts
+        raise InvalidParameter("The body holds a number of thousands of digits.") from None
     _check_nesting(value)
     return value
 
@@ -133,7 +131,7 @@ async def _disconnected(receive: Receive) -> None:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
+    raise InvalidParameter(f"The body is not valid JSON: {name} is no JSON number.")
 
 
 def _check_nesting(value: Any) -> None:
