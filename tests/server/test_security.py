@@ -58,6 +58,7 @@ def test_loopback_names_are_hosts(web: TestClient, host: str) -> None:
     [
         "evil.example",
         "localhost.evil.example",
+        "localhost..",
         "127.0.0.1.evil.example",
         "192.168.1.5:8642",
         "",

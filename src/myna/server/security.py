@@ -59,7 +59,7 @@ _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0
 def host_name(header: str) -> str | None:
     """The name or address of a Host header, without port and brackets, in lower case; None when malformed."""
     match = _HOST.fullmatch(header)
-    return match["name"].strip("[]").lower().rstrip(".") if match else None
+    return match["name"].strip("[]").lower().removesuffix(".") if match else None
 
 
 class BrowserGuard:
