@@ -10,10 +10,11 @@ from myna.hub.entries import known_templates
 from myna.hub.licences import licence
 from myna.hub.sources.huggingface import HuggingFaceSource
 from myna.hub.sources.url import UrlSource
+from myna.settings import Settings
 
 
 def test_the_default_model_is_known_and_open() -> None:
-    model = catalog.find(catalog.DEFAULT_MODEL)
+    model = catalog.find(Settings.model_fields["model"].default)
     assert model is not None
     assert model is catalog.models()[0]
     assert (model.context, model.licence_class, model.dialect) == (8192, "open", "chatml")

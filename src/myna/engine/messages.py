@@ -118,7 +118,6 @@ class CallFailed(Message, frozen=True):
     details: dict[str, Any]
 
 
-ParentMessage = Start | Listening
 ClientMessage = Hello | Submit | Cancel | Tokenize | Detokenize | GetStatistics
 EngineMessage = Ready | LoadFailed | Events | Reply | CallFailed
 

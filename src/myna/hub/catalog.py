@@ -11,8 +11,6 @@ from myna.hub.entries import entries
 from myna.hub.licences import Licence, LicenceClass, licence
 from myna.hub.sources import Source, source_from_catalog
 
-DEFAULT_MODEL = "smollm2:135m"
-
 
 @dataclass(frozen=True, slots=True)
 class RecommendedSampling:
