@@ -89,12 +89,19 @@ class Server(uvicorn.Server):
         )
         self.app = app
         self.answering = asyncio.Event()
+        self.told = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
-        self.loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self.answering.set()
+
+    async def main_loop(self) -> None:
+        """Rest until told to stop; a tick a second is for the Date header, where uvicorn has ten."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self.told.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the browsers' sockets now, let answers over HTTP finish for a moment, then end them."""
@@ -108,6 +115,7 @@ class Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Take the signals that mean stop. They are not raised again afterwards: being told to stop is no error."""
+        self.loop = asyncio.get_running_loop()
         before = {number: signal.signal(number, self.handle_exit) for number in END_SIGNALS}
         try:
             yield
@@ -120,6 +128,7 @@ class Server(uvicorn.Server):
         if self.should_exit:
             self.loop.call_soon_threadsafe(self.app.state.stopping.set)
         self.should_exit = True
+        self.loop.call_soon_threadsafe(self.told.set)
 
 
 def configure_logging(settings: Settings) -> None:
