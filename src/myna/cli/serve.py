@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import webbrowser
 from typing import TYPE_CHECKING
@@ -42,12 +43,15 @@ def run_server(settings: Settings) -> None:
 
 def _serve(settings: Settings, listener: socket.socket) -> None:
     early = start_early(settings)
+    gc.disable()  # what imports make stays; to look through it again and again takes a tenth of the start
     try:
         from myna.server.serve import configure_logging, serve  # takes half a second, in which the model loads
 
         configure_logging(settings)
 
         async def when_ready(address: str, manager: ModelManager) -> None:
+            gc.freeze()
+            gc.enable()
             await _announce(settings, address, manager)
 
         with raises_on_interrupt():
