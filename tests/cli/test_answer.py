@@ -51,6 +51,8 @@ def test_piped_text_is_added_to_the_prompt(env: dict[str, str]) -> None:
     alone = json.loads(myna(*arguments, "Sum it up:", env=env).stdout)
     piped = json.loads(myna(*arguments, "Sum it up:", env=env, stdin="many words " * 50).stdout)
     only = json.loads(myna(*arguments, env=env, stdin="Sum it up:\n").stdout)
+    dash = json.loads(myna(*arguments, "-", env=env, stdin="Sum it up:\n").stdout)
+    assert dash["prompt_tokens"] == only["prompt_tokens"]
     assert piped["prompt_tokens"] > alone["prompt_tokens"] + 90
     assert only["prompt_tokens"] == alone["prompt_tokens"]
 

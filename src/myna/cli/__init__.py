@@ -74,7 +74,10 @@ def serve(
     data_dir: DataOption = None,
     browser: Annotated[bool | None, typer.Option("--browser/--no-browser", help="Open the browser when ready.")] = None,
 ) -> None:
-    """Start the chat application and the OpenAI API; fetch the default model the first time."""
+    """Start the chat application and the OpenAI API.
+
+    The first start fetches the default model.
+    """
     from myna.cli.serve import run_server
     from myna.settings import load_settings
 
@@ -116,11 +119,14 @@ def run(
     as_json: JsonOption = False,
     data_dir: DataOption = None,
 ) -> None:
-    """Print one answer: the likeliest one, unless a seed or a temperature asks for chance."""
+    """Print one answer.
+
+    It is the likeliest one, unless a seed or a temperature asks for chance.
+    """
     from myna.cli.answer import chat_params, piped_input, run_once
     from myna.settings import load_settings
 
-    parts = [part for part in (prompt, piped_input()) if part]
+    parts = [part for part in (None if prompt == "-" else prompt, piped_input()) if part]
     if not parts:
         raise typer.BadParameter('Nothing to answer: give a prompt, as in myna run "Hello", or pipe a text.')
     settings = load_settings(model=model, quant=quant, data_dir=data_dir)
@@ -159,7 +165,10 @@ def show(
     as_json: JsonOption = False,
     data_dir: DataOption = None,
 ) -> None:
-    """Describe a model: licence and sources, and how it runs here when it is on disk."""
+    """Describe a model: licence, sources, how it runs here.
+
+    One on disk is loaded for that.
+    """
     from myna.cli.library import print_model
     from myna.settings import load_settings
 
@@ -181,7 +190,7 @@ def rm(
 
 @app.command(epilog="\b\nExamples:\n  myna doctor\n  myna doctor --json")
 def doctor(as_json: JsonOption = False, data_dir: DataOption = None) -> None:
-    """Check this machine: processor, memory and its speed, disk, model sources, versions."""
+    """Check this machine: processor, memory, disk, sources."""
     from myna.cli.doctor import examine, print_report
     from myna.settings import load_settings
 
