@@ -41,7 +41,15 @@ def test_without_a_terminal_a_download_is_a_few_lines(capsys: pytest.CaptureFixt
     assert lines[6] == "  500 kB of 1.0 MB from a source, 50 kB/s, 10 s left"
 
 
-def test_a_source_that_tells_no_size_is_shown_too(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("progress", "line"),
+    [
+        (PullProgress(5, 0, 0.0, "a source"), "  5 B from a source"),
+        (PullProgress(5000, 0, 1000.0, "a source"), "  5 kB from a source, 1 kB/s"),
+        (PullProgress(5, 1000, 0.0, "a source"), "  5 B of 1 kB from a source"),
+    ],
+)
+def test_what_is_not_known_is_not_shown(progress: PullProgress, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     with PullDisplay("some:model") as display:
-        display.update(PullProgress(5, 0, 0.0, "a source"))
-    assert "a source" in capsys.readouterr().err
+        display.update(progress)
+    assert capsys.readouterr().err.splitlines()[1] == line

@@ -89,12 +89,12 @@ class PullDisplay:
         if tenth == self._printed and progress.source == self._source:
             return
         self._printed, self._source = tenth, progress.source
-        left = (progress.total - progress.done) / progress.bytes_per_second if progress.bytes_per_second else 0
-        typer.echo(
-            f"  {size(progress.done)} of {size(progress.total)} from {progress.source}, "
-            f"{size(progress.bytes_per_second)}/s, {duration(left)} left",
-            err=True,
-        )
+        line = f"  {size(progress.done)} of {size(progress.total)}" if progress.total else f"  {size(progress.done)}"
+        line += f" from {progress.source}"
+        if speed := progress.bytes_per_second:
+            line += f", {size(speed)}/s"
+            line += f", {duration((progress.total - progress.done) / speed)} left" if progress.total else ""
+        typer.echo(line, err=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
