@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
@@ -87,6 +88,10 @@ def test_the_browser_is_opened_where_somebody_sits(env: dict[str, str], tmp_path
             shown += os.read(outer, 65536)
         process.send_signal(signal.SIGINT)
         assert process.wait(WAIT_SECONDS) == 0
+    with contextlib.suppress(OSError):  # what Linux says at a terminal's end
+        while rest := os.read(outer, 65536):
+            shown += rest
     os.close(outer)
+    assert shown.endswith(b"Ctrl-C\r\n\r\n\r\n"), "the shell's prompt would stand behind ^C"
     assert opened.read_text().strip() in shown.decode()
     assert opened.read_text().startswith("http://127.0.0.1:")

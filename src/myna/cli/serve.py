@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+import sys
 import webbrowser
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,8 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
 
         with raises_on_interrupt():
             serve(settings, listener, early, when_ready)
+        if sys.stderr.isatty():
+            typer.echo(err=True)  # the shell's prompt is not to stand behind ^C
     finally:
         if early is not None:
             early.end()
