@@ -242,4 +242,7 @@ def _disk_errors(directory: Path) -> Iterator[None]:
                 f"{directory} is full ({free:,} bytes are free). What has arrived is kept where the source can go on "
                 "from it. Free some space, or choose another directory with --data-dir."
             ) from error
-        raise HubError(f"{error.filename or directory} cannot be used: {error.strerror or error}.") from error
+        raise HubError(
+            f"{error.filename or directory} cannot be used: {error.strerror or error}. "
+            "Make it writable, or choose another directory with --data-dir."
+        ) from error
