@@ -87,11 +87,6 @@ class Settings(BaseSettings):
         """Content-addressed cache of model files."""
         return self.cache_dir or self.data_dir / "models"
 
-    @property
-    def database_url(self) -> str:
-        """SQLAlchemy URL of the embedded database."""
-        return f"sqlite+aiosqlite:///{self.data_dir / 'myna.db'}"
-
 
 def load_settings(**overrides: Any) -> Settings:
     """Settings with a command's own arguments on top; None means "not given".
