@@ -9,13 +9,6 @@
 
 namespace myna {
 
-Source source_from_name(const std::string &name) {
-    static const char *const names[] = {"F32", "F16", "BF16", "Q4_0", "Q4_1", "Q8_0"};
-    for (int i = 0; i < 6; i++)
-        if (name == names[i]) return static_cast<Source>(i);
-    throw std::invalid_argument("unknown source type " + name + "; known are F32, F16, BF16, Q4_0, Q4_1 and Q8_0");
-}
-
 Format format_from_name(const std::string &name) {
     static const char *const names[] = {"w4", "w4s", "w8", "bf16", "f32"};
     for (int i = 0; i < 5; i++)
@@ -24,15 +17,6 @@ Format format_from_name(const std::string &name) {
 }
 
 namespace {
-
-size_t block_bytes(Source source) {
-    switch (source) {
-        case Source::q4_0: return 18;
-        case Source::q4_1: return 20;
-        case Source::q8_0: return 34;
-        default: return 0;
-    }
-}
 
 uint16_t read16(const uint8_t *p) {
     uint16_t bits;
@@ -78,44 +62,14 @@ bool copies(Source source, Format format) {
            (source == Source::q4_1 && format == Format::w4) || (source == Source::q8_0 && format == Format::w8);
 }
 
-// `count` values of a row's group, the rest 0.
-void read_group(Source source, const uint8_t *row, int group, int count, float *out) {
-    std::fill(out + count, out + GROUP, 0.0f);
-    const uint8_t *p = row + group * block_bytes(source);
-    float scale = block_bytes(source) ? half_to_float(read16(p)) : 0;
-    switch (source) {
-        case Source::f32: std::memcpy(out, row + 4 * size_t(group) * GROUP, 4 * size_t(count)); return;
-        case Source::f16:
-            for (int i = 0; i < count; i++) out[i] = half_to_float(read16(row + 2 * (size_t(group) * GROUP + i)));
-            return;
-        case Source::bf16:
-            for (int i = 0; i < count; i++) out[i] = bfloat_to_float(read16(row + 2 * (size_t(group) * GROUP + i)));
-            return;
-        case Source::q4_0:
-            for (int i = 0; i < 16; i++) {
-                out[i] = scale * float((p[2 + i] & 15) - 8);
-                out[16 + i] = scale * float((p[2 + i] >> 4) - 8);
-            }
-            return;
-        case Source::q4_1: {
-            float minimum = half_to_float(read16(p + 2));
-            for (int i = 0; i < 16; i++) {
-                out[i] = scale * float(p[4 + i] & 15) + minimum;
-                out[16 + i] = scale * float(p[4 + i] >> 4) + minimum;
-            }
-            return;
-        }
-        case Source::q8_0:
-            for (int i = 0; i < GROUP; i++) out[i] = scale * float(static_cast<int8_t>(p[2 + i]));
-            return;
-    }
-}
-
 float round_to_half(float x) { return half_to_float(float_to_half(x)); }
+
+// Adding 1.5 * 2^23 leaves the nearest whole number (ties to even) in a float's low bits. For magnitudes below 2^22.
+constexpr float ROUNDER = 12582912.0f;
 
 int code_of(float x, float scale, float minimum, int largest) {
     if (scale == 0) return 0;
-    return static_cast<int>(std::clamp(std::nearbyintf((x - minimum) / scale), 0.0f, float(largest)));
+    return static_cast<int>(std::clamp((x - minimum) / scale, 0.0f, float(largest)) + ROUNDER - ROUNDER);
 }
 
 struct Fit {
@@ -171,10 +125,80 @@ Fit fit_symmetric(const float *x, int count) {
     return best;
 }
 
+// A group of w8: codes + 128. Returns false when the scale is not finite in float16.
+bool write_bytes(const uint8_t *codes, float scale, const Place &place) {
+    const uint16_t bits = float_to_half(scale);
+    for (int line = 0; line < 8; line++) std::memcpy(place.quad(line), codes + 4 * line, 4);
+    place.half(512, bits);
+    return finite_half(bits);
+}
+
+// A group as w8, given in steps of its scale, whose codes stay near a byte's range. Returns false when the scale is not
+// finite in float16. The loops are plain arithmetic without a branch, so that any compiler vectorises them.
+bool write_w8(const float *steps, float scale, const Place &place) {
+    int16_t rounded[GROUP];
+    uint8_t codes[GROUP];
+    for (int i = 0; i < GROUP; i++) rounded[i] = static_cast<int16_t>(bits_from_float(steps[i] + ROUNDER));
+    for (int i = 0; i < GROUP; i++) {
+        rounded[i] = rounded[i] < -128 ? int16_t(-128) : rounded[i];
+        rounded[i] = rounded[i] > 127 ? int16_t(127) : rounded[i];
+    }
+    for (int i = 0; i < GROUP; i++) codes[i] = static_cast<uint8_t>(rounded[i] + 128);
+    return write_bytes(codes, scale, place);
+}
+
+// Types whose groups are signed codes times one scale, so that w8 holds them as they are.
+bool one_scale(Source source) {
+    return source == Source::q4_0 || source == Source::q5_0 || source == Source::iq4_nl || source == Source::mxfp4;
+}
+
+// For types whose halves of a group have scales of their own and no minimum: how many steps of w8 a step of the coarser
+// half's codes becomes, as many as a byte has room for, so that the finer half is rounded little. 0 for other types.
+int steps_of_code(Source source) {
+    return source == Source::q6_k ? 4 : source == Source::q3_k ? 32 : 0;  // their codes begin at -32 and -4
+}
+
+// A group whose elements are codes times the scale of their half.
+bool write_halves_as_w8(const int8_t *code, const float *scales, int steps_of_code, const Place &place) {
+    if (!std::isfinite(scales[0]) || !std::isfinite(scales[1])) return false;
+    const float coarser = scales[std::abs(scales[1]) > std::abs(scales[0])];
+    const float scale = round_to_half(coarser / float(steps_of_code));
+    float steps[GROUP] = {};
+    for (int half = 0; scale && half < 2; half++) {
+        const float factor = scales[half] / scale;
+        for (int i = SPAN * half; i < SPAN * (half + 1); i++) steps[i] = factor * float(code[i]);
+    }
+    return write_w8(steps, scale, place);
+}
+
+// A group of signed bytes that share a scale.
+bool write_codes_as_w8(const int8_t *code, float scale, const Place &place) {
+    uint8_t codes[GROUP];
+    for (int i = 0; i < GROUP; i++) codes[i] = static_cast<uint8_t>(code[i] + 128);
+    return write_bytes(codes, scale, place);
+}
+
+// A group of codes 0 … 15 that share scale and minimum.
+bool write_codes_as_w4(const int8_t *code, float scale, float minimum, const Place &place) {
+    uint8_t nibbles[16];
+    for (int i = 0; i < 16; i++) nibbles[i] = static_cast<uint8_t>(code[i] | code[16 + i] << 4);
+    for (int line = 0; line < 4; line++) std::memcpy(place.quad(line), nibbles + 4 * line, 4);
+    const uint16_t scale_bits = float_to_half(scale), minimum_bits = float_to_half(-minimum);
+    place.half(256, scale_bits);
+    place.half(288, minimum_bits);
+    return finite_half(scale_bits) && finite_half(minimum_bits);
+}
+
 // Rounds a group to the format. Returns false when a value or its scale is not finite.
 bool write_group(const float *x, int count, Format format, const Place &place) {
-    for (int i = 0; i < count; i++)
-        if (!std::isfinite(x[i])) return false;
+    // The bits of magnitudes are in the order of the magnitudes.
+    int32_t largest_bits = 0;
+    for (int i = 0; i < count; i++) {
+        const auto bits = static_cast<int32_t>(bits_from_float(x[i]) & 0x7fffffffu);
+        largest_bits = bits > largest_bits ? bits : largest_bits;
+    }
+    const float largest = float_from_bits(static_cast<uint32_t>(largest_bits));
+    if (!std::isfinite(largest)) return false;
     if (format == Format::f32 || format == Format::bf16) {
         bool finite = true;
         for (int i = 0; i < count; i++) {
@@ -189,14 +213,10 @@ bool write_group(const float *x, int count, Format format, const Place &place) {
         return finite;
     }
     if (format == Format::w8) {
-        float largest = 0;
-        for (int i = 0; i < count; i++) largest = std::max(largest, std::abs(x[i]));
-        float scale = round_to_half(largest / 127);
-        for (int i = 0; i < GROUP; i++)
-            place.quad(i / 4)[i % 4] =
-                static_cast<uint8_t>(i < count && scale ? code_of(x[i], scale, -128 * scale, 255) : 128);
-        place.half(512, float_to_half(scale));
-        return std::isfinite(scale);
+        float steps[GROUP] = {};
+        const float scale = round_to_half(largest / 127);
+        for (int i = 0; scale && i < count; i++) steps[i] = x[i] / scale;
+        return write_w8(steps, scale, place);
     }
     Fit fit = format == Format::w4 ? fit_with_minimum(x, count) : fit_symmetric(x, count);
     for (int i = 0; i < count; i++) {
@@ -208,33 +228,55 @@ bool write_group(const float *x, int count, Format format, const Place &place) {
     return std::isfinite(fit.scale) && std::isfinite(fit.minimum);
 }
 
-}  // namespace
-
-size_t source_row_bytes(Source source, int columns) {
-    if (source == Source::f32) return 4 * size_t(columns);
-    if (source == Source::f16 || source == Source::bf16) return 2 * size_t(columns);
-    if (columns % GROUP)
-        throw std::invalid_argument(std::to_string(columns) + " columns do not fill whole blocks of 32");
-    return block_bytes(source) * size_t(columns / GROUP);
+// The group that begins at element `first` of a block.
+bool write_part(Source source, const Block &block, int first, Format format, const Place &place) {
+    const int8_t *code = block.code + first;
+    const float *scales = block.scale + first / SPAN;
+    if (source == Source::q4_k && format == Format::w4)
+        return write_codes_as_w4(code, *scales, block.minimum[first / SPAN], place);
+    if (format == Format::w8 && one_scale(source)) return write_codes_as_w8(code, *scales, place);
+    if (const int steps = steps_of_code(source); steps && format == Format::w8)
+        return write_halves_as_w8(code, scales, steps, place);
+    float x[GROUP];
+    dequantise(block, first, GROUP, x);
+    return write_group(x, GROUP, format, place);
 }
 
-bool pack(Source source, const uint8_t *data, const Matrix &matrix, uint8_t *packed, int first_tile, int last_tile) {
-    const size_t row_bytes = source_row_bytes(source, matrix.columns), step = group_bytes(matrix.format);
-    const bool copy = copies(source, matrix.format);
+// Columns first … last - 1 of a row into its groups, of which `to` is the first. Returns false as `pack` does.
+bool pack_columns(Source source, const uint8_t *row, int first, int last, Format format, Place to) {
+    const BlockSize size = block_size(source);
+    const bool copy = copies(source, format), blocks = in_blocks(source);
     bool finite = true;
-    for (int row = first_tile * TILE; row < std::min(last_tile * TILE, matrix.rows); row++) {
-        const uint8_t *from = data + row * row_bytes;
-        uint8_t *to = packed + row / TILE * matrix.tile_bytes();
-        for (int group = 0; group < matrix.groups(); group++, to += step) {
-            Place place{to, row % TILE};
-            if (copy) {
-                finite &= copy_block(source, from + group * block_bytes(source), matrix.format, place);
-            } else {
-                float x[GROUP];
-                int count = std::min<int>(GROUP, matrix.columns - group * GROUP);
-                read_group(source, from, group, count, x);
-                finite &= write_group(x, count, matrix.format, place);
-            }
+    Block block;
+    for (int column = first; column < last; column += GROUP, to.group += group_bytes(format)) {
+        const uint8_t *from = row + column / size.elements * size.bytes;
+        if (copy) {
+            finite &= copy_block(source, from, format, to);
+        } else if (blocks) {
+            if (column % size.elements == 0) read_block(source, from, block);
+            finite &= write_part(source, block, column % size.elements, format, to);
+        } else {
+            float x[GROUP];
+            const int count = std::min<int>(GROUP, last - column);
+            read_floats(source, from, count, x);
+            finite &= write_group(x, count, format, to);
+        }
+    }
+    return finite;
+}
+
+}  // namespace
+
+bool pack(Source source, const uint8_t *data, const Matrix &matrix, uint8_t *packed, int first_tile, int last_tile) {
+    const size_t row_bytes = source_row_bytes(source, matrix.columns);
+    bool finite = true;
+    for (int tile = first_tile; tile < last_tile; tile++) {
+        // The rows of a tile share cache lines, so they go on side by side, a block at a time.
+        for (int first = 0; first < matrix.columns; first += LARGEST_BLOCK) {
+            const int last = std::min<int>(first + LARGEST_BLOCK, matrix.columns);
+            uint8_t *to = packed + tile * matrix.tile_bytes() + first / GROUP * group_bytes(matrix.format);
+            for (int row = tile * TILE; row < std::min((tile + 1) * TILE, matrix.rows); row++)
+                finite &= pack_columns(source, data + row * row_bytes, first, last, matrix.format, {to, row % TILE});
         }
     }
     return finite;

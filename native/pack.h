@@ -2,24 +2,19 @@
 #pragma once
 #include <string>
 
+#include "dequantise.h"
 #include "kernels/kernels.h"
 
 namespace myna {
 
-// GGUF's block layouts (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md): a row is columns / 32 blocks of
-// float16 scale, for Q4_1 float16 minimum, then codes; a Q4 byte holds columns i (low nibble) and 16 + i (high).
-enum class Source : int { f32, f16, bf16, q4_0, q4_1, q8_0 };
-
-// Throw std::invalid_argument for names other than F32, F16, BF16, Q4_0, Q4_1, Q8_0; and w4, w4s, w8, bf16, f32.
-Source source_from_name(const std::string &name);
+// Throws std::invalid_argument for names other than w4, w4s, w8, bf16, f32.
 Format format_from_name(const std::string &name);
 
-// Bytes of one row; throws std::invalid_argument when the columns do not fill whole blocks.
-size_t source_row_bytes(Source source, int columns);
-
 // Packs rows 16 * first_tile … of `matrix` into `packed` (matrix.bytes() zeroed bytes). Q4_0 to w4s and w4, Q4_1 to w4,
-// Q8_0 to w8 and anything to f32 keep every value; other pairs round, w4 and w4s with the least squared error that a
-// short search finds. Returns false when a weight, or what it rounds to, is not finite.
+// Q4_0, Q5_0, Q8_0, IQ4_NL and MXFP4 (scales from 2^-24 to 2^15) to w8 and anything to f32 keep every value. Q4_K to w4
+// keeps the codes and rounds scale and minimum to float16; Q3_K and Q6_K to w8 keep the coarser 16 of each 32 codes
+// likewise. Other pairs round, w4 and w4s with the least squared error that a short search finds. Returns false when a
+// weight, or what it rounds to, is not finite.
 bool pack(Source source, const uint8_t *data, const Matrix &matrix, uint8_t *packed, int first_tile, int last_tile);
 
 // One row as `columns` floats.

@@ -27,7 +27,8 @@ class Executor:
     def set_weight(self, name: str, data: Any, source_type: str, rows: int, columns: int, target: str) -> None:
         """Pack one weight. ``data`` is a buffer of exactly the bytes that rows x columns of source_type take.
 
-        source_type: F32, F16, BF16, Q4_0, Q4_1, Q8_0 (GGUF block layouts).
+        source_type, in GGUF's layouts: F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K,
+            IQ4_NL, MXFP4.
         target: w4, w4s, w8, bf16, f32. A vector (norm weight, bias) has one row and target f32.
         Nothing keeps ``data``. Raises ValueError naming the weight when it, or what it rounds to, is not finite.
         """
