@@ -11,6 +11,8 @@ import gguf
 import numpy as np
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
+from tests.quantised import UNQUANTISABLE, random_rows
+
 CONTROL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 CHAT_TEMPLATE = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
@@ -72,7 +74,7 @@ def write_model(
         path: where to.
         layers, width, heads, kv_heads, head_dim, mlp_width, vocab_size, context, tied: the model's shape; vocab_size is
             at least 259 (all bytes and the control tokens).
-        quant: GGUF type of the matrices: F32, F16, BF16, Q8_0, Q4_0, Q4_1.
+        quant: GGUF type of the matrices. Where the `gguf` package cannot quantise, their blocks are random too.
         seed: of the weights.
         chat_template: None writes a model without one.
         without: name of a tensor to leave out.
@@ -129,7 +131,11 @@ def write_model(
         weights = random.standard_normal((rows, columns), dtype=np.float32) / np.sqrt(columns, dtype=np.float32)
         if name != without:
             kind = gguf.GGMLQuantizationType[quant]
-            writer.add_tensor(name, gguf.quants.quantize(weights, kind), raw_dtype=kind)
+            if quant in UNQUANTISABLE:
+                blocks = random_rows(quant, rows, columns, random, largest=2 / np.sqrt(columns))
+            else:
+                blocks = gguf.quants.quantize(weights, kind)
+            writer.add_tensor(name, blocks, raw_dtype=kind)
     for name in vectors:
         weights = 1 + 0.1 * random.standard_normal(width, dtype=np.float32)
         if name != without:

@@ -27,10 +27,14 @@ def targets(plan: list[Packing]) -> set[str]:
 
 @pytest.mark.parametrize(
     ("stored", "expected"),
-    [("Q4_1", "w4"), ("Q4_0", "w4s"), ("Q8_0", "w8"), ("BF16", "bf16"), ("F16", "f32"), ("F32", "f32")],
-)
+    [
+        ("Q4_1", "w4"), ("Q4_0", "w4s"), ("Q8_0", "w8"), ("BF16", "bf16"), ("F16", "f32"), ("F32", "f32"),
+        ("Q4_K", "w4"), ("Q2_K", "w8"), ("Q3_K", "w8"), ("Q5_0", "w8"), ("Q5_1", "w8"), ("Q5_K", "w8"),
+        ("Q6_K", "w8"), ("IQ4_NL", "w8"), ("MXFP4", "w8"),
+    ],
+)  # fmt: skip
 def test_auto_keeps_what_the_file_holds(tmp_path: Path, stored: str, expected: str) -> None:
-    plan = planned(write_model(tmp_path / "model.gguf", quant=stored))
+    plan = planned(write_model(tmp_path / "model.gguf", quant=stored, layers=1, width=256, mlp_width=256))
     assert targets(plan) == {expected}
     assert describe_quantisation(plan) == expected
     assert {packing.target for packing in plan if packing.weight.kind == "vector"} == {"f32"}
@@ -87,9 +91,9 @@ def test_a_tensor_of_another_shape_is_named_with_both(tmp_path: Path) -> None:
 
 
 def test_a_quantisation_without_kernels_is_named_with_those_that_have(tmp_path: Path) -> None:
-    path = write_model(tmp_path / "model.gguf", layers=1, quant="Q5_0")
+    path = write_model(tmp_path / "model.gguf", layers=1, width=256, mlp_width=256, quant="TQ2_0")
     with pytest.raises(
-        ModelFileError, match="is quantised as Q5_0, which is not supported; supported: Q4_1, Q4_0, Q8_0"
+        ModelFileError, match="is quantised as TQ2_0, which is not supported; supported: Q4_1, Q4_0, Q4_K"
     ):
         planned(path)
 

@@ -15,15 +15,26 @@ if TYPE_CHECKING:
     # pydantic would cost the engine process a quarter of a second of its start.
     from myna.settings import Quantisation
 
-EXACT_TARGETS = {
+TARGETS = {
     "Q4_1": "w4",
     "Q4_0": "w4s",
+    "Q4_K": "w4",
+    "Q2_K": "w8",
+    "Q3_K": "w8",
+    "Q5_0": "w8",
+    "Q5_1": "w8",
+    "Q5_K": "w8",
+    "Q6_K": "w8",
     "Q8_0": "w8",
+    "IQ4_NL": "w8",
+    "MXFP4": "w8",
     "BF16": "bf16",
     "F16": "f32",
     "F32": "f32",
 }
-"""The smallest packed format that holds a file's type without loss (bf16 would cut three bits off a float16)."""
+"""The smallest packed format that keeps a file type's precision; docs/decisions/024 has the errors.
+
+bf16 would cut three bits off a float16."""
 
 GROUP = 32
 """Weights that share a scale; the packed integer formats need rows of whole groups."""
@@ -58,7 +69,7 @@ def plan_packing(
         file: where the tensors are.
         family: what they are called.
         program: what is needed.
-        quant: the format of all matrices, or ``auto`` for the smallest without loss.
+        quant: the format of all matrices, or ``auto`` for the smallest that keeps the file's precision.
         overrides: formats of single weights by name, for measurements.
 
     Raises:
@@ -76,11 +87,11 @@ def plan_packing(
             raise ModelFileError(
                 file.path, f"tensor {name!r} has the shape {list(tensor.shape)}, expected {list(expected)}"
             )
-        if tensor.type not in EXACT_TARGETS:
+        if tensor.type not in TARGETS:
             raise ModelFileError(
                 file.path,
                 f"tensor {name!r} is quantised as {tensor.type}, which is not supported; "
-                f"supported: {', '.join(EXACT_TARGETS)}",
+                f"supported: {', '.join(TARGETS)}",
             )
         target = (overrides or {}).get(weight.name) or _target(weight, tensor, quant)
         plan.append(Packing(weight, tensor, target))
@@ -100,9 +111,9 @@ def tensor_name(family: Family, weight: str) -> str:
 def _target(weight: Weight, tensor: Tensor, quant: Quantisation) -> str:
     if weight.kind == "vector":
         return "f32"
-    exact = EXACT_TARGETS[tensor.type]
+    kept = TARGETS[tensor.type]
     # Asked for w4, a file of w4s keeps it: the smaller of the two, and nothing is lost.
-    target = exact if quant == "auto" or (quant == "w4" and exact == "w4s") else quant
+    target = kept if quant == "auto" or (quant == "w4" and kept == "w4s") else quant
     if target in ("w4", "w4s", "w8") and weight.columns % GROUP:
         return "bf16"
     return target
