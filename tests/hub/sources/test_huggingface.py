@@ -92,7 +92,8 @@ def test_offline_mode_is_respected(hub: Hub, offer: Offer, site: Site, monkeypat
     [
         (["m.Q8_0.gguf", "m.Q4_1.gguf"], "m.Q4_1.gguf"),
         (["m-q4_0.gguf", "m-q8_0.gguf"], "m-q4_0.gguf"),
-        (["m.Q4_K_M.gguf", "m.f16.gguf"], "m.f16.gguf"),
+        (["m.Q4_K_M.gguf", "m.Q8_0.gguf", "m.f16.gguf"], "m.Q4_K_M.gguf"),
+        (["m.IQ2_XS.gguf", "m.Q2_K.gguf", "m.f16.gguf"], "m.f16.gguf"),
     ],
 )
 def test_the_fastest_supported_quantisation_is_chosen(files: list[str], chosen: str) -> None:
@@ -100,7 +101,8 @@ def test_the_fastest_supported_quantisation_is_chosen(files: list[str], chosen: 
 
 
 @pytest.mark.parametrize(
-    ("files", "reason"), [(["m.Q2_K.gguf"], "there are m.Q2_K.gguf"), (["model.safetensors"], "it has no GGUF file")]
+    ("files", "reason"),
+    [(["m.IQ2_XS.gguf"], "there are m.IQ2_XS.gguf"), (["model.safetensors"], "it has no GGUF file")],
 )
 def test_a_repository_without_a_usable_file_is_said(files: list[str], reason: str) -> None:
     with pytest.raises(SourceError, match=reason):

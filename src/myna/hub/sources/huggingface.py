@@ -9,8 +9,13 @@ from pathlib import Path
 from myna.hub.sources.base import Report, SourceError
 from myna.hub.sources.url import check_url
 
-PREFERRED = ("Q4_0", "Q4_1", "Q8_0", "BF16", "F16", "F32")
-"""Quantisations to choose from when no file is named, fastest first."""
+PREFERRED = (
+    *("Q4_0", "Q4_1", "Q4_K"),
+    *("Q8_0", "Q6_K", "Q5_K", "Q5_1", "Q5_0", "IQ4_NL", "MXFP4"),
+    *("BF16", "F16", "F32"),
+    *("Q3_K", "Q2_K"),
+)
+"""Quantisations to choose from when no file is named, fastest first, and last those that cost much of the quality."""
 
 
 @dataclass(frozen=True, slots=True)
