@@ -81,6 +81,14 @@ async def test_each_request_has_its_own_bound(connection: BoundedHttp, wire: Wir
     connection.connection_lost(None)
 
 
+async def test_headers_behind_a_body_are_left_out(connection: BoundedHttp) -> None:
+    connection.data_received(b"POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n")
+    before = list(connection.scope["headers"])
+    connection.data_received(b"Host: localhost\r\nAuthorization: Bearer x\r\n\r\n")
+    assert connection.scope["headers"] == before == [(b"transfer-encoding", b"chunked")]
+    connection.connection_lost(None)
+
+
 def test_a_head_that_does_not_come_ends_the_connection(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
     with serving(app, http=BoundedHttp) as url:

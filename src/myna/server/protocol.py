@@ -37,6 +37,11 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_begin()
         self._await_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; leave out what comes after a body, which would join the headers that were checked."""
+        if self._deadline is not None:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head is there."""
         self._stop_awaiting()
