@@ -2,6 +2,7 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vite";
 
 // During development `vite` serves the page and hands everything else to a running `myna serve`.
+// It answers its own origin alone, so what is passed on says that it comes from there.
 const server = process.env["MYNA_SERVER"] ?? "http://127.0.0.1:8642";
 
 export default defineConfig({
@@ -16,8 +17,8 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      "/api/events": { target: server, ws: true, changeOrigin: true },
-      "/api": { target: server, changeOrigin: true },
+      "/api/events": { target: server, ws: true, changeOrigin: true, headers: { origin: server } },
+      "/api": { target: server, changeOrigin: true, headers: { origin: server } },
     },
   },
 });
