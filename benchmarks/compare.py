@@ -1,6 +1,6 @@
 """Myna beside llama.cpp on this machine, in one run: start, memory, prefill, decoding, and the share of the bound.
 
-    python benchmarks/compare.py [--rounds 5] [--peers DIRECTORY] [--write docs/performance.md]
+    python benchmarks/compare.py [--rounds 5] [--peers DIRECTORY] [--write README.md docs/performance.md]
 
 The first run compiles llama.cpp natively in an environment of its own (8 minutes on two cores) and requantises the
 default model with llama.cpp's own tool. Runs alternate, medians count. The bound is the bandwidth that as many
@@ -184,8 +184,8 @@ def table(result: dict[str, Any]) -> str:
     lines += [
         "",
         f"- Decoding: {speed / best:.2f} times llama.cpp's best quantisation.",
-        f"- A token reads {own['bytes_per_token'] / 1e6:.1f} MB of weights. At {bandwidth / 1e9:.1f} GB/s read from",
-        f"  memory in the same run the bound is {bound:.0f} tok/s; Myna reaches {speed / bound:.0%} of it.",
+        f"- A token reads {own['bytes_per_token'] / 1e6:.1f} MB of weights. At {bandwidth / 1e9:.1f} GB/s read",
+        f"  from memory in the same run the bound is {bound:.0f} tok/s; Myna reaches {speed / bound:.0%} of it.",
         f"- Cold `myna serve`, from process start to the first token over HTTP: {first_token:.2f} s.",
         f"- Resident memory of server and engine together while chatting: {memory / 1e6:.0f} MB.",
     ]
@@ -207,10 +207,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", type=Path, default=Path(tempfile.gettempdir()) / "myna-peers")
-    parser.add_argument("--write", type=Path, metavar="DOCUMENT", help="replace the measured part of this document")
+    parser.add_argument("--write", type=Path, nargs="+", default=[], help="documents whose measured part to replace")
     given = parser.parse_args()
     given.peers.mkdir(parents=True, exist_ok=True)
     measured = table(measure(given.rounds, given.peers))
     print(measured)
-    if given.write:
-        write(measured, given.write)
+    for document in given.write:
+        write(measured, document)
