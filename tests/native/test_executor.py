@@ -149,5 +149,7 @@ def test_sizes_are_reported():
     matrices = sum(w.rows * w.columns for w in program.weights.values() if w.kind == "matrix")
     assert matrices * 5 / 8 <= executor.weight_bytes < matrices * 5 / 8 * 1.2
     assert executor.weight_bytes < executor.bytes_per_token <= executor.weight_bytes + 64
-    assert executor.cache_block_bytes(16, "float16") == 2 * tiny_config().kv_elements_per_token * 16
-    assert executor.cache_block_bytes(32, "float32") == 4 * tiny_config().kv_elements_per_token * 32
+    config = tiny_config()
+    elements = 2 * config.layers * config.kv_heads * config.head_dim  # keys and values that a token adds
+    assert executor.cache_block_bytes(16, "float16") == 2 * elements * 16
+    assert executor.cache_block_bytes(32, "float32") == 4 * elements * 32

@@ -43,8 +43,3 @@ class ModelConfig:
     activation: Activation
     rope: RopeConfig
     tied_embeddings: bool
-
-    @property
-    def kv_elements_per_token(self) -> int:
-        """Elements that one token adds to the KV cache, keys and values of all layers."""
-        return 2 * self.layers * self.kv_heads * self.head_dim
