@@ -2,12 +2,13 @@ import dataclasses
 
 import pytest
 
-from myna.models.config import ModelConfig, RopeConfig
+from myna.models.config import AttentionConfig, ModelConfig, RopeConfig
 from myna.models.decoder import build_decoder
 
 CONFIG = ModelConfig(
-    architecture="llama", layers=2, width=48, heads=6, kv_heads=2, head_dim=8, mlp_width=80, vocab_size=100, context=64,
-    norm="rms", norm_epsilon=1e-5, activation="silu", rope=RopeConfig(8, 1e4, "half"), tied_embeddings=False,
+    architecture="llama", width=48, heads=6, kv_heads=2, head_dim=8, mlp_width=80, vocab_size=100, context=64,
+    norm="rms", norm_epsilon=1e-5, activation="silu", tied_embeddings=False,
+    attention=(AttentionConfig(RopeConfig(8, 1e4, "half")),) * 2,
 )  # fmt: skip
 
 
@@ -43,4 +44,4 @@ def test_contradictions_are_named():
     with pytest.raises(ValueError, match="6 heads over 4 KV heads"):
         build_decoder(dataclasses.replace(CONFIG, kv_heads=4))
     with pytest.raises(ValueError, match="rope over 16 of 8 dimensions"):
-        build_decoder(dataclasses.replace(CONFIG, rope=RopeConfig(16, 1e4, "half")))
+        build_decoder(dataclasses.replace(CONFIG, attention=(AttentionConfig(RopeConfig(16, 1e4, "half")),)))

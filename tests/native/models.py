@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myna import _native
-from myna.models.config import ModelConfig, RopeConfig
+from myna.models.config import AttentionConfig, ModelConfig, RopeConfig
 from myna.models.interpreter import Interpreter
 from myna.models.program import Program
 from tests.native.blocks import decode, encode
@@ -20,11 +20,13 @@ INSTRUCTION_SETS = _native.instruction_sets()
 EXACT = {"w4": "Q4_1", "w4s": "Q4_0", "w8": "Q8_0", "bf16": "BF16", "f32": "F32"}
 
 
-def tiny_config(**changes: object) -> ModelConfig:
+def tiny_config(*, layers: int = 2, rope: RopeConfig | None = None, **changes: object) -> ModelConfig:
+    """All layers attend alike, with ``rope`` or interleaved pairs, unless ``attention`` is among the changes."""
     fields: dict[str, object] = {
-        "architecture": "llama", "layers": 2, "width": 64, "heads": 4, "kv_heads": 2, "head_dim": 16, "mlp_width": 96,
+        "architecture": "llama", "width": 64, "heads": 4, "kv_heads": 2, "head_dim": 16, "mlp_width": 96,
         "vocab_size": 100, "context": 512, "norm": "rms", "norm_epsilon": 1e-5, "activation": "silu",
-        "rope": RopeConfig(dims=16, base=1e4, layout="interleaved"), "tied_embeddings": True,
+        "attention": (AttentionConfig(rope or RopeConfig(dims=16, base=1e4, layout="interleaved")),) * layers,
+        "tied_embeddings": True,
     }  # fmt: skip
     return ModelConfig(**{**fields, **changes})  # type: ignore[arg-type]
 

@@ -36,8 +36,8 @@ def attention(program: Program, config: ModelConfig, layer: int, x: Value) -> Va
     q = linear(program, f"{name}.q", x, heads * config.head_dim)
     k = linear(program, f"{name}.k", x, kv_heads * config.head_dim)
     v = linear(program, f"{name}.v", x, kv_heads * config.head_dim)
-    q = program.rope(q, heads, config.rope)
-    k = program.rope(k, kv_heads, config.rope)
+    if (rope := config.attention[layer].rope) is not None:
+        q, k = program.rope(q, heads, rope), program.rope(k, kv_heads, rope)
     mixed = program.attention(q, k, v, layer=layer, heads=heads, kv_heads=kv_heads)
     return linear(program, f"{name}.output", mixed, config.width)
 

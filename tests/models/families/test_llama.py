@@ -10,7 +10,7 @@ import pytest
 
 from myna.errors import ModelFileError
 from myna.formats import GGUFFile
-from myna.models.config import ModelConfig, RopeConfig
+from myna.models.config import AttentionConfig, ModelConfig, RopeConfig
 from myna.models.families import FAMILIES, family_of
 from tests.synthetic import write_model
 
@@ -24,7 +24,6 @@ def test_the_default_models_configuration(default_model: Path) -> None:
     with GGUFFile(default_model) as file:
         assert family_of(file).configure(file) == ModelConfig(
             architecture="llama",
-            layers=30,
             width=576,
             heads=9,
             kv_heads=3,
@@ -35,7 +34,7 @@ def test_the_default_models_configuration(default_model: Path) -> None:
             norm="rms",
             norm_epsilon=struct.unpack("<f", struct.pack("<f", 1e-5))[0],
             activation="silu",
-            rope=RopeConfig(64, 100_000.0, "interleaved"),
+            attention=(AttentionConfig(RopeConfig(64, 100_000.0, "interleaved")),) * 30,
             tied_embeddings=True,
         )
 
@@ -46,7 +45,7 @@ def test_an_output_matrix_unties_the_embeddings(tmp_path: Path) -> None:
 
 def test_linear_rope_scaling_divides_every_frequency(tmp_path: Path) -> None:
     keys = {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}
-    assert configured(tmp_path, metadata=keys).rope.factors == (4.0,) * 8
+    assert configured(tmp_path, metadata=keys).attention[0].rope == RopeConfig(16, 1e4, "interleaved", (4.0,) * 8)
 
 
 def with_rope_factors(path: Path, factors: list[float]) -> Path:
@@ -67,7 +66,7 @@ def with_rope_factors(path: Path, factors: list[float]) -> Path:
 
 def test_rope_factors_are_read_from_their_tensor(tmp_path: Path) -> None:
     with GGUFFile(with_rope_factors(tmp_path / "model.gguf", [1.0, 8.0])) as file:
-        assert family_of(file).configure(file).rope.factors == (1.0, 8.0)
+        assert family_of(file).configure(file).attention[0].rope == RopeConfig(4, 1e4, "interleaved", (1.0, 8.0))
 
 
 @pytest.mark.parametrize("factors", [[1.0], [1.0, 2.0, 3.0], [1.0, 0.0], [1.0, float("nan")]])

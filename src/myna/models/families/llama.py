@@ -10,7 +10,7 @@ import struct
 
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
-from myna.models.config import ModelConfig, RopeConfig
+from myna.models.config import AttentionConfig, ModelConfig, RopeConfig
 from myna.models.families.base import Family
 
 ROPE_FACTORS = "rope_freqs.weight"
@@ -49,9 +49,9 @@ def configure(file: ModelFile) -> ModelConfig:
     embedding = file.tensors.get(WEIGHTS["embedding"])
     if embedding is None:
         raise ModelFileError(file.path, f"tensor {WEIGHTS['embedding']!r} is missing")
+    layers = read.integer("llama.block_count", minimum=1, maximum=1024)
     return ModelConfig(
         architecture="llama",
-        layers=read.integer("llama.block_count", minimum=1, maximum=1024),
         width=width,
         heads=heads,
         kv_heads=kv_heads,
@@ -59,10 +59,10 @@ def configure(file: ModelFile) -> ModelConfig:
         mlp_width=read.integer("llama.feed_forward_length", minimum=1, maximum=2**22),
         vocab_size=read.integer("llama.vocab_size", embedding.shape[0], minimum=1, maximum=2**24),
         context=read.integer("llama.context_length", minimum=1, maximum=2**26),
+        attention=(AttentionConfig(_rope(file, head_dim)),) * layers,
         norm="rms",
         norm_epsilon=read.number("llama.attention.layer_norm_rms_epsilon", minimum=1e-12, maximum=1.0),
         activation="silu",
-        rope=_rope(file, head_dim),
         tied_embeddings=WEIGHTS["head"] not in file.tensors,
     )
 
