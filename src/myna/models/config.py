@@ -9,6 +9,7 @@ Norm = Literal["rms", "layer"]
 Activation = Literal["silu", "gelu_tanh", "gelu"]
 ExpertActivation = Literal["silu", "clamped_silu"]
 RopeLayout = Literal["half", "interleaved"]
+Pooling = Literal["mean", "first", "last"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +129,28 @@ class ModelConfig:
         """The same model for sequences of at most ``context`` tokens."""
         attention = (replace(layer, rope=layer.rope and layer.rope.within(context)) for layer in self.attention)
         return replace(self, context=context, attention=tuple(attention))
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """An encoder's shape, and how the vectors of a text's tokens become the text's one.
+
+    ``pooling`` takes their mean, or the first or last token's; ``normalised``: the result has length 1. ``context``
+    is in tokens, those that begin and end a text included.
+    """
+
+    architecture: str
+    layers: int
+    width: int
+    heads: int
+    mlp_width: int
+    vocab_size: int
+    context: int
+    norm_epsilon: float
+    activation: Activation
+    pooling: Pooling
+    normalised: bool
+
+    def within(self, context: int) -> EncoderConfig:
+        """The same: a table of positions serves shorter texts as it is."""
+        return self
