@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from myna.errors import ModelFileError, ModelTooLarge
 from myna.formats import ModelFile, Tensor
-from myna.models.families import Family
+from myna.models.families import Layout
 from myna.models.program import Program, Weight
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Packing:
 
 def plan_packing(
     file: ModelFile,
-    family: Family,
+    family: Layout,
     program: Program,
     quant: Quantisation = "auto",
     overrides: Mapping[str, str] | None = None,
@@ -100,7 +100,7 @@ def plan_packing(
     return sorted(plan, key=lambda packing: packing.tensor.offset)
 
 
-def tensor_name(family: Family, weight: str) -> str:
+def tensor_name(family: Layout, weight: str) -> str:
     """The file's name of a Program's weight: ``layers.3.mlp.up`` is the pattern ``layers.{}.mlp.up``, layer 3."""
     if not weight.startswith("layers."):
         return family.weights[weight]

@@ -5,18 +5,27 @@ from __future__ import annotations
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
 from myna.models.families import llama
-from myna.models.families.base import Family
+from myna.models.families.base import Family, Layout
 
-__all__ = ["FAMILIES", "Family", "family_of"]
+__all__ = ["FAMILIES", "Family", "Layout", "family_of", "layout_of"]
 
 FAMILIES: dict[str, Family] = {"llama": llama.FAMILY}
+"""By what GGUF files (general.architecture) and Hugging Face's (model_type) call them."""
+
+KEYS = {"gguf": "general.architecture", "huggingface": "model_type"}
 
 
-def family_of(file: ModelFile) -> Family:
-    """The family that a file belongs to. Raises ModelFileError naming an unknown architecture and the known ones."""
-    architecture = file.metadata.string("general.architecture")
-    if architecture not in FAMILIES:
+def layout_of(file: ModelFile) -> Layout:
+    """How to read a file. Raises ModelFileError naming an unknown architecture and the known ones of its kind."""
+    kind = getattr(file, "kind", "gguf")
+    layouts = {name: getattr(family, kind) for name, family in FAMILIES.items() if getattr(family, kind) is not None}
+    architecture = file.metadata.string(KEYS[kind])
+    if architecture not in layouts:
         raise ModelFileError(
-            file.path, f"its architecture {architecture!r} is not supported; supported: {', '.join(sorted(FAMILIES))}"
+            file.path, f"its architecture {architecture!r} is not supported; supported: {', '.join(sorted(layouts))}"
         )
-    return FAMILIES[architecture]
+    layout: Layout = layouts[architecture]
+    return layout
+
+
+family_of = layout_of

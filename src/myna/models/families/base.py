@@ -10,14 +10,28 @@ from myna.models.config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
-    """One architecture, as data.
+class Layout:
+    """How one kind of file tells of a family's models.
 
-    ``configure`` maps a file's metadata to a `ModelConfig`; it raises ModelFileError for what it cannot run.
-    ``weights`` maps names of the Program to tensor names, ``{}`` standing for the layer's number.
-    ``consumed`` are tensors that ``configure`` has read already, such as frequency factors.
+    Attributes:
+        configure: the file's configuration; raises ModelFileError for what cannot be run.
+        weights: where each weight of the Program is, ``{}`` standing for the layer's number.
+        consumed: tensors that ``configure`` has read already, such as frequency factors; patterns of `fnmatch`.
+        ignored: tensors that may be there and say nothing, such as causal masks; patterns too. Both are of tensors
+            that no weight took.
+        prefixes: what names of tensors may begin with; taken off, where it is there, before any of the above.
     """
 
     configure: Callable[[ModelFile], ModelConfig]
     weights: Mapping[str, str]
     consumed: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
+    prefixes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One architecture, as data: a layout for each kind of file that it comes in."""
+
+    gguf: Layout | None = None
+    huggingface: Layout | None = None

@@ -11,7 +11,7 @@ import struct
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
 from myna.models.config import AttentionConfig, ModelConfig, RopeConfig
-from myna.models.families.base import Family
+from myna.models.families.base import Family, Layout
 
 ROPE_FACTORS = "rope_freqs.weight"
 
@@ -99,4 +99,4 @@ def _frequency_factors(file: ModelFile, frequencies: int) -> tuple[float, ...] |
     raise ModelFileError(file.path, f"rotary scaling {scaling!r} (llama.rope.scaling.type) is not supported")
 
 
-FAMILY = Family(configure, WEIGHTS, consumed=frozenset({ROPE_FACTORS}))
+FAMILY = Family(gguf=Layout(configure, WEIGHTS, consumed=frozenset({ROPE_FACTORS})))
