@@ -9,7 +9,20 @@ from math import erf
 import numpy as np
 from numpy.typing import NDArray
 
-from myna.models.program import Activate, Add, Attend, Embed, Linear, Multiply, Normalise, Program, Rope, Select
+from myna.models.program import (
+    Activate,
+    Add,
+    Attend,
+    Embed,
+    Linear,
+    MixExperts,
+    Multiply,
+    Normalise,
+    Program,
+    Rope,
+    Select,
+    Softcap,
+)
 
 Floats = NDArray[np.float32]
 Ids = NDArray[np.int32]
@@ -24,8 +37,8 @@ class Interpreter:
         blocks: cache blocks there are.
         block_size: tokens a block.
         cache_dtype: what keys and values are rounded to.
-        int8_activations: round the input of every linear to int8 in groups of 32, as the native products do for
-            integer weights, so that tests can compare tightly. The input of linears named in ``float_inputs`` stays.
+        int8_activations: round the input of every linear and expert to int8 in groups of 32, as the native products do
+            for integer weights, so that tests can compare tightly.
     """
 
     def __init__(
@@ -58,15 +71,16 @@ class Interpreter:
         for op in self.program.ops:
             match op:
                 case Embed():
-                    result = self.weights[op.weight][tokens]
+                    rows = tokens if op.source == "tokens" else positions
+                    result = self.weights[op.weight][rows] * np.float32(op.scale)
                 case Normalise():
                     bias = None if op.bias is None else self.weights[op.bias]
-                    result = normalise(results[op.x], self.weights[op.weight], bias, op.kind, op.epsilon)
+                    x = results[op.x]
+                    parts = x.reshape(len(x), op.heads, -1)
+                    result = normalise(parts, self.weights[op.weight], bias, op.kind, op.epsilon).reshape(x.shape)
                 case Linear():
-                    x = int8_groups(results[op.x]) if self.int8_activations else results[op.x]
-                    result = x @ self.weights[op.weight].T
-                    if op.bias is not None:
-                        result = result + self.weights[op.bias]
+                    bias = None if op.bias is None else self.weights[op.bias]
+                    result = self._linear(results[op.x], self.weights[op.weight], bias)
                 case Rope():
                     result = rope(results[op.x], positions, op)
                 case Attend():
@@ -80,6 +94,10 @@ class Interpreter:
                     result = results[op.a] * results[op.b]
                 case Activate():
                     result = activate(results[op.x], op.kind)
+                case Softcap():
+                    result = softcap(results[op.x], op.cap)
+                case MixExperts():
+                    result = self._mix_experts(op, results[op.x], results[op.router])
                 case Select():
                     result = results[op.x][logit_rows]
             results.append(result.astype(np.float32))
@@ -97,16 +115,63 @@ class Interpreter:
         values = self.values[op.layer][slots].astype(np.float32)
         queries = q.reshape(new, op.kv_heads, group, op.head_dim)
         scores = np.einsum("nkgd,lkd->nkgl", queries, keys) * np.float32(op.scale)
-        future = positions[None, :] > (context + np.arange(new))[:, None]  # [new, length]
-        scores = np.where(future[:, None, None, :], -np.inf, scores)
-        weights = np.exp(scores - scores.max(-1, keepdims=True))
-        weights /= weights.sum(-1, keepdims=True)
-        mixed: Floats = np.einsum("nkgl,lkd->nkgd", weights, values).reshape(new, -1)
+        if op.softcap:
+            scores = softcap(scores, op.softcap)
+        distance = positions[None, :] - (context + np.arange(new))[:, None]  # [new, length]: key minus query
+        if op.slopes:
+            slopes = np.array(op.slopes, np.float32).reshape(op.kv_heads, group, 1)
+            scores = scores + slopes * distance[:, None, None, :].astype(np.float32)
+        hidden = (distance > 0) & op.causal
+        if op.window:
+            hidden |= distance <= -op.window
+        scores = np.where(hidden[:, None, None, :], -np.inf, scores)
+        peak = scores.max(-1, keepdims=True)
+        if op.sinks is not None:
+            sinks = self.weights[op.sinks].reshape(op.kv_heads, group, 1)
+            peak = np.maximum(peak, sinks)
+        weights = np.exp(scores - peak)
+        total = weights.sum(-1, keepdims=True)
+        if op.sinks is not None:
+            total = total + np.exp(sinks - peak)
+        mixed: Floats = np.einsum("nkgl,lkd->nkgd", weights / total, values).reshape(new, -1)
         return mixed
+
+    def _mix_experts(self, op: MixExperts, x: Floats, router: Floats) -> Floats:
+        """x: [rows, width]; router: [rows, experts]."""
+
+        def part(name: str, expert: int) -> Floats:
+            """The rows of one expert."""
+            return np.split(self.weights[name], op.experts)[expert]
+
+        def linear(x: Floats, weight: str, bias: str | None, expert: int) -> Floats:
+            return self._linear(x, part(weight, expert), None if bias is None else part(bias, expert))
+
+        order = np.argsort(-router, axis=-1, kind="stable")[:, : op.chosen]
+        likely = np.exp(router - router.max(-1, keepdims=True))
+        shares = np.take_along_axis(likely, order, -1)
+        shares = shares / (shares if op.renormalise else likely).sum(-1, keepdims=True)
+        results = np.zeros((op.experts, len(x), self.weights[op.down].shape[0] // op.experts), np.float32)
+        for expert in range(op.experts):
+            gates = linear(x, op.gate, op.gate_bias, expert)
+            ups = linear(x, op.up, op.up_bias, expert)
+            if op.activation == "clamped_silu":
+                gates = np.minimum(gates, np.float32(op.limit))
+                ups = np.clip(ups, -op.limit, op.limit).astype(np.float32) + 1
+                hidden = gates / (1 + np.exp(np.float32(-op.alpha) * gates)) * ups
+            else:
+                hidden = activate(gates, op.activation) * ups
+            results[expert] = linear(hidden, op.down, op.down_bias, expert)
+        chosen = results[order, np.arange(len(x))[:, None]]  # [rows, chosen, out]
+        mixed: Floats = np.einsum("rc,rco->ro", shares, chosen)
+        return mixed
+
+    def _linear(self, x: Floats, weight: Floats, bias: Floats | None) -> Floats:
+        result: Floats = (int8_groups(x) if self.int8_activations else x) @ weight.T
+        return result if bias is None else result + bias
 
 
 def normalise(x: Floats, weight: Floats, bias: Floats | None, kind: str, epsilon: float) -> Floats:
-    """RMSNorm or LayerNorm of each row."""
+    """RMSNorm or LayerNorm over the last axis."""
     if kind == "layer":
         x = x - x.mean(-1, keepdims=True)
     x = x / np.sqrt((x * x).mean(-1, keepdims=True) + np.float32(epsilon)) * weight
@@ -124,12 +189,17 @@ def activate(x: Floats, kind: str) -> Floats:
     return np.asarray(x * share, np.float32)
 
 
+def softcap(x: Floats, cap: float) -> Floats:
+    """Bend x smoothly to stay within -cap … cap."""
+    return np.asarray(np.float32(cap) * np.tanh(x / np.float32(cap)), np.float32)
+
+
 def rope(x: Floats, positions: NDArray[np.int64], op: Rope) -> Floats:
     """Turn pairs of each head by position * frequency. x: [tokens, heads * head_dim]."""
     pairs = op.dims // 2
     frequencies = op.base ** (-np.arange(pairs) / pairs) / np.array(op.factors or [1.0])
     angles = positions[:, None] * frequencies  # [tokens, pairs]
-    cos, sin = np.cos(angles)[:, None, :], np.sin(angles)[:, None, :]
+    cos, sin = op.scale * np.cos(angles)[:, None, :], op.scale * np.sin(angles)[:, None, :]
     out = x.reshape(len(x), op.heads, op.head_dim).copy()
     halves = (slice(0, op.dims, 2), slice(1, op.dims, 2))
     if op.layout == "half":
