@@ -19,6 +19,7 @@ from myna.chat import Message
 from myna.engine.engine import Engine
 from myna.engine.options import EngineOptions
 from myna.engine.request import Delta, Event, Failed, Finished, GenerationRequest, SamplingParams, Started
+from myna.errors import InvalidParameter
 
 END = 256
 CONTROL = 257
@@ -58,6 +59,15 @@ class FakeDialect:
     def encode(self, messages: Items[Message], *, continue_last: bool = False) -> list[int]:
         ids = [token for message in messages for token in [*message.text.encode(), END]]
         return ids[:-1] if continue_last else ids
+
+
+class ShoutingDialect(FakeDialect):
+    """The same in capitals; an answer ends at an exclamation mark."""
+
+    stop_strings = ("!",)
+
+    def encode(self, messages: Items[Message], *, continue_last: bool = False) -> list[int]:
+        return super().encode([Message.of(m.role, m.text.upper()) for m in messages], continue_last=continue_last)
 
 
 class FakeExecutor:
@@ -132,10 +142,18 @@ class FakeExecutor:
 
 
 def fake_model(executor: FakeExecutor | None = None, *, context: int = 512) -> Any:
+    dialects = {None: FakeDialect(), "shouting": ShoutingDialect()}
+
+    def dialect_for(name: str | None) -> FakeDialect:
+        if name not in dialects:
+            raise InvalidParameter(f"There is no dialect {name!r}; known is shouting.", param="dialect")
+        return dialects[name]
+
     return SimpleNamespace(
         executor=executor or FakeExecutor(),
         tokenizer=FakeTokenizer(),
-        dialect=FakeDialect(),
+        dialect=dialects[None],
+        dialect_for=dialect_for,
         context=context,
         weight_bytes=1 << 20,
     )

@@ -37,6 +37,21 @@ def test_messages_go_through_the_dialect_and_text_through_the_tokenizer() -> Non
     assert [answers[name].started.prompt_tokens for name in ("chat", "text")] == [3, 2]  # type: ignore[union-attr]
 
 
+def test_a_dialect_can_be_chosen_for_a_chat() -> None:
+    engine = fake_engine(FakeExecutor(script=[*b"HO!", END]))
+    hello = (Message.of("user", "hi"),)
+    sequence = engine.prepare(GenerationRequest("a", SamplingParams(), messages=hello, dialect="shouting"))
+    assert list(sequence.tokens[:2]) == [*b"HI"]
+    engine.add(sequence)
+    answer = drain(engine)["a"]
+    assert answer.text == "HO", "its own stop strings count"
+    with pytest.raises(InvalidParameter, match="no dialect 'whispering'") as caught:
+        engine.prepare(GenerationRequest("b", SamplingParams(), messages=hello, dialect="whispering"))
+    assert caught.value.param == "dialect"
+    with pytest.raises(InvalidParameter, match="a plain prompt"):
+        engine.prepare(GenerationRequest("c", SamplingParams(), text="hi", dialect="shouting"))
+
+
 def test_the_longest_answer_is_what_was_asked_for_or_what_the_context_leaves() -> None:
     answers = run(
         fake_engine(FakeExecutor(may_end=False), context=64),

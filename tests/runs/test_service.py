@@ -139,11 +139,14 @@ async def test_a_stopped_answer_is_carried_on_in_place(talk: Talk, database: Dat
     await listener.until_text(created.run.id, "one, ")
     await talk.service.stop(OWNER, created.run.id)
 
-    run_id = new_id()
-    carried = await talk.service.carry_on(OWNER, talk.chat_id, answer_id, run_id)
+    run_id, again = new_id(), {"dialect": "alpaca", "adapter": "pirate"}
+    carried = await talk.service.carry_on(OWNER, talk.chat_id, answer_id, run_id, again)
     assert carried.messages[0].text == "one, "
-    assert not (await talk.service.carry_on(OWNER, talk.chat_id, answer_id, run_id)).is_new
+    assert not (await talk.service.carry_on(OWNER, talk.chat_id, answer_id, run_id, again)).is_new
+    with pytest.raises(Conflict):
+        await talk.service.carry_on(OWNER, talk.chat_id, answer_id, run_id)
     reply = await talk.backend.reply(run_id)
+    assert (reply.request.dialect, reply.request.adapter) == ("alpaca", "pirate")
     assert reply.request.continue_last
     assert reply.request.messages is not None
     assert reply.request.messages[-1].parts == (TextPart("one, ", tokens_of("one, "), TOKENIZER),)

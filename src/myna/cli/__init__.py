@@ -43,6 +43,9 @@ TemperatureOption = Annotated[
     float | None, typer.Option("--temperature", "-t", min=0, max=2, help="0 always takes the likeliest word.")
 ]
 MaxTokensOption = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Longest answer, in tokens.")]
+DialectOption = Annotated[
+    str | None, typer.Option("--dialect", metavar="NAME", help="How the model is talked to, such as chatml or alpaca.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -94,6 +97,7 @@ def chat(
     system: SystemOption = None,
     seed: SeedOption = None,
     temperature: TemperatureOption = None,
+    dialect: DialectOption = None,
     data_dir: DataOption = None,
 ) -> None:
     """Chat in the terminal."""
@@ -101,7 +105,7 @@ def chat(
     from myna.settings import load_settings
 
     settings = load_settings(model=model, quant=quant, data_dir=data_dir)
-    run_chat(settings, Chat(settings.model, system, seed, temperature))
+    run_chat(settings, Chat(settings.model, system, seed, temperature, dialect))
 
 
 @app.command(
@@ -116,6 +120,7 @@ def run(
     seed: SeedOption = None,
     max_tokens: MaxTokensOption = None,
     temperature: TemperatureOption = None,
+    dialect: DialectOption = None,
     as_json: JsonOption = False,
     data_dir: DataOption = None,
 ) -> None:
@@ -133,7 +138,7 @@ def run(
     if temperature is None and seed is None:
         temperature = 0.0  # a script gets the same text every time
     params = chat_params(settings.model, seed=seed, temperature=temperature, max_tokens=max_tokens)
-    run_once(settings, "\n\n".join(parts), params, system=system, as_json=as_json)
+    run_once(settings, "\n\n".join(parts), params, system=system, as_json=as_json, dialect=dialect)
 
 
 @app.command(epilog="\b\nExamples:\n  myna pull\n  myna pull hf:owner/repo:file.gguf")

@@ -98,7 +98,15 @@ def piped_input() -> str:
     return sys.stdin.read().strip()
 
 
-def run_once(settings: Settings, prompt: str, params: SamplingParams, *, system: str | None, as_json: bool) -> None:
+def run_once(
+    settings: Settings,
+    prompt: str,
+    params: SamplingParams,
+    *,
+    system: str | None,
+    as_json: bool,
+    dialect: str | None = None,
+) -> None:
     """Answer one prompt, on stdout.
 
     Raises:
@@ -106,7 +114,7 @@ def run_once(settings: Settings, prompt: str, params: SamplingParams, *, system:
     """
     options = options_for(settings, settings.model)
     messages = conversation(options.name, system, (Message.of("user", prompt),))
-    request = GenerationRequest(id="run", params=params, messages=messages)
+    request = GenerationRequest(id="run", params=params, messages=messages, dialect=dialect)
 
     def show(text: str) -> None:
         if not as_json:

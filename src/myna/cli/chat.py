@@ -37,6 +37,7 @@ class Chat:
     system: str | None = None
     seed: int | None = None
     temperature: float | None = None
+    dialect: str | None = None
     messages: list[Message] = field(default_factory=list)
 
     @property
@@ -174,6 +175,7 @@ class Session:
             id=f"chat-{next(self._ids)}",
             params=self._params,
             messages=self.chat.prompt,
+            dialect=self.chat.dialect,
         )
         return await generate(self._backend, request, show)
 

@@ -80,8 +80,8 @@ class Model(Protocol):
     @property
     def tokenizer(self) -> Tokenizer: ...
 
-    @property
-    def dialect(self) -> Dialect: ...
+    def dialect_for(self, name: str | None) -> Dialect:
+        """The dialect of this name; None is the model's own. Raises InvalidParameter naming those there are."""
 
     @property
     def context(self) -> int: ...

@@ -19,22 +19,28 @@ def prepare(request: GenerationRequest, model: Model, *, limit: int, channel: in
 
     Args:
         request: what a client asks.
-        model: for its tokenizer and dialect.
+        model: for its tokenizer and dialects.
         limit: tokens that a sequence can have.
         channel: which client it is.
 
     Raises:
-        InvalidParameter: a parameter is malformed or out of range, or the conversation cannot be rendered.
+        InvalidParameter: a parameter is malformed or out of range, the dialect is unknown, or the conversation cannot
+            be rendered.
         PromptTooLong: the prompt has more tokens than the limit.
     """
     arrived_at = time.perf_counter()
-    params, tokenizer, dialect = request.params, model.tokenizer, model.dialect
+    params, tokenizer = request.params, model.tokenizer
     check_params(params, tokenizer.vocab_size)
+    if request.adapter is not None:
+        raise InvalidParameter(f"There is no adapter {request.adapter!r} on this model.", param="adapter")
     stop_strings, stop_token_ids = params.stop, tokenizer.stop_token_ids
     if request.messages is not None:
+        dialect = model.dialect_for(request.dialect)
         prompt = dialect.encode(request.messages, continue_last=request.continue_last)
         stop_strings += dialect.stop_strings
         stop_token_ids |= dialect.stop_token_ids
+    elif request.dialect is not None:
+        raise InvalidParameter("A dialect is for messages; a plain prompt is taken as it is.", param="dialect")
     elif request.text is not None:
         prompt = tokenizer.encode_prompt(request.text)
     else:

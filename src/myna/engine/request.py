@@ -47,6 +47,8 @@ class GenerationRequest:
     model's own begin-of-text token if it has one) and ``token_ids`` (taken as they are) is set.
     ``continue_last``: the last message is the assistant's own unfinished answer, to be carried on.
     ``owner`` salts the prefix cache: requests of different owners never share blocks.
+    ``dialect`` names how the messages are written for the model; None is the model's own way.
+    ``adapter`` names a loaded LoRA adapter of the model; None is the model itself.
     """
 
     id: str
@@ -56,6 +58,8 @@ class GenerationRequest:
     token_ids: tuple[int, ...] | None = None
     continue_last: bool = False
     owner: str = ""
+    dialect: str | None = None
+    adapter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

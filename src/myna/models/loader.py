@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myna import _native, hardware
-from myna.errors import ConfigurationError, ModelFileError
+from myna.errors import ConfigurationError, InvalidParameter, ModelFileError
 from myna.formats import GGUFFile, ModelFile
 from myna.models.config import ModelConfig
 from myna.models.decoder import build_decoder
@@ -46,6 +46,12 @@ class LoadedModel:
     context: int
     instruction_set: str
     threads: int
+
+    def dialect_for(self, name: str | None) -> Dialect:
+        """The dialect of this name, or the model's own. Raises InvalidParameter when there is no such dialect."""
+        if name is None:
+            return self.dialect
+        raise InvalidParameter(f"There is no dialect {name!r}; leave it out for the model's own.", param="dialect")
 
 
 def load_model(

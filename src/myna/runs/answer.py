@@ -31,7 +31,8 @@ def sampling(model: str, parameters: Mapping[str, Any]) -> SamplingParams:
     """What the request asks for, and where it does not say, what is recommended for the model."""
     recommended = recommended_sampling(model)
     defaults = {"temperature": recommended.temperature, "top_p": recommended.top_p, "max_tokens": MAX_TOKENS}
-    return SamplingParams(**{**defaults, **parameters})
+    asked = {name: value for name, value in parameters.items() if name not in ("dialect", "adapter")}
+    return SamplingParams(**{**defaults, **asked})
 
 
 class Answer:
@@ -40,6 +41,8 @@ class Answer:
     def __init__(self, log: RunLog, parameters: Mapping[str, Any], database: Database, models: ModelManager) -> None:
         self.log = log
         self._params = sampling(log.run.model, parameters)
+        self._dialect: str | None = parameters.get("dialect")
+        self._adapter: str | None = parameters.get("adapter")
         self._database = database
         self._models = models
         self._backend: Backend | None = None
@@ -105,6 +108,8 @@ class Answer:
             messages=context,
             continue_last=context[-1].role == "assistant",
             owner=self.log.owner,
+            dialect=self._dialect,
+            adapter=self._adapter,
         )
         started: Started | None = None
         async with contextlib.aclosing(backend.generate(request)) as events:

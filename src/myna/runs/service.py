@@ -12,6 +12,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from myna.backends.manager import ModelManager
@@ -28,6 +29,7 @@ from myna.store.scope import Scope
 logger = logging.getLogger(__name__)
 
 TITLE_LENGTH = 60
+NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 CONTINUABLE = ("interrupted", "stopped", "failed")
 
 
@@ -44,8 +46,8 @@ class NewMessage:
 class NewRun:
     """A run to be: its answer is a new message ``message_id``.
 
-    ``model`` None: the chat's, or the default. ``parameters``: fields of `SamplingParams`; the model's own defaults
-    count where one is absent.
+    ``model`` None: the chat's, or the default. ``parameters``: fields of `SamplingParams`, and ``dialect`` and
+    ``adapter`` of `GenerationRequest`; the model's own defaults count where one is absent.
     """
 
     id: str
@@ -183,14 +185,18 @@ class RunService:
                 )
             return await self._answer(scope, chat, parent, run, request, new_parent=False)
 
-    async def carry_on(self, owner: str, chat_id: str, message_id: str, run_id: str) -> Created:
+    async def carry_on(
+        self, owner: str, chat_id: str, message_id: str, run_id: str, parameters: Mapping[str, Any] = NO_PARAMETERS
+    ) -> Created:
         """Continue an answer that was interrupted, stopped, failed or cut off by its length, in place.
+
+        ``parameters`` are as in `NewRun`: who chose a dialect for the answer names it again.
 
         Raises:
             NotFound: no such chat, or no such message in it.
             Conflict: the answer is complete or still being written, or the run's id is in use.
         """
-        request = _digest("continue", chat_id, message_id, run_id)
+        request = _digest("continue", chat_id, message_id, run_id, *([parameters] if parameters else ()))
         async with self._database.write(owner) as scope:
             if (known := await runs.find(scope, run_id)) is not None:
                 return await self._known(scope, known, request)
@@ -210,7 +216,7 @@ class RunService:
             run = Run(run_id, chat_id, message_id, model, "queued", 0, now(), request)
             await runs.add(scope, run)
             message = dataclasses.replace(message, status="running", run_id=run_id, model=model, usage=None, error=None)
-            self._launch(scope, run, message, {})
+            self._launch(scope, run, message, parameters)
             return Created(chat, (message,), run, True)
 
     async def stop(self, owner: str, run_id: str) -> Run:

@@ -53,6 +53,7 @@ async def test_a_run_request_asks_for_one_thing(served: Served) -> None:
         {"id": new_id(), "message_id": new_id()},
         {"id": new_id(), "continue": answer, "parent_id": asked, "message_id": new_id()},
         {"id": new_id(), "message_id": new_id(), "parent_id": answer},
+        {"id": new_id(), "message_id": new_id(), "parent_id": asked, "parameters": {"dialect": ""}},
     ):
         await served.call("POST", path, request, expect=400)
     await served.call("POST", path, {"id": new_id(), "continue": new_id()}, expect=404)

@@ -103,6 +103,8 @@ async def test_parameters_reach_the_engine(client: httpx2.AsyncClient, backend: 
             stop=["END", "\n\n"],
             max_completion_tokens=9,
             ignore_eos=True,
+            dialect="alpaca",
+            adapter="pirate",
             logprobs=True,
             top_logprobs=3,
         ),
@@ -114,6 +116,7 @@ async def test_parameters_reach_the_engine(client: httpx2.AsyncClient, backend: 
     assert params.seed == 2**64 - 1
     assert params.stop == ("END", "\n\n")
     assert (params.max_tokens, params.ignore_eos, params.logprobs) == (9, True, 3)
+    assert (backend.requests[0].dialect, backend.requests[0].adapter) == ("alpaca", "pirate")
 
 
 async def test_defaults_are_openais(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:

@@ -51,6 +51,8 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
     ("stream", "yes"),
     ("stream_options", {"include_usage": True}),
     ("ignore_eos", 1),
+    ("dialect", ""),
+    ("adapter", 7),
     ("logprobs", 3),
     ("top_logprobs", 21),
     ("top_logprobs", 1),

@@ -27,7 +27,8 @@ async def start_run(
 ) -> types.Created:
     """Answer a user's message once more, or carry on one that was cut off; 200 when that was done before."""
     if request.carry_on is not None:
-        created = await services.runs.carry_on(owner, chat_id, request.carry_on, request.id)
+        parameters = request.parameters.model_dump(exclude_none=True)
+        created = await services.runs.carry_on(owner, chat_id, request.carry_on, request.id, parameters)
     else:
         assert request.message_id is not None, "see RunRequest.one_of_both"
         assert request.parent_id is not None

@@ -34,7 +34,7 @@ class Request(BaseModel):
 
 
 class Parameters(Request):
-    """Sampling of one run; what is absent has the application's default."""
+    """How one run is sampled, and how the model is talked to; what is absent has the application's default."""
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -43,6 +43,8 @@ class Parameters(Request):
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     repetition_penalty: float | None = Field(default=None, gt=0, le=2)
+    dialect: ModelName | None = None
+    adapter: ModelName | None = None
 
 
 class NewMessage(Request):
@@ -84,8 +86,8 @@ class RunRequest(Request):
         if self.carry_on is None:
             if self.message_id is None or self.parent_id is None:
                 raise ValueError("give message_id and parent_id to answer again, or continue to carry an answer on")
-        elif self.model_fields_set - {"id", "carry_on"}:
-            raise ValueError("continue takes no other field than id")
+        elif self.model_fields_set - {"id", "carry_on", "parameters"}:
+            raise ValueError("continue takes no other fields than id and parameters")
         return self
 
 

@@ -35,7 +35,12 @@ async def create_chat_completion(request: Request) -> Response:
     """Answer a conversation."""
     body = ChatCompletionBody.parse(await read_json(request))
     generation = GenerationRequest(
-        id=f"chatcmpl-{uuid.uuid4().hex}", params=body.params, messages=parse_messages(body.messages), owner=OWNER
+        id=f"chatcmpl-{uuid.uuid4().hex}",
+        params=body.params,
+        messages=parse_messages(body.messages),
+        owner=OWNER,
+        dialect=body.dialect,
+        adapter=body.adapter,
     )
     include_usage = body.include_usage
 

@@ -69,6 +69,7 @@ async def create_completion(request: Request) -> Response:
             text=prompt if isinstance(prompt, str) else None,
             token_ids=prompt if isinstance(prompt, tuple) else None,
             owner=OWNER,
+            adapter=body.adapter,
         )
         for index, prompt in enumerate(prompts)
     ]

@@ -24,7 +24,7 @@ from myna.server.limits import (
     MAX_USER_LENGTH,
 )
 
-EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "ignore_eos")
+EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "ignore_eos", "dialect", "adapter")
 
 INERT: dict[str, str] = {
     "user": "names the end user for OpenAI's abuse monitoring",
@@ -59,6 +59,7 @@ COMPLETION_UNSUPPORTED: dict[str, tuple[Any, ...]] = SHARED_UNSUPPORTED | {"best
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_LENGTH)]
 TokenId = Annotated[int, Field(ge=0, lt=1 << 31)]
 Label = Annotated[str, StringConstraints(max_length=MAX_USER_LENGTH)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_LENGTH)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
 
 
@@ -95,6 +96,7 @@ class GenerationBody(BaseModel):
     seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 64)] | None = None
     stop: Any = None
     ignore_eos: bool = False
+    adapter: Name | None = None
     user: Label | None = None
     safety_identifier: Label | None = None
     metadata: Annotated[dict[str, Label], Field(max_length=MAX_METADATA)] | None = None
@@ -160,6 +162,7 @@ class ChatCompletionBody(GenerationBody):
     unsupported: ClassVar[dict[str, tuple[Any, ...]]] = CHAT_UNSUPPORTED
 
     messages: list[Any]
+    dialect: Name | None = None
     max_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
     max_completion_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
     logprobs: bool = False
