@@ -79,6 +79,49 @@ bool is_half(const std::string &dtype) {
     return dtype == "float16";
 }
 
+myna::SampleRequest sample_request(Array1<int32_t> rows, Array1<float> temperature, Array1<int32_t> top_k,
+                                   Array1<float> top_p, Array1<float> min_p, Array1<float> repetition,
+                                   Array1<float> presence, Array1<float> frequency, Array1<uint64_t> seeds,
+                                   Array1<int64_t> positions, Array1<int32_t> history, Array1<int32_t> history_starts,
+                                   Array1<int32_t> prompt_lengths, Array1<int32_t> bias_ids, Array1<float> bias_values,
+                                   Array1<int32_t> bias_starts, std::optional<Array2<uint32_t>> mask,
+                                   int top_logprobs) {
+    myna::SampleRequest r{};
+    const int n = r.count = length(rows.shape(0));
+    r.rows = rows.data(), r.temperature = of_size(temperature, n, "temperature");
+    r.top_k = of_size(top_k, n, "top_k"), r.top_p = of_size(top_p, n, "top_p"), r.min_p = of_size(min_p, n, "min_p");
+    r.repetition_penalty = of_size(repetition, n, "repetition_penalty");
+    r.presence_penalty = of_size(presence, n, "presence_penalty");
+    r.frequency_penalty = of_size(frequency, n, "frequency_penalty");
+    r.seeds = of_size(seeds, n, "seeds"), r.positions = of_size(positions, n, "positions");
+    r.history_size = length(history.shape(0)), r.bias_size = length(bias_ids.shape(0));
+    r.history = history.data(), r.history_starts = of_size(history_starts, n + 1, "history_starts");
+    r.prompt_lengths = of_size(prompt_lengths, n, "prompt_lengths");
+    r.bias_ids = bias_ids.data(), r.bias_values = of_size(bias_values, r.bias_size, "bias_values");
+    r.bias_starts = of_size(bias_starts, n + 1, "bias_starts");
+    if (mask) {
+        if (mask->shape(0) != size_t(n))
+            throw std::invalid_argument("mask has " + std::to_string(mask->shape(0)) + " rows instead of " +
+                                        std::to_string(n));
+        r.mask = mask->data(), r.mask_words = length(mask->shape(1));
+    }
+    r.top_logprobs = top_logprobs;
+    return r;
+}
+
+nb::tuple sample_logits(Array2<float> logits, const myna::SampleRequest &request) {
+    if (logits.shape(1) == 0) throw std::invalid_argument("logits has no columns");
+    myna::Choice choice;
+    {
+        nb::gil_scoped_release released;
+        myna::Team alone(1);
+        const myna::Logits rows{logits.data(), length(logits.shape(0)), length(logits.shape(1)),
+                                *myna::available_kernels().front(), alone};
+        choice = myna::sample(rows, request);
+    }
+    return to_arrays(choice, true, size_t(request.count), request.top_logprobs);
+}
+
 // Holds a buffer of Python's while the GIL is released.
 class Buffer {
 public:
@@ -135,42 +178,16 @@ public:
     nb::object logits() {
         size_t rows = 0, vocabulary = 0;
         std::vector<float> copy = alone([&](myna::Executor &executor) {
-            rows = size_t(executor.logit_count()), vocabulary = size_t(executor.vocabulary());
-            return rows ? std::vector<float>(executor.logits(0), executor.logits(0) + rows * vocabulary)
-                        : std::vector<float>();
+            const myna::Logits logits = executor.logits();
+            rows = size_t(logits.rows), vocabulary = size_t(logits.vocabulary);
+            return rows ? std::vector<float>(logits.data, logits.row(logits.rows)) : std::vector<float>();
         });
         return to_numpy(std::move(copy), {rows, vocabulary});
     }
 
-    nb::tuple sample(Array1<int32_t> rows, Array1<float> temperature, Array1<int32_t> top_k, Array1<float> top_p,
-                     Array1<float> min_p, Array1<float> repetition, Array1<float> presence, Array1<float> frequency,
-                     Array1<uint64_t> seeds, Array1<int64_t> positions, Array1<int32_t> history,
-                     Array1<int32_t> history_starts, Array1<int32_t> prompt_lengths, Array1<int32_t> bias_ids,
-                     Array1<float> bias_values, Array1<int32_t> bias_starts, std::optional<Array2<uint32_t>> mask,
-                     int top_logprobs) {
-        myna::SampleRequest r{};
-        const int n = r.count = length(rows.shape(0));
-        r.rows = rows.data(), r.temperature = of_size(temperature, n, "temperature");
-        r.top_k = of_size(top_k, n, "top_k"), r.top_p = of_size(top_p, n, "top_p"),
-        r.min_p = of_size(min_p, n, "min_p");
-        r.repetition_penalty = of_size(repetition, n, "repetition_penalty");
-        r.presence_penalty = of_size(presence, n, "presence_penalty");
-        r.frequency_penalty = of_size(frequency, n, "frequency_penalty");
-        r.seeds = of_size(seeds, n, "seeds"), r.positions = of_size(positions, n, "positions");
-        r.history_size = length(history.shape(0)), r.bias_size = length(bias_ids.shape(0));
-        r.history = history.data(), r.history_starts = of_size(history_starts, n + 1, "history_starts");
-        r.prompt_lengths = of_size(prompt_lengths, n, "prompt_lengths");
-        r.bias_ids = bias_ids.data(), r.bias_values = of_size(bias_values, r.bias_size, "bias_values");
-        r.bias_starts = of_size(bias_starts, n + 1, "bias_starts");
-        if (mask) {
-            if (mask->shape(0) != size_t(n))
-                throw std::invalid_argument("mask has " + std::to_string(mask->shape(0)) + " rows instead of " +
-                                            std::to_string(n));
-            r.mask = mask->data(), r.mask_words = length(mask->shape(1));
-        }
-        r.top_logprobs = top_logprobs;
-        myna::Choice choice = alone([&](myna::Executor &executor) { return myna::sample(executor, r); });
-        return to_arrays(choice, true, size_t(n), top_logprobs);
+    nb::tuple sample(const myna::SampleRequest &request) {
+        myna::Choice choice = alone([&](myna::Executor &executor) { return myna::sample(executor.logits(), request); });
+        return to_arrays(choice, true, size_t(request.count), request.top_logprobs);
     }
 
     nb::tuple score(Array1<int32_t> rows, Array1<int32_t> targets, int top_logprobs) {
@@ -179,7 +196,7 @@ public:
         if (top_logprobs < 0)
             throw std::invalid_argument("top_logprobs = " + std::to_string(top_logprobs) + " is negative");
         myna::Choice choice = alone([&](myna::Executor &executor) {
-            return myna::score(executor, n, rows.data(), targets.data(), top_logprobs);
+            return myna::score(executor.logits(), n, rows.data(), targets.data(), top_logprobs);
         });
         return to_arrays(choice, false, size_t(n), top_logprobs);
     }
@@ -188,6 +205,30 @@ private:
     std::optional<myna::Executor> executor_;
     std::mutex mutex_;
 };
+
+// Both take what `request` takes, after the executor or the logits.
+template <typename... Arguments>
+void define_sampling(nb::module_ &module, nb::class_<Guarded> &executor, myna::SampleRequest (*request)(Arguments...)) {
+    auto with_arguments = [](auto define) {
+        define(nb::arg("rows").noconvert(), nb::arg("temperature").noconvert(), nb::arg("top_k").noconvert(),
+               nb::arg("top_p").noconvert(), nb::arg("min_p").noconvert(), nb::arg("repetition_penalty").noconvert(),
+               nb::arg("presence_penalty").noconvert(), nb::arg("frequency_penalty").noconvert(),
+               nb::arg("seeds").noconvert(), nb::arg("positions").noconvert(), nb::arg("history").noconvert(),
+               nb::arg("history_starts").noconvert(), nb::arg("prompt_lengths").noconvert(),
+               nb::arg("bias_ids").noconvert(), nb::arg("bias_values").noconvert(), nb::arg("bias_starts").noconvert(),
+               nb::arg("mask").noconvert().none(), nb::arg("top_logprobs"));
+    };
+    with_arguments([&](auto... names) {
+        auto sample = [request](Guarded &self, Arguments... arguments) { return self.sample(request(arguments...)); };
+        executor.def("sample", sample, names...);
+    });
+    with_arguments([&](auto... names) {
+        auto sample = [request](Array2<float> logits, Arguments... arguments) {
+            return sample_logits(logits, request(arguments...));
+        };
+        module.def("sample_logits", sample, nb::arg("logits").noconvert(), names...);
+    });
+}
 
 }  // namespace
 
@@ -203,8 +244,8 @@ NB_MODULE(_native, module) {
     module.def("read_bandwidth", &myna::read_bandwidth, "threads"_a, "megabytes"_a, "repeats"_a,
                nb::call_guard<nb::gil_scoped_release>());
 
-    nb::class_<Guarded>(module, "Executor")
-        .def(nb::init<nb::sequence, int, const std::string &>(), "ops"_a, "threads"_a, "instruction_set"_a)
+    nb::class_<Guarded> executor(module, "Executor");
+    executor.def(nb::init<nb::sequence, int, const std::string &>(), "ops"_a, "threads"_a, "instruction_set"_a)
         .def("set_weight", &Guarded::set_weight, "name"_a, "data"_a, "source_type"_a, "rows"_a, "columns"_a, "target"_a)
         .def("seal", [](Guarded &self) { self.alone([](myna::Executor &e) { e.seal(); }); })
         .def_prop_ro("weight_bytes",
@@ -227,12 +268,6 @@ NB_MODULE(_native, module) {
              nb::arg("context_lengths").noconvert(), nb::arg("block_tables").noconvert(),
              nb::arg("logit_rows").noconvert())
         .def("logits", &Guarded::logits)
-        .def("sample", &Guarded::sample, nb::arg("rows").noconvert(), nb::arg("temperature").noconvert(),
-             nb::arg("top_k").noconvert(), nb::arg("top_p").noconvert(), nb::arg("min_p").noconvert(),
-             nb::arg("repetition_penalty").noconvert(), nb::arg("presence_penalty").noconvert(),
-             nb::arg("frequency_penalty").noconvert(), nb::arg("seeds").noconvert(), nb::arg("positions").noconvert(),
-             nb::arg("history").noconvert(), nb::arg("history_starts").noconvert(),
-             nb::arg("prompt_lengths").noconvert(), nb::arg("bias_ids").noconvert(), nb::arg("bias_values").noconvert(),
-             nb::arg("bias_starts").noconvert(), nb::arg("mask").noconvert().none(), "top_logprobs"_a)
         .def("score", &Guarded::score, nb::arg("rows").noconvert(), nb::arg("targets").noconvert(), "top_logprobs"_a);
+    define_sampling(module, executor, &sample_request);
 }

@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "pack.h"
 #include "program.h"
+#include "sample.h"
 #include "threads.h"
 
 namespace myna {
@@ -36,10 +37,8 @@ public:
     void forward(const Batch &batch);
 
     int vocabulary() const { return program_.values[program_.output].size; }
-    int logit_count() const { return logit_count_; }
-    const float *logits(int row) const { return logits_.as<float>() + size_t(row) * vocabulary(); }
-    const Kernels &kernels() const { return kernels_; }
-    Team &team() { return team_; }
+    // Of the last forward.
+    Logits logits() { return {logits_.as<float>(), logit_count_, vocabulary(), kernels_, team_}; }
 
 private:
     // Some consecutive rows of one sequence whose queries share their reads of the cache.

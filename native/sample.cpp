@@ -39,8 +39,7 @@ void check_list(const char *name, const int32_t *starts, int count, const int32_
     for (int i = 0; i < size; i++) expect(ids[i] >= 0 && ids[i] < vocabulary, i, name, ids[i]);
 }
 
-void check(const Executor &executor, const SampleRequest &r) {
-    const int vocabulary = executor.vocabulary();
+void check(int vocabulary, const SampleRequest &r) {
     check_list("history", r.history_starts, r.count, r.history, r.history_size, vocabulary);
     check_list("bias_ids", r.bias_starts, r.count, r.bias_ids, r.bias_size, vocabulary);
     for (int i = 0; i < r.bias_size; i++) expect(!std::isnan(r.bias_values[i]), i, "bias_values", r.bias_values[i]);
@@ -61,11 +60,11 @@ void check(const Executor &executor, const SampleRequest &r) {
     }
 }
 
-void check_rows(const Executor &executor, int count, const int32_t *rows, int top_logprobs) {
-    for (int i = 0; i < count; i++) expect(rows[i] >= 0 && rows[i] < executor.logit_count(), i, "rows", rows[i]);
-    if (top_logprobs > executor.vocabulary())
+void check_rows(const Logits &logits, int count, const int32_t *rows, int top_logprobs) {
+    for (int i = 0; i < count; i++) expect(rows[i] >= 0 && rows[i] < logits.rows, i, "rows", rows[i]);
+    if (top_logprobs > logits.vocabulary)
         fail("top_logprobs = " + std::to_string(top_logprobs) + " is more than the vocabulary, " +
-             std::to_string(executor.vocabulary()));
+             std::to_string(logits.vocabulary));
 }
 
 // The first index of the largest value.
@@ -101,16 +100,16 @@ void likeliest(const float *logits, int size, float log_sum, int count, int32_t 
 // One thread's room for one row at a time.
 class Sampler {
 public:
-    Sampler(const Executor &executor, const SampleRequest &request) : executor_(executor), request_(request) {}
+    Sampler(const Logits &logits, const SampleRequest &request) : logits_(logits), request_(request) {}
 
     int32_t choose(int i) {
         const SampleRequest &r = request_;
-        const float *logits = executor_.logits(r.rows[i]);
-        const int size = executor_.vocabulary();
+        const float *logits = logits_.row(r.rows[i]);
+        const int size = logits_.vocabulary;
         const bool penalised =
             r.repetition_penalty[i] != 1 || r.presence_penalty[i] != 0 || r.frequency_penalty[i] != 0;
         float peak;
-        executor_.kernels().log_sum_exp(logits, size, &peak, nullptr);
+        logits_.kernels.log_sum_exp(logits, size, &peak, nullptr);
         if (!std::isfinite(peak)) return -1;
         if (penalised || r.bias_starts[i + 1] > r.bias_starts[i] || r.mask) {
             changed_.assign(logits, logits + size);
@@ -149,10 +148,10 @@ private:
 
     int32_t draw(int i, const float *logits, float peak) {
         const SampleRequest &r = request_;
-        const int size = executor_.vocabulary(), top_k = r.top_k[i] ? std::min(r.top_k[i], size) : size;
+        const int size = logits_.vocabulary, top_k = r.top_k[i] ? std::min(r.top_k[i], size) : size;
         const double chance = uniform(r.seeds[i], uint64_t(r.positions[i]));
         weights_.resize(size_t(size));
-        executor_.kernels().exponentials(logits, size, peak, 1 / r.temperature[i], weights_.data());
+        logits_.kernels.exponentials(logits, size, peak, 1 / r.temperature[i], weights_.data());
         double all = 0;
         for (float weight : weights_) all += weight;
         if (top_k == size && r.top_p[i] == 1 && r.min_p[i] == 0) {
@@ -192,7 +191,7 @@ private:
     // The tokens above some weight, such that the top_k likeliest, those that make up `mass`, or all that weigh min_p
     // (the likeliest weighs 1) are among them: few, unless the distribution is flat.
     void gather(int top_k, double mass, float min_p) {
-        const int size = executor_.vocabulary();
+        const int size = logits_.vocabulary;
         for (float least : {0x1p-6f, 0x1p-12f, 0x1p-20f, std::numeric_limits<float>::min()}) {
             candidates_.clear();
             double total = 0;
@@ -217,21 +216,21 @@ private:
         candidates_.resize(size_t(first - candidates_.begin()) + 1);
     }
 
-    const Executor &executor_;
+    const Logits &logits_;
     const SampleRequest &request_;
     std::vector<float> changed_, weights_;
     std::vector<int> counts_, candidates_;
 };
 
 // Log-probability of the row's token and its rivals, of the model's own distribution.
-void describe(const Executor &executor, int row, int32_t id, int index, int top, Choice &choice) {
-    const float *logits = executor.logits(row);
+void describe(const Logits &all, int row, int32_t id, int index, int top, Choice &choice) {
+    const float *logits = all.row(row);
     float peak, log_sum;
-    executor.kernels().log_sum_exp(logits, executor.vocabulary(), &peak, &log_sum);
+    all.kernels.log_sum_exp(logits, all.vocabulary, &peak, &log_sum);
     const bool broken = !std::isfinite(peak);
     choice.logprobs[index] = broken || id < 0 ? std::numeric_limits<float>::quiet_NaN() : logits[id] - log_sum;
     if (!broken)
-        likeliest(logits, executor.vocabulary(), log_sum, top, choice.top_ids.data() + size_t(index) * top,
+        likeliest(logits, all.vocabulary, log_sum, top, choice.top_ids.data() + size_t(index) * top,
                   choice.top_values.data() + size_t(index) * top);
 }
 
@@ -246,27 +245,26 @@ Choice empty_choice(int count, int top) {
 
 }  // namespace
 
-Choice sample(Executor &executor, const SampleRequest &request) {
-    check_rows(executor, request.count, request.rows, request.top_logprobs);
-    check(executor, request);
+Choice sample(const Logits &logits, const SampleRequest &request) {
+    check_rows(logits, request.count, request.rows, request.top_logprobs);
+    check(logits.vocabulary, request);
     Choice choice = empty_choice(request.count, request.top_logprobs);
     choice.ids.resize(size_t(request.count));
-    std::vector<Sampler> samplers(size_t(executor.team().threads()), Sampler(executor, request));
-    executor.team().each(request.count, 1, [&](int thread, int i) {
+    std::vector<Sampler> samplers(size_t(logits.team.threads()), Sampler(logits, request));
+    logits.team.each(request.count, 1, [&](int thread, int i) {
         choice.ids[i] = samplers[thread].choose(i);
         if (request.top_logprobs >= 0)
-            describe(executor, request.rows[i], choice.ids[i], i, request.top_logprobs, choice);
+            describe(logits, request.rows[i], choice.ids[i], i, request.top_logprobs, choice);
     });
     return choice;
 }
 
-Choice score(Executor &executor, int count, const int32_t *rows, const int32_t *targets, int top_logprobs) {
-    check_rows(executor, count, rows, top_logprobs);
-    for (int i = 0; i < count; i++)
-        expect(targets[i] >= 0 && targets[i] < executor.vocabulary(), i, "targets", targets[i]);
+Choice score(const Logits &logits, int count, const int32_t *rows, const int32_t *targets, int top_logprobs) {
+    check_rows(logits, count, rows, top_logprobs);
+    for (int i = 0; i < count; i++) expect(targets[i] >= 0 && targets[i] < logits.vocabulary, i, "targets", targets[i]);
     Choice choice = empty_choice(count, std::max(top_logprobs, 0));
-    executor.team().each(
-        count, 1, [&](int, int i) { describe(executor, rows[i], targets[i], i, std::max(top_logprobs, 0), choice); });
+    logits.team.each(count, 1,
+                     [&](int, int i) { describe(logits, rows[i], targets[i], i, std::max(top_logprobs, 0), choice); });
     return choice;
 }
 

@@ -2,9 +2,20 @@
 #pragma once
 #include <vector>
 
-#include "executor.h"
+#include "kernels/kernels.h"
+#include "threads.h"
 
 namespace myna {
+
+// Rows of logits, with the kernels and threads to work on them.
+struct Logits {
+    const float *data;  // [rows, vocabulary]
+    int rows, vocabulary;
+    const Kernels &kernels;
+    Team &team;
+
+    const float *row(int i) const { return data + size_t(i) * size_t(vocabulary); }
+};
 
 // Row i's lists are [starts[i], starts[i + 1]) of the flat arrays; see Executor.sample in _native.pyi.
 struct SampleRequest {
@@ -33,10 +44,10 @@ struct Choice {
 
 // Throws std::invalid_argument on any index or parameter out of range. A row with a logit that is not finite, or
 // without an allowed token, gets the id -1.
-Choice sample(Executor &executor, const SampleRequest &request);
+Choice sample(const Logits &logits, const SampleRequest &request);
 
 // Log-probabilities of given targets [count] at logit rows [count]; Choice::ids stays empty.
-Choice score(Executor &executor, int count, const int32_t *rows, const int32_t *targets, int top_logprobs);
+Choice score(const Logits &logits, int count, const int32_t *rows, const int32_t *targets, int top_logprobs);
 
 // A number in [0, 1) keyed by seed and position: Philox4x32-10 (Salmon et al. 2011,
 // https://doi.org/10.1145/2063384.2063405) with the seed as key and the position as counter.

@@ -16,6 +16,29 @@ def instruction_sets() -> list[str]:
 def read_bandwidth(threads: int, megabytes: int, repeats: int) -> float:
     """Median bytes a second that `threads` threads read together from memory."""
 
+def sample_logits(
+    logits: NDArray[np.float32],
+    rows: NDArray[np.int32],
+    temperature: NDArray[np.float32],
+    top_k: NDArray[np.int32],
+    top_p: NDArray[np.float32],
+    min_p: NDArray[np.float32],
+    repetition_penalty: NDArray[np.float32],
+    presence_penalty: NDArray[np.float32],
+    frequency_penalty: NDArray[np.float32],
+    seeds: NDArray[np.uint64],
+    positions: NDArray[np.int64],
+    history: NDArray[np.int32],
+    history_starts: NDArray[np.int32],
+    prompt_lengths: NDArray[np.int32],
+    bias_ids: NDArray[np.int32],
+    bias_values: NDArray[np.float32],
+    bias_starts: NDArray[np.int32],
+    mask: NDArray[np.uint32] | None,
+    top_logprobs: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
+    """`Executor.sample` on logits [n, vocab] that something else computed: equal logits, equal choices."""
+
 class Executor:
     """Runs one Program: takes its ops once, its weights tensor by tensor, then any number of batches.
 

@@ -27,6 +27,16 @@ def executor_with(logits, instruction_set=INSTRUCTION_SETS[0]):
     return executor
 
 
+class Given:
+    """Logits from elsewhere behind the same call."""
+
+    def __init__(self, logits):
+        self.logits = logits
+
+    def sample(self, *arguments):
+        return _native.sample_logits(self.logits, *arguments)
+
+
 def sample(executor, rows=(0,), *, history=(), prompt_lengths=None, bias=None, mask=None, top_logprobs=-1, **fields):
     """Ids, logprobs, top ids, top logprobs for ``rows``; every field is one value or one a row."""
     n = len(rows)
@@ -51,6 +61,24 @@ def sample(executor, rows=(0,), *, history=(), prompt_lengths=None, bias=None, m
     )  # fmt: skip
     assert not fields
     return executor.sample(*arguments, mask, top_logprobs)
+
+
+def test_logits_from_elsewhere_are_sampled_alike(executor, logits):
+    fields = {
+        "temperature": [0, 1, 0.7, 1.3], "top_k": [0, 50, 0, 0], "top_p": [1, 1, 0.9, 1], "min_p": [0, 0, 0, 0.05],
+        "seeds": range(4), "positions": range(7, 11), "presence_penalty": [0, 0.5, 0, 0],
+        "history": [[], [3, 4, 5], [], []], "bias": [{}, {}, {9: 5.0}, {}], "top_logprobs": 3,
+    }  # fmt: skip
+    for got, expected in zip(
+        sample(Given(logits), range(4), **fields), sample(executor, range(4), **fields), strict=True
+    ):
+        np.testing.assert_array_equal(got, expected)
+    with pytest.raises(ValueError, match=r"rows\[0\] = 4"):
+        sample(Given(logits), [4])
+    with pytest.raises(ValueError, match="no columns"):
+        sample(Given(logits[:, :0].copy()))
+    with pytest.raises(TypeError):
+        sample(Given(logits.astype(np.float64)))
 
 
 def many(executor, draws, **fields):
