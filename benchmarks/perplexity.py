@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from myna import _native, hardware
 from myna.formats import GGUFFile
-from myna.models.families import family_of
+from myna.models.families import layout_of
 from myna.models.loader import build_program, pack
 from myna.models.packing import describe_quantisation, plan_packing
 from myna.models.tokenizer import load_tokenizer
@@ -74,10 +74,10 @@ class Result:
 def measure(path: Path, windows: Sequence[Sequence[int]], weights: WeightFormat, kv_dtype: str) -> Result:
     """Score the windows with the native executor."""
     with closing(GGUFFile(path)) as file:
-        family = family_of(file)
-        config = family.configure(file)
+        layout = layout_of(file)
+        config = layout.configure(file)
         program = build_program(file, config)
-        plan = plan_packing(file, family, program, weights.quant, weights.overrides)
+        plan = plan_packing(file, layout, program, config, weights.quant, weights.overrides)
         executor = _native.Executor(program.to_ops(), hardware.usable_cores(), _native.instruction_sets()[0])
         pack(file, plan, executor)
     blocks = -(-len(windows[0]) // BLOCK_SIZE)

@@ -10,15 +10,16 @@ import pytest
 from myna.errors import ModelFileError, ModelTooLarge
 from myna.formats import GGUFFile
 from myna.models.decoder import build_decoder
-from myna.models.families import family_of
-from myna.models.packing import Packing, check_memory, describe_quantisation, plan_packing
+from myna.models.families import layout_of
+from myna.models.packing import Packing, check_memory, describe_quantisation, ease, plan_packing, weight_bytes
 from tests.synthetic import write_model
 
 
 def planned(path: Path, **options: Any) -> list[Packing]:
     with GGUFFile(path) as file:
-        family = family_of(file)
-        return plan_packing(file, family, build_decoder(family.configure(file)), **options)
+        layout = layout_of(file)
+        config = layout.configure(file)
+        return plan_packing(file, layout, build_decoder(config), config, **options)
 
 
 def targets(plan: list[Packing]) -> set[str]:
@@ -63,13 +64,26 @@ def test_the_default_models_plan(default_model: Path) -> None:
     plan = planned(default_model)
     assert describe_quantisation(plan) == "w4+w8"
     assert sum(packing.bytes for packing in plan) == 96_576_768
-    offsets = [packing.tensor.offset for packing in plan]
+    offsets = [packing.stored.tensors[0].offset for packing in plan]
     assert offsets == sorted(offsets)  # in the file's order, so that the disk reads ahead
 
 
 def test_exceptions_by_name(default_model: Path) -> None:
     plan = planned(default_model, overrides={"embedding": "w4"})
     assert describe_quantisation(plan) == "w4"
+
+
+def test_float_weights_lose_bits_only_where_memory_is_short(tmp_path: Path) -> None:
+    plan = planned(write_model(tmp_path / "model.gguf", quant="F16", width=64, vocab_size=384))
+    assert [describe_quantisation(ease(plan, int(share * weight_bytes(plan)))) for share in (1.4, 1.3, 0.6, 0.1)] == [
+        "f32", "bf16", "w8", "w8",
+    ]  # fmt: skip
+    assert ease(plan, 2 * weight_bytes(plan)) is plan
+
+
+def test_integer_weights_stay_as_they_are_however_little_memory_there_is(default_model: Path) -> None:
+    plan = planned(default_model)
+    assert ease(plan, 0) is plan
 
 
 @pytest.mark.parametrize("name", ["blk.1.ffn_down.weight", "output_norm.weight", "token_embd.weight"])
@@ -115,7 +129,7 @@ def test_planned_sizes_are_those_of_the_executor(tmp_path: Path) -> None:
 
 
 def test_gguf_names_the_same_block_sizes() -> None:
-    from myna.formats.gguf import TENSOR_TYPES
+    from myna.formats.types import TENSOR_TYPES
 
     for kind, (elements, size) in gguf.GGML_QUANT_SIZES.items():
         assert TENSOR_TYPES[kind.value] == (kind.name, elements, size)

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Literal, Protocol, cast
 
 from myna.errors import ModelFileError
 
 Scalar = bool | int | float | str
+Kind = Literal["gguf", "huggingface"]
+"""How a file names its tensors and metadata: as GGUF does, or as Hugging Face's checkpoints do."""
 
 
 class Array(Protocol):
@@ -34,7 +36,8 @@ class Tensor:
     """A tensor as the file describes it.
 
     ``type`` is the GGUF name of its element or block type (F32, Q4_1, …); ``shape`` is in row-major order, so a
-    matrix is (rows, columns) and quantised blocks run along the columns; ``bytes`` is its stored size.
+    matrix is (rows, columns) and quantised blocks run along the columns; ``bytes`` is its stored size. ``part``
+    counts the files of a model that lies in several, and ``offset`` counts in that one.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Tensor:
     shape: tuple[int, ...]
     offset: int
     bytes: int
+    part: int = 0
 
     @property
     def elements(self) -> int:
@@ -53,10 +57,12 @@ class Tensor:
 
 
 class ModelFile(Protocol):
-    """An open, checked model file."""
+    """An open, checked model file, or a directory of files that make one model."""
 
     @property
     def path(self) -> Path: ...
+    @property
+    def kind(self) -> Kind: ...
     @property
     def metadata(self) -> Metadata: ...
     @property

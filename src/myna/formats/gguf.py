@@ -13,10 +13,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 from myna.errors import ModelFileError
-from myna.formats.base import Array, Metadata, Scalar, Tensor
+from myna.formats.base import Array, Kind, Metadata, Scalar, Tensor
+from myna.formats.types import TENSOR_TYPES, BlockType
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -32,52 +32,6 @@ MAX_STRING_BYTES = 2**26
 MAX_METADATA_BYTES = 2**27
 MAX_ALIGNMENT = 2**16
 MAX_ELEMENTS = 2**62
-
-
-class BlockType(NamedTuple):
-    """How a tensor type stores its elements: ``elements`` at a time in ``bytes``."""
-
-    name: str
-    elements: int
-    bytes: int
-
-
-TENSOR_TYPES = {
-    0: BlockType("F32", 1, 4),
-    1: BlockType("F16", 1, 2),
-    2: BlockType("Q4_0", 32, 18),
-    3: BlockType("Q4_1", 32, 20),
-    6: BlockType("Q5_0", 32, 22),
-    7: BlockType("Q5_1", 32, 24),
-    8: BlockType("Q8_0", 32, 34),
-    9: BlockType("Q8_1", 32, 40),
-    10: BlockType("Q2_K", 256, 84),
-    11: BlockType("Q3_K", 256, 110),
-    12: BlockType("Q4_K", 256, 144),
-    13: BlockType("Q5_K", 256, 176),
-    14: BlockType("Q6_K", 256, 210),
-    15: BlockType("Q8_K", 256, 292),
-    16: BlockType("IQ2_XXS", 256, 66),
-    17: BlockType("IQ2_XS", 256, 74),
-    18: BlockType("IQ3_XXS", 256, 98),
-    19: BlockType("IQ1_S", 256, 50),
-    20: BlockType("IQ4_NL", 32, 18),
-    21: BlockType("IQ3_S", 256, 110),
-    22: BlockType("IQ2_S", 256, 82),
-    23: BlockType("IQ4_XS", 256, 136),
-    24: BlockType("I8", 1, 1),
-    25: BlockType("I16", 1, 2),
-    26: BlockType("I32", 1, 4),
-    27: BlockType("I64", 1, 8),
-    28: BlockType("F64", 1, 8),
-    29: BlockType("IQ1_M", 256, 56),
-    30: BlockType("BF16", 1, 2),
-    34: BlockType("TQ1_0", 256, 54),
-    35: BlockType("TQ2_0", 256, 66),
-    39: BlockType("MXFP4", 32, 17),
-    40: BlockType("NVFP4", 64, 36),
-    41: BlockType("Q1_0", 128, 18),
-}
 
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
@@ -104,6 +58,8 @@ class GGUFFile:
     Raises:
         ModelFileError: the file is missing, truncated, corrupt, hostile or of another kind.
     """
+
+    kind: Kind = "gguf"
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

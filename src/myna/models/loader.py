@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myna import _native, hardware
 from myna.errors import ConfigurationError, InvalidParameter, ModelFileError
-from myna.formats import GGUFFile, ModelFile
+from myna.formats import ModelFile, open_model
 from myna.models.config import ModelConfig
 from myna.models.decoder import build_decoder
 from myna.models.dialects import Dialect
 from myna.models.dialects.load import load_dialect
-from myna.models.families import family_of
-from myna.models.packing import Packing, check_memory, describe_quantisation, plan_packing
+from myna.models.families import Layout, layout_of
+from myna.models.packing import (
+    Packing,
+    check_memory,
+    describe_quantisation,
+    ease,
+    plan_packing,
+    weight_bytes,
+)
 from myna.models.program import Program
 from myna.models.tokenizer import Tokenizer, load_tokenizer
 
 if TYPE_CHECKING:
     # pydantic would cost the engine process a quarter of a second of its start.
     from myna.settings import InstructionSet, Quantisation
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +75,8 @@ def load_model(
     """Load a model file.
 
     Args:
-        path: a GGUF file.
-        quant: packed format of the matrices; ``auto`` keeps the file's own precision.
+        path: whatever `open_model` opens.
+        quant: packed format of the matrices; ``auto`` keeps the file's own precision where memory allows it.
         threads: of the kernels; 0 means one a physical core.
         instruction_set: of the kernels; ``auto`` means the best that this processor has.
         context: longest sequence in tokens; 0 means the model's own.
@@ -78,18 +88,22 @@ def load_model(
     """
     threads = threads or hardware.usable_cores()
     chosen_set = choose_instruction_set(instruction_set)
-    with closing(GGUFFile(path)) as file:
-        family = family_of(file)
-        config = family.configure(file)
-        program = build_program(file, config)
-        plan = plan_packing(file, family, program, quant)
-        check_memory(file, plan, hardware.available_memory())
-        with ThreadPoolExecutor(1, thread_name_prefix="tokenizer") as beside:
-            # It takes as long as the weights take to pack, and both mostly leave Python's lock alone.
-            pending = beside.submit(load_language, file)
-            executor = _native.Executor(program.to_ops(), threads, chosen_set)
-            pack(file, plan, executor)
-            tokenizer, dialect = pending.result()
+    with (
+        closing(open_model(path)) as file,
+        # It takes as long as the weights take to pack, and both mostly leave Python's lock alone.
+        ThreadPoolExecutor(1, thread_name_prefix="tokenizer") as beside,
+    ):
+        layout = layout_of(file)
+        config = layout.configure(file)
+        chosen_context = choose_context(file, config, context)
+        pending = beside.submit(load_language, file)
+        if file.kind == "huggingface":
+            config = without_padding(config, pending.result()[0])
+        program = build_program(file, config.within(chosen_context))
+        plan = choose_plan(file, layout, program, config, quant)
+        executor = _native.Executor(program.to_ops(), threads, chosen_set)
+        pack(file, plan, executor)
+        tokenizer, dialect = pending.result()
         if tokenizer.vocab_size != config.vocab_size:
             raise ModelFileError(
                 file.path,
@@ -102,11 +116,11 @@ def load_model(
             tokenizer=tokenizer,
             dialect=dialect,
             executor=executor,
-            parameters=sum(packing.tensor.elements for packing in plan),
+            parameters=sum(packing.weight.rows * packing.weight.columns for packing in plan),
             weight_bytes=executor.weight_bytes,
             bytes_per_token=executor.bytes_per_token,
             quantisation=describe_quantisation(plan),
-            context=choose_context(file, config, context),
+            context=chosen_context,
             instruction_set=chosen_set,
             threads=threads,
         )
@@ -116,6 +130,36 @@ def load_language(file: ModelFile) -> tuple[Tokenizer, Dialect]:
     """What turns conversations into tokens and back. Raises ModelFileError."""
     tokenizer = load_tokenizer(file)
     return tokenizer, load_dialect(file, tokenizer)
+
+
+def without_padding(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
+    """Checkpoints round their embeddings up; what is not a token must never be sampled, so it is not loaded."""
+    return replace(config, vocab_size=min(config.vocab_size, tokenizer.vocab_size))
+
+
+def choose_plan(
+    file: ModelFile, layout: Layout, program: Program, config: ModelConfig, quant: Quantisation
+) -> list[Packing]:
+    """Resolve ``auto`` for the memory that is free: the file's own precision, or fewer bits, which is logged.
+
+    Raises ModelFileError: see `plan_packing`. Raises ModelTooLarge when the weights do not fit.
+    """
+    available = hardware.available_memory()
+    plan = plan_packing(file, layout, program, config, quant)
+    if quant == "auto":
+        plan, kept = ease(plan, available), plan
+        if plan is not kept:
+            _log.warning(
+                "%s would need %d MiB for its weights in the file's own precision, and %d MiB are free: "
+                "they are loaded as %s, which takes %d MiB.",
+                file.path.name,
+                weight_bytes(kept) >> 20,
+                available >> 20,
+                describe_quantisation(plan),
+                weight_bytes(plan) >> 20,
+            )
+    check_memory(file, plan, available)
+    return plan
 
 
 def title_of(file: ModelFile) -> str:
@@ -139,12 +183,12 @@ def pack(file: ModelFile, plan: list[Packing], executor: _native.Executor) -> No
     Raises ModelFileError naming a tensor whose values cannot be packed, such as one that holds infinities.
     """
     for packing in plan:
-        weight, tensor = packing.weight, packing.tensor
+        weight, stored = packing.weight, packing.stored
         try:
-            with file.read(tensor) as data:
-                executor.set_weight(weight.name, data, tensor.type, weight.rows, weight.columns, packing.target)
+            with stored.lend() as data:
+                executor.set_weight(weight.name, data, stored.type, weight.rows, weight.columns, packing.target)
         except ValueError as error:
-            raise ModelFileError(file.path, f"tensor {tensor.name!r} cannot be packed ({error})") from error
+            raise ModelFileError(file.path, f"tensor {stored.name!r} cannot be packed ({error})") from error
     executor.seal()
 
 

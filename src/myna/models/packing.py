@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from myna.errors import ModelFileError, ModelTooLarge
 from myna.formats import ModelFile, Tensor
+from myna.models.config import ModelConfig
 from myna.models.families import Layout
 from myna.models.program import Program, Weight
+from myna.models.weights import Place, Stored, locate, slice_rows
 
 if TYPE_CHECKING:
     # pydantic would cost the engine process a quarter of a second of its start.
@@ -36,18 +40,24 @@ TARGETS = {
 
 bf16 would cut three bits off a float16."""
 
+VOCABULARY = ("embedding", "head", "head.bias")
+"""Weights with a row a token; rows beyond the tokenizer's vocabulary are padding and stay where they are."""
+
 GROUP = 32
 """Weights that share a scale; the packed integer formats need rows of whole groups."""
+
+COMFORTABLE = 0.75
+"""Share of the free memory that weights may take before ``auto`` gives up precision; the KV cache needs some too."""
 
 GROUP_BYTES = {"w4": 20, "w4s": 18, "w8": 34, "bf16": 64, "f32": 128}
 
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """One step of loading: this tensor becomes that weight in format ``target``."""
+    """One step of loading: what is stored there becomes that weight in format ``target``."""
 
     weight: Weight
-    tensor: Tensor
+    stored: Stored
     target: str
 
     @property
@@ -55,63 +65,102 @@ class Packing:
         """Packed size, without the padding of an instruction set."""
         return -(-self.weight.rows * self.weight.columns // GROUP) * GROUP_BYTES[self.target]
 
+    @property
+    def order(self) -> tuple[int, int]:
+        """Where the disk meets it: the file, the byte."""
+        first = self.stored.tensors[0]
+        return first.part, first.offset
+
 
 def plan_packing(
     file: ModelFile,
-    family: Layout,
+    layout: Layout,
     program: Program,
+    config: ModelConfig,
     quant: Quantisation = "auto",
     overrides: Mapping[str, str] | None = None,
 ) -> list[Packing]:
-    """Pair every weight with its tensor, in the file's order.
+    """Find every weight, in the file's order.
 
     Args:
         file: where the tensors are.
-        family: what they are called.
+        layout: what they are called, and how they are stored.
         program: what is needed.
+        config: the sizes that sources ask for.
         quant: the format of all matrices, or ``auto`` for the smallest that keeps the file's precision.
         overrides: formats of single weights by name, for measurements.
 
     Raises:
         ModelFileError: a tensor is missing, surplus, of the wrong shape or of a type without a packed format.
     """
-    remaining = {name: tensor for name, tensor in file.tensors.items() if name not in family.consumed}
+    place = Place(file, bare_names(file, layout), config)
     plan = []
     for weight in program.weights.values():
-        name = tensor_name(family, weight.name)
-        tensor = remaining.pop(name, None)
-        if tensor is None:
-            raise ModelFileError(file.path, f"tensor {name!r} is missing")
-        expected = (weight.rows, weight.columns) if weight.kind == "matrix" else (weight.columns,)
-        if tensor.shape != expected:
-            raise ModelFileError(
-                file.path, f"tensor {name!r} has the shape {list(tensor.shape)}, expected {list(expected)}"
-            )
-        if tensor.type not in TARGETS:
+        stored = find_weight(place, layout, weight)
+        if stored.type not in TARGETS:
             raise ModelFileError(
                 file.path,
-                f"tensor {name!r} is quantised as {tensor.type}, which is not supported; "
+                f"tensor {stored.name!r} is quantised as {stored.type}, which is not supported; "
                 f"supported: {', '.join(TARGETS)}",
             )
-        target = (overrides or {}).get(weight.name) or _target(weight, tensor, quant)
-        plan.append(Packing(weight, tensor, target))
-    if remaining:
-        raise ModelFileError(file.path, f"tensor {min(remaining)!r} is not part of this architecture")
-    return sorted(plan, key=lambda packing: packing.tensor.offset)
+        target = (overrides or {}).get(weight.name) or _target(weight, stored.type, quant)
+        plan.append(Packing(weight, stored, target))
+    _refuse_surplus(place, layout, plan)
+    return sorted(plan, key=lambda packing: packing.order)
 
 
-def tensor_name(family: Layout, weight: str) -> str:
-    """The file's name of a Program's weight: ``layers.3.mlp.up`` is the pattern ``layers.{}.mlp.up``, layer 3."""
-    if not weight.startswith("layers."):
-        return family.weights[weight]
-    _, layer, rest = weight.split(".", 2)
-    return family.weights[f"layers.{{}}.{rest}"].format(layer)
+def bare_names(file: ModelFile, layout: Layout) -> dict[str, Tensor]:
+    """The file's tensors without what their names may begin with. Raises ModelFileError where two become one."""
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in file.tensors.items():
+        for prefix in layout.prefixes:
+            name = name.removeprefix(prefix)
+        if name in tensors:
+            raise ModelFileError(file.path, f"tensors {tensors[name].name!r} and {tensor.name!r} are the same")
+        tensors[name] = tensor
+    return tensors
 
 
-def _target(weight: Weight, tensor: Tensor, quant: Quantisation) -> str:
+def find_weight(place: Place, layout: Layout, weight: Weight) -> Stored:
+    """Where a weight of the Program is: ``layers.3.mlp.up`` is the pattern ``layers.{}.mlp.up``, layer 3.
+
+    Raises ModelFileError: a tensor is missing or of the wrong shape.
+    """
+    layer, pattern = "", weight.name
+    if weight.name.startswith("layers."):
+        _, layer, rest = weight.name.split(".", 2)
+        pattern = f"layers.{{}}.{rest}"
+    if pattern not in layout.weights:
+        raise ModelFileError(place.file.path, f"nothing says where its files keep {weight.name}, which it needs")
+    stored = locate(layout.weights[pattern], replace(place, layer=layer))
+    expected = (weight.rows, weight.columns) if weight.kind == "matrix" else (weight.columns,)
+    if pattern in VOCABULARY and stored.shape[1:] == expected[1:] and stored.shape[0] > expected[0]:
+        stored = slice_rows(place, stored, 0, expected[0])
+    if stored.shape != expected:
+        raise ModelFileError(
+            place.file.path,
+            f"tensor {stored.name!r} has the shape {list(stored.shape)}, expected {list(expected)}",
+        )
+    return stored
+
+
+def _refuse_surplus(place: Place, layout: Layout, plan: list[Packing]) -> None:
+    """A tensor that nothing reads means a model that is not what it was taken for."""
+    used = {tensor.name for packing in plan for tensor in packing.stored.tensors}
+    known = [re.compile(fnmatch.translate(pattern)) for pattern in (*layout.consumed, *layout.ignored)]
+    surplus = [
+        tensor.name
+        for name, tensor in place.tensors.items()
+        if tensor.name not in used and not any(pattern.match(name) for pattern in known)
+    ]
+    if surplus:
+        raise ModelFileError(place.file.path, f"tensor {min(surplus)!r} is not part of this architecture")
+
+
+def _target(weight: Weight, stored: str, quant: Quantisation) -> str:
     if weight.kind == "vector":
         return "f32"
-    kept = TARGETS[tensor.type]
+    kept = TARGETS[stored]
     # Asked for w4, a file of w4s keeps it: the smaller of the two, and nothing is lost.
     target = kept if quant == "auto" or (quant == "w4" and kept == "w4s") else quant
     if target in ("w4", "w4s", "w8") and weight.columns % GROUP:
@@ -119,9 +168,34 @@ def _target(weight: Weight, tensor: Tensor, quant: Quantisation) -> str:
     return target
 
 
+def ease(plan: list[Packing], available: int) -> list[Packing]:
+    """The same plan, or one of fewer bits where float matrices would take most of ``available`` bytes of memory.
+
+    A float16 file is loaded as f32, which is exact and twice as large: as bf16 it is as large as it was. When that is
+    too much as well, float matrices become w8, which costs the least that integers cost. docs/decisions/080.
+    """
+    for formats in (("f32", "bf16"), ("bf16",), ()):
+        eased = [_at_most(packing, formats) for packing in plan]
+        if weight_bytes(eased) <= available * COMFORTABLE:
+            break
+    return plan if eased == plan else eased
+
+
+def _at_most(packing: Packing, formats: tuple[str, ...]) -> Packing:
+    if packing.weight.kind == "vector" or packing.target not in ("f32", "bf16") or packing.target in formats:
+        return packing
+    grouped = packing.weight.columns % GROUP == 0 and not formats
+    return replace(packing, target="w8" if grouped else "bf16")
+
+
+def weight_bytes(plan: list[Packing]) -> int:
+    """Packed size of a whole model, without the padding of an instruction set."""
+    return sum(packing.bytes for packing in plan)
+
+
 def check_memory(file: ModelFile, plan: list[Packing], available: int) -> None:
     """Raise ModelTooLarge when the packed weights alone exceed ``available`` bytes of memory."""
-    needed = sum(packing.bytes for packing in plan)
+    needed = weight_bytes(plan)
     if needed > available:
         raise ModelTooLarge(
             f"{file.path.name} needs {needed / 2**20:,.0f} MiB of memory for its weights, "

@@ -11,18 +11,18 @@ import pytest
 from myna.errors import ModelFileError
 from myna.formats import GGUFFile
 from myna.models.config import AttentionConfig, ModelConfig, RopeConfig
-from myna.models.families import FAMILIES, family_of
+from myna.models.families import FAMILIES, layout_of
 from tests.synthetic import write_model
 
 
 def configured(tmp_path: Path, **shape: Any) -> ModelConfig:
     with GGUFFile(write_model(tmp_path / "model.gguf", layers=1, **shape)) as file:
-        return family_of(file).configure(file)
+        return layout_of(file).configure(file)
 
 
 def test_the_default_models_configuration(default_model: Path) -> None:
     with GGUFFile(default_model) as file:
-        assert family_of(file).configure(file) == ModelConfig(
+        assert layout_of(file).configure(file) == ModelConfig(
             architecture="llama",
             width=576,
             heads=9,
@@ -66,7 +66,7 @@ def with_rope_factors(path: Path, factors: list[float]) -> Path:
 
 def test_rope_factors_are_read_from_their_tensor(tmp_path: Path) -> None:
     with GGUFFile(with_rope_factors(tmp_path / "model.gguf", [1.0, 8.0])) as file:
-        assert family_of(file).configure(file).attention[0].rope == RopeConfig(4, 1e4, "interleaved", (1.0, 8.0))
+        assert layout_of(file).configure(file).attention[0].rope == RopeConfig(4, 1e4, "interleaved", (1.0, 8.0))
 
 
 @pytest.mark.parametrize("factors", [[1.0], [1.0, 2.0, 3.0], [1.0, 0.0], [1.0, float("nan")]])
@@ -75,7 +75,7 @@ def test_impossible_rope_factors_are_refused(tmp_path: Path, factors: list[float
         GGUFFile(with_rope_factors(tmp_path / "model.gguf", factors)) as file,
         pytest.raises(ModelFileError, match=r"tensor 'rope_freqs\.weight'"),
     ):
-        family_of(file).configure(file)
+        layout_of(file).configure(file)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,6 @@ def test_an_unknown_architecture_is_refused_with_the_known_ones(tmp_path: Path) 
     writer.write_tensors_to_file()
     writer.close()
     with GGUFFile(path) as file, pytest.raises(ModelFileError) as caught:
-        family_of(file)
+        layout_of(file)
     assert "'mamba'" in caught.value.reason
     assert all(name in caught.value.reason for name in FAMILIES)

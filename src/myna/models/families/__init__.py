@@ -7,7 +7,7 @@ from myna.formats import ModelFile
 from myna.models.families import llama
 from myna.models.families.base import Family, Layout
 
-__all__ = ["FAMILIES", "Family", "Layout", "family_of", "layout_of"]
+__all__ = ["FAMILIES", "Family", "Layout", "layout_of"]
 
 FAMILIES: dict[str, Family] = {"llama": llama.FAMILY}
 """By what GGUF files (general.architecture) and Hugging Face's (model_type) call them."""
@@ -17,7 +17,7 @@ KEYS = {"gguf": "general.architecture", "huggingface": "model_type"}
 
 def layout_of(file: ModelFile) -> Layout:
     """How to read a file. Raises ModelFileError naming an unknown architecture and the known ones of its kind."""
-    kind = getattr(file, "kind", "gguf")
+    kind = file.kind
     layouts = {name: getattr(family, kind) for name, family in FAMILIES.items() if getattr(family, kind) is not None}
     architecture = file.metadata.string(KEYS[kind])
     if architecture not in layouts:
@@ -26,6 +26,3 @@ def layout_of(file: ModelFile) -> Layout:
         )
     layout: Layout = layouts[architecture]
     return layout
-
-
-family_of = layout_of

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from myna.formats import ModelFile
 from myna.models.config import ModelConfig
+from myna.models.weights import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Layout:
     """
 
     configure: Callable[[ModelFile], ModelConfig]
-    weights: Mapping[str, str]
+    weights: Mapping[str, Source]
     consumed: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
     prefixes: tuple[str, ...] = ()
