@@ -8,12 +8,14 @@ from collections.abc import Callable
 import pytest
 
 from myna.backends.client import NativeBackend
+from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.failures import describe_error
 from myna.engine.messages import (
     CallFailed,
     Cancel,
     ClientMessage,
     Detokenize,
+    Embed,
     GetStatistics,
     LoadFailed,
     Reply,
@@ -197,3 +199,18 @@ async def test_a_request_that_cannot_be_sent_leaves_nothing_behind(
             await collect(backend)
     assert backend.num_running == 0
     assert link.sent == []
+
+
+async def test_texts_are_embedded_and_a_caller_that_goes_away_cancels(backend: NativeBackend, link: Link) -> None:
+    wanted = EmbeddingRequest("a", texts=("hi",))
+    embedding = asyncio.create_task(backend.embed(wanted))
+    await until(lambda: link.sent)
+    backend.receive(group([Embedded("a", (3,), b"\0\0\x80\x3f")]))
+    assert (await embedding).vectors == b"\0\0\x80\x3f"
+    assert link.sent == [Embed(wanted)]
+    assert backend.num_running == 0
+    embedding = asyncio.create_task(backend.embed(wanted))
+    await until(lambda: len(link.sent) == 2)
+    embedding.cancel()
+    await until(embedding.done)
+    assert link.sent[2:] == [Cancel("a")]

@@ -53,6 +53,4 @@ def test_texts_of_one_batch_do_not_see_each_other(encoder: Interpreter) -> None:
 def test_only_wanted_rows_come_out(encoder: Interpreter) -> None:
     texts = batch([([1, 2, 3], 0, [0]), ([4, 5], 0, [1])])
     first = batch([([1, 2, 3], 0, [0]), ([4, 5], 0, [1])], [0, 3])
-    np.testing.assert_allclose(
-        encoder.forward(*first.arrays()), encoder.forward(*texts.arrays())[[0, 3]], atol=1e-6
-    )
+    np.testing.assert_allclose(encoder.forward(*first.arrays()), encoder.forward(*texts.arrays())[[0, 3]], atol=1e-6)

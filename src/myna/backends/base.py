@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
+from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.request import Delta, Finished, GenerationRequest, Started
 
-__all__ = ["Backend", "Delta", "Finished", "GenerationRequest", "ModelDescription", "Started"]
+__all__ = [
+    "Backend",
+    "Delta",
+    "Embedded",
+    "EmbeddingRequest",
+    "Finished",
+    "GenerationRequest",
+    "ModelDescription",
+    "Started",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelDescription:
-    """A loaded model as it runs: for `/v1/models`, the model menu, `myna show` and the start log."""
+    """A loaded model as it runs: for `/v1/models`, the model menu, `myna show` and the start log.
+
+    A ``decoder`` generates, an ``encoder`` embeds, in vectors of ``embedding_width`` numbers.
+    """
 
     name: str
     path: str
@@ -29,6 +42,8 @@ class ModelDescription:
     threads: int
     tokenizer: str
     process_id: int | None
+    kind: Literal["decoder", "encoder"] = "decoder"
+    embedding_width: int = 0
 
 
 class Backend(Protocol):
@@ -40,6 +55,12 @@ class Backend(Protocol):
     """
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]: ...
+
+    async def embed(self, request: EmbeddingRequest) -> Embedded:
+        """A vector for every text. Cancelling the task that waits cancels the request.
+
+        Raises InvalidParameter, as `generate` does, where the model is of the other kind.
+        """
 
     async def cancel(self, request_id: str) -> None:
         """End a request as ``cancelled``: its iterator still yields what it had and then `Finished`."""

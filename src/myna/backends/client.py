@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Protocol, cast
 
 from myna.backends.base import ModelDescription
+from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.failures import describe_error, rebuild_error
 from myna.engine.messages import (
     CallFailed,
     Cancel,
     ClientMessage,
     Detokenize,
+    Embed,
     EngineMessage,
     Events,
     GetStatistics,
@@ -40,7 +43,7 @@ class _Mailbox:
     """The events of one request on their way to its iterator."""
 
     def __init__(self) -> None:
-        self.events: asyncio.Queue[Event | MynaError] = asyncio.Queue()
+        self.events: asyncio.Queue[Event | Embedded | MynaError] = asyncio.Queue()
         self.abandoned = False  # its iterator was closed; the engine has been told to stop
         self.over = asyncio.Event()
 
@@ -68,27 +71,12 @@ class NativeBackend:
             mourner(self._ended)
         self._mourner = mourner
 
-    async def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]:
-        mailbox = await self._open_mailbox(request.id)
-        try:
-            self._link.send(Submit(request))
-        except MynaError:
-            del self._mailboxes[request.id]
-            raise
-        is_over = False
-        try:
-            while not is_over:
-                event = await mailbox.events.get()
-                is_over = not isinstance(event, Started | Delta)
-                if isinstance(event, MynaError):
-                    raise event
-                if isinstance(event, Failed):
-                    raise rebuild_error(event.error, event.message, event.param, event.details)
-                yield event
-        finally:
-            if not is_over and not self._ended:
-                mailbox.abandoned = True
-                self._link.send(Cancel(request.id))
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]:
+        return cast("AsyncGenerator[Started | Delta | Finished, None]", self._answer(Submit(request)))
+
+    async def embed(self, request: EmbeddingRequest) -> Embedded:
+        async with aclosing(self._answer(Embed(request))) as events:
+            return cast("Embedded", await anext(events))
 
     async def cancel(self, request_id: str) -> None:
         if not self._ended:
@@ -115,14 +103,14 @@ class NativeBackend:
         """Take a message from the engine, in the event loop's thread."""
         match message:
             case Events():
-                for events in (message.started, message.deltas, message.finished, message.failed):
+                for events in (message.started, message.deltas, message.finished, message.failed, message.embedded):
                     for event in events:
                         self._deliver(event)
             case Reply():
-                self._answer(message.call, message.value)
+                self._settle(message.call, message.value)
             case CallFailed():
                 error = rebuild_error(message.error, message.message, message.param, message.details)
-                self._answer(message.call, error)
+                self._settle(message.call, error)
             case Ready():
                 self._ready.set_result(ModelDescription(**message.description))
             case LoadFailed():
@@ -145,6 +133,30 @@ class NativeBackend:
         if self._mourner is not None:
             self._mourner(error)
 
+    async def _answer(self, message: Submit | Embed) -> AsyncGenerator[Started | Delta | Finished | Embedded, None]:
+        """The events of a request, which is cancelled when this is closed before the last of them."""
+        request_id = message.request.id
+        mailbox = await self._open_mailbox(request_id)
+        try:
+            self._link.send(message)
+        except MynaError:
+            del self._mailboxes[request_id]
+            raise
+        is_over = False
+        try:
+            while not is_over:
+                event = await mailbox.events.get()
+                is_over = not isinstance(event, Started | Delta)
+                if isinstance(event, MynaError):
+                    raise event
+                if isinstance(event, Failed):
+                    raise rebuild_error(event.error, event.message, event.param, event.details)
+                yield event
+        finally:
+            if not is_over and not self._ended:
+                mailbox.abandoned = True
+                self._link.send(Cancel(request_id))
+
     async def _open_mailbox(self, request_id: str) -> _Mailbox:
         """A new mailbox, once the engine is done with an abandoned one of the same id."""
         while (previous := self._mailboxes.get(request_id)) is not None:
@@ -156,16 +168,16 @@ class NativeBackend:
         mailbox = self._mailboxes[request_id] = _Mailbox()
         return mailbox
 
-    def _deliver(self, event: Event) -> None:
+    def _deliver(self, event: Event | Embedded) -> None:
         mailbox = self._mailboxes.get(event.request_id)
         if mailbox is None:
             return
-        if isinstance(event, Finished | Failed):
+        if not isinstance(event, Started | Delta):
             del self._mailboxes[event.request_id]
             mailbox.over.set()
         mailbox.events.put_nowait(event)
 
-    def _answer(self, number: int, result: object) -> None:
+    def _settle(self, number: int, result: object) -> None:
         call = self._calls.pop(number)
         if call.done():  # its caller was cancelled
             return

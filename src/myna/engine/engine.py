@@ -11,6 +11,7 @@ from myna.engine.batch import Batch, BatchBuilder
 from myna.engine.blocks import BLOCK_SIZE, BlockPool
 from myna.engine.cache_size import cache_blocks, kept_blocks
 from myna.engine.counters import Counters
+from myna.engine.embedding import EmbeddingRequest
 from myna.engine.failures import failed
 from myna.engine.model import Model
 from myna.engine.options import EngineOptions
@@ -81,8 +82,23 @@ class Engine:
         """Whether there is nothing to do; then every block is free."""
         return not self._sequences
 
-    def prepare(self, request: GenerationRequest, channel: int = 0) -> Sequence:
+    @property
+    def limit(self) -> int:
+        """Tokens that a sequence can have."""
+        return self.scheduler.limit
+
+    @property
+    def cache_tokens(self) -> int:
+        """Tokens that the KV cache can hold."""
+        return self.pool.num_blocks * self.pool.block_size
+
+    def prepare(self, request: GenerationRequest | EmbeddingRequest, channel: int = 0) -> Sequence:
         """See `myna.engine.prepare.prepare`; may be called beside a step, in any thread."""
+        if isinstance(request, EmbeddingRequest):
+            raise InvalidParameter(
+                "This model writes text and makes no embeddings; choose an embedding model, such as all-minilm:l6.",
+                param="model",
+            )
         return prepare(request, self.model, limit=self.scheduler.limit, channel=channel)
 
     def add(self, sequence: Sequence) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.options import EngineOptions
 from myna.engine.request import Delta, Event, Failed, Finished, GenerationRequest, Started
 
@@ -49,6 +50,12 @@ class Submit(Message, frozen=True):
     """Generate; `Events` follow until the request's `Finished` or `Failed`."""
 
     request: GenerationRequest
+
+
+class Embed(Message, frozen=True):
+    """Make vectors; one `Events` with the request's `Embedded` or `Failed` follows."""
+
+    request: EmbeddingRequest
 
 
 class Cancel(Message, frozen=True):
@@ -99,6 +106,7 @@ class Events(Message, frozen=True):
     deltas: list[Delta] = []
     finished: list[Finished] = []
     failed: list[Failed] = []
+    embedded: list[Embedded] = []
 
 
 class Reply(Message, frozen=True):
@@ -118,7 +126,7 @@ class CallFailed(Message, frozen=True):
     details: dict[str, Any]
 
 
-ClientMessage = Hello | Submit | Cancel | Tokenize | Detokenize | GetStatistics
+ClientMessage = Hello | Submit | Embed | Cancel | Tokenize | Detokenize | GetStatistics
 EngineMessage = Ready | LoadFailed | Events | Reply | CallFailed
 
 _encoder = msgspec.msgpack.Encoder()
@@ -132,9 +140,9 @@ def frame(message: Message) -> bytes:
     return bytes(buffer)
 
 
-def group(events: Items[Event]) -> Events:
+def group(events: Items[Event | Embedded]) -> Events:
     """The events of one step for one client as a message."""
-    grouped = Events([], [], [], [])
+    grouped = Events([], [], [], [], [])
     for event in events:
         match event:
             case Delta():
@@ -145,6 +153,8 @@ def group(events: Items[Event]) -> Events:
                 grouped.finished.append(event)
             case Failed():
                 grouped.failed.append(event)
+            case Embedded():
+                grouped.embedded.append(event)
     return grouped
 
 

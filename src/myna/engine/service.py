@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import psutil
 
 from myna import hardware
+from myna.engine.embedder import Embedder
+from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.engine import Engine
 from myna.engine.failures import describe_error, failed
 from myna.engine.messages import (
@@ -19,6 +22,7 @@ from myna.engine.messages import (
     Cancel,
     ClientMessage,
     Detokenize,
+    Embed,
     EngineMessage,
     GetStatistics,
     Ready,
@@ -29,15 +33,56 @@ from myna.engine.messages import (
 )
 from myna.engine.options import EngineOptions
 from myna.engine.prepare import checked_ids
-from myna.engine.request import GenerationRequest
-from myna.engine.sequence import Sequence
+from myna.engine.request import Event, GenerationRequest
 from myna.errors import MynaError
+from myna.models.config import EncoderConfig
 from myna.models.loader import LoadedModel, load_model
 
 _log = logging.getLogger(__name__)
 
 Send = Callable[[int, EngineMessage], None]
 """Takes a message for the client on a channel; called from the step's thread and from those that call `handle`."""
+
+
+class Work(Protocol):
+    """A request that is ready to be added to its engine."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def channel(self) -> int: ...
+
+
+class Steps(Protocol):
+    """What a service steps: an `Engine` or an `Embedder`, which see."""
+
+    @property
+    def is_idle(self) -> bool: ...
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def cache_tokens(self) -> int: ...
+
+    @property
+    def kv_bytes_per_token(self) -> int: ...
+
+    def prepare(self, request: GenerationRequest | EmbeddingRequest, channel: int) -> Work: ...
+
+    @property
+    def add(self) -> Callable[[Any], None]:
+        """Takes what `prepare` gave."""
+
+    def cancel(self, channel: int, request_id: str) -> None: ...
+
+    def cancel_channel(self, channel: int) -> None: ...
+
+    @property
+    def step(self) -> Callable[[], Mapping[int, Items[Event | Embedded]]]: ...
+
+    def statistics(self) -> dict[str, float]: ...
 
 
 class Service:
@@ -60,7 +105,7 @@ class Service:
             instruction_set=cast(Any, options.instruction_set),
             context=options.context,
         )
-        self._engine = Engine(self._model, options, hardware.available_memory())
+        self._engine = start_engine(self._model, options)
         self._commands: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._preparers = ThreadPoolExecutor(2, thread_name_prefix="prepare")
         self._preparing: set[tuple[int, str]] = set()  # requests on their way to the engine, by channel and id
@@ -93,7 +138,7 @@ class Service:
     def handle(self, channel: int, message: ClientMessage) -> None:
         """Do what a client asks. What goes wrong is its answer; nothing is raised."""
         match message:
-            case Submit():
+            case Submit() | Embed():
                 self._preparing.add((channel, message.request.id))
                 self._preparers.submit(self._prepare, channel, message.request)
             case Cancel():
@@ -108,21 +153,21 @@ class Service:
         """A client is gone: cancel its requests."""
         self._commands.put(lambda: self._cancel_channel(channel))
 
-    def _prepare(self, channel: int, request: GenerationRequest) -> None:
+    def _prepare(self, channel: int, request: GenerationRequest | EmbeddingRequest) -> None:
         """Tokenise beside the step and beside what other clients say; the rest is for the step's thread."""
         try:
-            sequence = self._engine.prepare(request, channel)
+            work = self._engine.prepare(request, channel)
         except BaseException as error:  # a panic of the tokenizers library is no Exception
             reason = self._log_own(error)
             self._commands.put(lambda: self._refuse(channel, request.id, reason))
         else:
-            self._commands.put(lambda: self._add(sequence))
+            self._commands.put(lambda: self._add(work))
 
-    def _add(self, sequence: Sequence) -> None:
-        key = sequence.channel, sequence.id
+    def _add(self, work: Work) -> None:
+        key = work.channel, work.id
         self._preparing.discard(key)
         try:
-            self._engine.add(sequence)
+            self._engine.add(work)
         except MynaError as error:
             self._refuse(*key, error)
         if key in self._cancelled_early:
@@ -156,21 +201,24 @@ class Service:
 
     def _describe(self, options: EngineOptions) -> dict[str, Any]:
         model, engine = self._model, self._engine
+        is_encoder = isinstance(model.config, EncoderConfig)
         return {
             "name": options.name,
             "path": options.path,
             "architecture": model.config.architecture,
             "parameters": model.parameters,
-            "context": engine.scheduler.limit,
+            "context": engine.limit,
             "quantisation": model.quantisation,
             "weight_bytes": model.weight_bytes,
             "bytes_per_token": model.bytes_per_token,
-            "kv_cache_tokens": engine.pool.num_blocks * engine.pool.block_size,
+            "kv_cache_tokens": engine.cache_tokens,
             "kv_bytes_per_token": engine.kv_bytes_per_token,
             "instruction_set": model.instruction_set,
             "threads": model.threads,
             "tokenizer": model.tokenizer.fingerprint,
             "process_id": os.getpid(),
+            "kind": "encoder" if is_encoder else "decoder",
+            "embedding_width": model.config.width if is_encoder else 0,
         }
 
     @staticmethod
@@ -179,3 +227,11 @@ class Service:
         if not isinstance(error, MynaError):
             _log.error("A request failed for a reason of our own", exc_info=error)
         return error
+
+
+def start_engine(model: LoadedModel, options: EngineOptions) -> Steps:
+    """What runs a model of this kind. Raises ModelTooLarge when its cache does not fit into memory."""
+    memory = hardware.available_memory()
+    if isinstance(model.config, EncoderConfig):
+        return Embedder(model, model.config, options, memory)
+    return Engine(model, options, memory)
