@@ -87,6 +87,17 @@ static void layer_norm(const float *x, const float *weight, const float *bias, i
 
 static inline Floats sigmoid_times(Floats x, Floats y) { return div(x, add(splat(1), exp(sub(splat(0), y)))); }
 
+// x * Phi(x): Phi(-a) = e^(-a^2 / 2) * t * P(t) with t = 1 / (1 + 0.33 a), where P is the polynomial whose largest
+// relative error (5e-8 for a of 0 … 13.3) is the least.
+static inline Floats gelu(Floats x) {
+    static const float P[] = {0.13161927f, 0.13235441f,  0.110680796f, 0.123384535f, -0.060329866f,
+                              0.23030363f, -0.27227673f, 0.12560043f,  -0.021336438f};
+    Floats a = max(sub(splat(0), x), x), t = div(splat(1), fma(a, splat(0.33f), splat(1))), p = splat(P[8]);
+    for (int i = 7; i >= 0; i--) p = fma(p, t, splat(P[i]));
+    Floats tail = mul(x, mul(mul(t, p), exp(mul(mul(a, a), splat(-0.5f)))));
+    return where_less(x, splat(0), tail, sub(x, tail));
+}
+
 static void activate(Activation kind, const float *x, float *out, int size) {
     for (int i = 0; i < size; i += 16) {
         Floats y = load_part(x + i, size - i);
@@ -97,10 +108,7 @@ static void activate(Activation kind, const float *x, float *out, int size) {
             Floats cubic = mul(mul(y, y), mul(y, splat(0.044715f)));
             y = sigmoid_times(y, mul(add(y, cubic), splat(1.5957691216057308f)));
         } else {
-            float lanes[16];
-            store(lanes, y);
-            for (int j = 0; j < 16; j++) lanes[j] *= 0.5f * (1 + erff(lanes[j] * 0.70710678f));
-            y = load(lanes);
+            y = gelu(y);
         }
         store_part(out + i, y, size - i);
     }
