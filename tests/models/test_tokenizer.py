@@ -182,7 +182,7 @@ def test_user_defined_tokens_are_text_but_for_those_of_the_template(load: Load) 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"tokenizer.ggml.model": "t5"}, "its vocabulary is of the kind 't5'"),
+        ({"tokenizer.ggml.model": "rwkv"}, "its vocabulary is of the kind 'rwkv'"),
         ({"tokenizer.ggml.model": None}, "its metadata lacks tokenizer.ggml.model"),
         ({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "martian"}, "its pre-tokenizer 'martian' is not known"),
         ({"tokenizer.ggml.model": "gpt2"}, "its metadata lacks tokenizer.ggml.merges"),
