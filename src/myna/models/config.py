@@ -154,3 +154,6 @@ class EncoderConfig:
     def within(self, context: int) -> EncoderConfig:
         """The same: a table of positions serves shorter texts as it is."""
         return self
+
+
+AnyConfig = ModelConfig | EncoderConfig

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from myna import _native, hardware
 from myna.errors import ConfigurationError, InvalidParameter, ModelFileError
 from myna.formats import ModelFile, open_model
-from myna.models.config import ModelConfig
+from myna.models.config import AnyConfig, EncoderConfig
 from myna.models.decoder import build_decoder
 from myna.models.dialects import Dialect
 from myna.models.dialects.load import load_dialect
+from myna.models.encoder import build_encoder
 from myna.models.families import Layout, layout_of
 from myna.models.packing import (
     Packing,
@@ -45,7 +46,7 @@ class LoadedModel:
 
     path: Path
     title: str
-    config: ModelConfig
+    config: AnyConfig
     tokenizer: Tokenizer
     dialect: Dialect
     executor: _native.Executor
@@ -56,6 +57,16 @@ class LoadedModel:
     context: int
     instruction_set: str
     threads: int
+
+    @property
+    def architecture(self) -> str:
+        """What its file calls its family."""
+        return self.config.architecture
+
+    @property
+    def embedding_width(self) -> int:
+        """Numbers of an embedding; 0 for a model that writes text."""
+        return self.config.width if isinstance(self.config, EncoderConfig) else 0
 
     def dialect_for(self, name: str | None) -> Dialect:
         """The dialect of this name, or the model's own. Raises InvalidParameter when there is no such dialect."""
@@ -132,13 +143,13 @@ def load_language(file: ModelFile) -> tuple[Tokenizer, Dialect]:
     return tokenizer, load_dialect(file, tokenizer)
 
 
-def without_padding(config: ModelConfig, tokenizer: Tokenizer) -> ModelConfig:
+def without_padding(config: AnyConfig, tokenizer: Tokenizer) -> AnyConfig:
     """Checkpoints round their embeddings up; what is not a token must never be sampled, so it is not loaded."""
     return replace(config, vocab_size=min(config.vocab_size, tokenizer.vocab_size))
 
 
 def choose_plan(
-    file: ModelFile, layout: Layout, program: Program, config: ModelConfig, quant: Quantisation
+    file: ModelFile, layout: Layout, program: Program, config: AnyConfig, quant: Quantisation
 ) -> list[Packing]:
     """Resolve ``auto`` for the memory that is free: the file's own precision, or fewer bits, which is logged.
 
@@ -169,10 +180,10 @@ def title_of(file: ModelFile) -> str:
     return "".join(filter(str.isprintable, " ".join(words)))[:100] or file.path.stem
 
 
-def build_program(file: ModelFile, config: ModelConfig) -> Program:
-    """The decoder of ``config``. Raises ModelFileError where the file's sizes contradict each other."""
+def build_program(file: ModelFile, config: AnyConfig) -> Program:
+    """The decoder or encoder of ``config``. Raises ModelFileError where the file's sizes contradict each other."""
     try:
-        return build_decoder(config)
+        return build_encoder(config) if isinstance(config, EncoderConfig) else build_decoder(config)
     except ValueError as error:
         raise ModelFileError(file.path, f"its configuration contradicts itself ({error})") from error
 
@@ -205,7 +216,7 @@ def choose_instruction_set(wanted: InstructionSet) -> str:
     return wanted
 
 
-def choose_context(file: ModelFile, config: ModelConfig, wanted: int) -> int:
+def choose_context(file: ModelFile, config: AnyConfig, wanted: int) -> int:
     """Resolve 0. Raises ConfigurationError when ``wanted`` is longer than what the model was made for."""
     if wanted > config.context:
         raise ConfigurationError(

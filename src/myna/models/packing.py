@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from myna.errors import ModelFileError, ModelTooLarge
 from myna.formats import ModelFile, Tensor
-from myna.models.config import ModelConfig
+from myna.models.config import AnyConfig
 from myna.models.families import Layout
 from myna.models.program import Program, Weight
 from myna.models.weights import Place, Stored, locate, slice_rows
@@ -76,7 +76,7 @@ def plan_packing(
     file: ModelFile,
     layout: Layout,
     program: Program,
-    config: ModelConfig,
+    config: AnyConfig,
     quant: Quantisation = "auto",
     overrides: Mapping[str, str] | None = None,
 ) -> list[Packing]:

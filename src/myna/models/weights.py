@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from myna.errors import ModelFileError
 from myna.formats import ModelFile, Tensor
 from myna.formats.types import BLOCK_TYPES
-from myna.models.config import ModelConfig
+from myna.models.config import AnyConfig, EncoderConfig, ModelConfig
 
 _FLOATS = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}
 COMPUTED = ("F32", "F16", "BF16")
@@ -54,7 +54,7 @@ class Place:
 
     file: ModelFile
     tensors: Mapping[str, Tensor]
-    config: ModelConfig
+    config: AnyConfig
     layer: str = ""
 
     def find(self, name: str, **fields: int) -> Stored:
@@ -79,7 +79,7 @@ class Derived(Protocol):
 
 
 Source = str | Derived
-Size = int | Callable[[ModelConfig], int]
+Size = int | Callable[[AnyConfig], int]
 
 
 def locate(source: Source, place: Place) -> Stored:
@@ -125,6 +125,7 @@ class QueryKeyValue:
 
     def locate(self, place: Place) -> Stored:
         config = place.config
+        assert isinstance(config, ModelConfig)
         q, kv = config.heads * config.head_dim, config.kv_heads * config.head_dim
         start, count = {"q": (0, q), "k": (q, kv), "v": (q + kv, kv)}[self.part]
         stored = locate(self.source, place)
@@ -257,7 +258,7 @@ class Stacked:
     pattern: str
 
     def locate(self, place: Place) -> Stored:
-        experts = place.config.experts
+        experts = None if isinstance(place.config, EncoderConfig) else place.config.experts
         count = experts.count if experts else 0
         pieces = [place.find(self.pattern, expert=expert) for expert in range(count)]
         return stack(place, pieces)

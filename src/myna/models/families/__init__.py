@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
-from myna.models.families import llama
+from myna.models.families import bert, llama
 from myna.models.families.base import Family, Layout
 
 __all__ = ["FAMILIES", "Family", "Layout", "layout_of"]
 
-FAMILIES: dict[str, Family] = {"llama": llama.FAMILY}
+FAMILIES: dict[str, Family] = {
+    "bert": bert.BERT,
+    "llama": llama.FAMILY,
+    "roberta": bert.ROBERTA,
+    "xlm-roberta": bert.ROBERTA,
+}
 """By what GGUF files (general.architecture) and Hugging Face's (model_type) call them."""
 
 KEYS = {"gguf": "general.architecture", "huggingface": "model_type"}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from myna.formats import ModelFile
-from myna.models.config import ModelConfig
+from myna.models.config import AnyConfig
 from myna.models.weights import Source
 
 
@@ -23,7 +23,7 @@ class Layout:
         prefixes: what names of tensors may begin with; taken off, where it is there, before any of the above.
     """
 
-    configure: Callable[[ModelFile], ModelConfig]
+    configure: Callable[[ModelFile], AnyConfig]
     weights: Mapping[str, Source]
     consumed: frozenset[str] = frozenset()
     ignored: frozenset[str] = frozenset()
