@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -73,6 +73,37 @@ class ModelFile(Protocol):
     def close(self) -> None: ...
 
 
+class Shard(Protocol):
+    """One of the files that a model's tensors lie in."""
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]: ...
+    def read(self, tensor: Tensor) -> AbstractContextManager[memoryview]: ...
+    def close(self) -> None: ...
+
+
+class Shards:
+    """The tensors of several files as one collection. Raises ModelFileError when two files have the same one."""
+
+    def __init__(self, path: Path, files: Sequence[Shard]) -> None:
+        self.files = files
+        self.tensors: dict[str, Tensor] = {}
+        for part, file in enumerate(files):
+            for name, tensor in file.tensors.items():
+                if name in self.tensors:
+                    raise ModelFileError(path, f"tensor {name!r} is in two of its files")
+                self.tensors[name] = replace(tensor, part=part)
+
+    def read(self, tensor: Tensor) -> AbstractContextManager[memoryview]:
+        """Lend the tensor's bytes."""
+        return self.files[tensor.part].read(tensor)
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in self.files:
+            file.close()
+
+
 class Metadata(Mapping[str, Scalar | Array]):
     """Metadata by key, with getters that check types and ranges and name the file when they refuse."""
 
@@ -132,7 +163,9 @@ class Metadata(Mapping[str, Scalar | Array]):
         return cast("list[int]", self._elements(key, int, "a list of whole numbers"))
 
     def numbers(self, key: str) -> list[float]:
-        """An array of floating-point numbers. Raises ModelFileError: missing or of another type."""
+        """An array of numbers, as floating-point. Raises ModelFileError: missing or of another type."""
+        if self.array(key).element is int:
+            return [float(value) for value in self.integers(key)]
         return cast("list[float]", self._elements(key, float, "a list of numbers"))
 
     def array(self, key: str) -> Array:

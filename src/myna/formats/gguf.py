@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
 
 from myna.errors import ModelFileError
 from myna.formats.base import Array, Kind, Metadata, Scalar, Tensor
+from myna.formats.mapped import lend, map_file
 from myna.formats.types import TENSOR_TYPES, BlockType
 
 MAGIC = b"GGUF"
@@ -63,7 +64,7 @@ class GGUFFile:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._map = _map(self.path)
+        self._map = map_file(self.path)
         try:
             cursor = _Cursor(self.path, self._map)
             self.version, tensor_count, key_count = _header(cursor)
@@ -83,27 +84,9 @@ class GGUFFile:
         """Unmap the file. Metadata arrays cannot be decoded afterwards."""
         self._map.close()
 
-    @contextmanager
-    def read(self, tensor: Tensor) -> Iterator[memoryview]:
+    def read(self, tensor: Tensor) -> AbstractContextManager[memoryview]:
         """Lend the tensor's bytes; afterwards its pages are given back, so that they are not resident twice."""
-        start, end = tensor.offset, tensor.offset + tensor.bytes
-        with memoryview(self._map) as whole, whole[start:end] as view:
-            yield view
-        if hasattr(mmap, "MADV_DONTNEED"):
-            first = start // mmap.PAGESIZE * mmap.PAGESIZE
-            self._map.madvise(mmap.MADV_DONTNEED, first, end - first)
-
-
-def _map(path: Path) -> mmap.mmap:
-    if not path.is_file():
-        raise ModelFileError(path, "it is a directory or a device" if path.exists() else "there is no such file")
-    try:
-        with path.open("rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except ValueError:
-        raise ModelFileError(path, "it is empty") from None
-    except OSError as error:
-        raise ModelFileError(path, f"it cannot be opened ({error.strerror})") from error
+        return lend(self._map, tensor.offset, tensor.bytes)
 
 
 class _Cursor:
