@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from myna.backends.base import ModelDescription
+from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.request import Delta, Finished, GenerationRequest, Started, TokenLogprob
 from myna.errors import InvalidParameter, MynaError, NotFound, PromptTooLong
 
@@ -44,6 +46,8 @@ class ScriptedBackend:
 
     ``gate``: an event; the answer pauses after the first word (with ``gate_prompt``: before any) until it is set.
     ``failure``: raised in place of the first event; ``late_failure``: after the first word.
+
+    A text's embedding is the number of its words (or token ids), its number among the texts, and -0.5.
     """
 
     answer: Sequence[str] = ("Hello", " there", "!")
@@ -53,6 +57,7 @@ class ScriptedBackend:
     late_failure: MynaError | None = None
     finish: str = "stop"
     requests: list[GenerationRequest] = field(default_factory=list)
+    embeddings: list[EmbeddingRequest] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     loop: asyncio.AbstractEventLoop = field(init=False)
@@ -93,6 +98,21 @@ class ScriptedBackend:
             self.cancelled.append(request.id)
             self.cancelled_event.set()
             raise
+
+    async def embed(self, request: EmbeddingRequest) -> Embedded:
+        self.embeddings.append(request)
+        if self.failure is not None:
+            raise self.failure
+        try:
+            if self.gate_prompt:
+                await self._pause()
+        except asyncio.CancelledError:
+            self.cancelled.append(request.id)
+            self.cancelled_event.set()
+            raise
+        counts = [len(text.split()) for text in request.texts or ()] or [len(ids) for ids in request.token_ids or ()]
+        vectors = [(float(count), float(index), -0.5)[: request.dimensions] for index, count in enumerate(counts)]
+        return Embedded(request.id, tuple(counts), b"".join(struct.pack(f"<{len(v)}f", *v) for v in vectors))
 
     async def cancel(self, request_id: str) -> None:
         raise AssertionError("connections cancel by closing the iterator")

@@ -7,7 +7,7 @@ that vLLM and others gave them. A field with the value null counts as not given,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
@@ -15,6 +15,7 @@ from myna.engine.request import SamplingParams
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt, from_validation
 from myna.server.limits import (
+    MAX_EMBEDDING_INPUTS,
     MAX_LOGIT_BIAS,
     MAX_METADATA,
     MAX_PROMPTS,
@@ -76,32 +77,14 @@ STREAM_OPTIONS_SCHEMA = {"type": "object", "properties": {"include_usage": {"typ
 """Spelt out, since a schema inside a route cannot refer to another."""
 
 
-class GenerationBody(BaseModel):
-    """What both kinds of completion share."""
+class Body(BaseModel):
+    """What all requests share."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
-    unsupported: ClassVar[dict[str, tuple[Any, ...]]] = SHARED_UNSUPPORTED
+    unsupported: ClassVar[dict[str, tuple[Any, ...]]] = {}
 
     model: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    stream: bool = False
-    stream_options: Annotated[StreamOptions, WithJsonSchema(STREAM_OPTIONS_SCHEMA)] | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    top_k: Annotated[int, Field(ge=-1, lt=1 << 31)] = 0
-    min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
-    repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
-    presence_penalty: Penalty = 0.0
-    frequency_penalty: Penalty = 0.0
-    logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=MAX_LOGIT_BIAS)] = {}
-    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 64)] | None = None
-    stop: Any = None
-    ignore_eos: bool = False
-    adapter: Name | None = None
     user: Label | None = None
-    safety_identifier: Label | None = None
-    metadata: Annotated[dict[str, Label], Field(max_length=MAX_METADATA)] | None = None
-    prompt_cache_key: Label | None = None
-    prompt_cache_retention: Label | None = None
 
     @classmethod
     def parse(cls, body: Any) -> Self:
@@ -126,6 +109,31 @@ class GenerationBody(BaseModel):
         except ValidationError as error:
             known = (*cls.model_fields, *cls.unsupported)
             raise from_validation(error.errors(include_url=False), known) from None
+
+
+class GenerationBody(Body):
+    """What both kinds of completion share."""
+
+    unsupported: ClassVar[dict[str, tuple[Any, ...]]] = SHARED_UNSUPPORTED
+
+    stream: bool = False
+    stream_options: Annotated[StreamOptions, WithJsonSchema(STREAM_OPTIONS_SCHEMA)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_k: Annotated[int, Field(ge=-1, lt=1 << 31)] = 0
+    min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
+    repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
+    presence_penalty: Penalty = 0.0
+    frequency_penalty: Penalty = 0.0
+    logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=MAX_LOGIT_BIAS)] = {}
+    seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 64)] | None = None
+    stop: Any = None
+    ignore_eos: bool = False
+    adapter: Name | None = None
+    safety_identifier: Label | None = None
+    metadata: Annotated[dict[str, Label], Field(max_length=MAX_METADATA)] | None = None
+    prompt_cache_key: Label | None = None
+    prompt_cache_retention: Label | None = None
 
     def sampling(self, **more: Any) -> SamplingParams:
         """The engine's parameters; ``more`` are those in which the two kinds differ."""
@@ -206,20 +214,7 @@ class CompletionBody(GenerationBody):
         Raises:
             InvalidParameter: neither a text, nor token ids, nor a list of either.
         """
-        prompt = self.prompt if isinstance(self.prompt, list) else [self.prompt]
-        if prompt and all(_is_token(token) for token in prompt) and isinstance(self.prompt, list):
-            prompt = [prompt]
-        if not 1 <= len(prompt) <= MAX_PROMPTS:
-            raise InvalidParameter(f"'prompt' must hold 1 to {MAX_PROMPTS} prompts; got {len(prompt)}.", param="prompt")
-        if all(isinstance(text, str) for text in prompt):
-            return [check_text(text, "prompt") for text in prompt]
-        if all(isinstance(ids, list) and ids and all(_is_token(token) for token in ids) for ids in prompt):
-            return [tuple(ids) for ids in prompt]
-        raise InvalidParameter(
-            "'prompt' must be a text, an array of token ids (0 and above), or an array of either; "
-            f"got {excerpt(self.prompt)}.",
-            param="prompt",
-        )
+        return texts_or_tokens(self.prompt, "prompt", MAX_PROMPTS)
 
     @property
     def params(self) -> SamplingParams:
@@ -235,6 +230,47 @@ class CompletionBody(GenerationBody):
             logprobs=self.logprobs,
             prompt_logprobs=self.logprobs if self.echo else None,
         )
+
+
+class EmbeddingBody(Body):
+    """``POST /v1/embeddings``."""
+
+    input: Any
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
+
+    @property
+    def inputs(self) -> Sequence[str | tuple[int, ...]]:
+        """The texts, or their token ids.
+
+        Raises:
+            InvalidParameter: neither a text, nor token ids, nor a list of either; or one of them is empty.
+        """
+        inputs = texts_or_tokens(self.input, "input", MAX_EMBEDDING_INPUTS)
+        if "" in inputs:
+            raise InvalidParameter("'input' holds an empty text; leave it out.", param="input")
+        return inputs
+
+
+def texts_or_tokens(value: Any, param: str, most: int) -> Sequence[str | tuple[int, ...]]:
+    """One or several texts, or one or several lists of token ids; all of one kind.
+
+    Raises:
+        InvalidParameter: anything else, or more of them than ``most``.
+    """
+    items = value if isinstance(value, list) else [value]
+    if items and all(_is_token(token) for token in items) and isinstance(value, list):
+        items = [items]
+    if not 1 <= len(items) <= most:
+        raise InvalidParameter(f"'{param}' must hold 1 to {most} {param}s; got {len(items)}.", param=param)
+    if all(isinstance(text, str) for text in items):
+        return [check_text(text, param) for text in items]
+    if all(isinstance(ids, list) and ids and all(_is_token(token) for token in ids) for ids in items):
+        return [tuple(ids) for ids in items]
+    raise InvalidParameter(
+        f"'{param}' must be a text, an array of token ids (0 and above), or an array of either; got {excerpt(value)}.",
+        param=param,
+    )
 
 
 def check_text(text: str, param: str) -> str:
