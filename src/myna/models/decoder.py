@@ -26,8 +26,8 @@ def build_decoder(config: ModelConfig) -> Program:
     for layer in range(config.layers):
         x = block(program, config, layer, x)
     x = norm(program, config, "output_norm", program.select(x))  # [logit rows, width]
-    head = "embedding" if config.tied_embeddings else "head"
-    logits = linear(program, head, x, config.vocab_size, bias=config.head_bias)
+    head = program.matrix("embedding" if config.tied_embeddings else "head", config.vocab_size, config.width)
+    logits = program.linear(x, head, program.vector("head.bias", config.vocab_size) if config.head_bias else None)
     if config.logit_softcap is not None:
         logits = program.softcap(logits, config.logit_softcap)
     return program.finish(logits)

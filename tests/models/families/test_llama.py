@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from myna.errors import ModelFileError
 from myna.formats import GGUFFile
-from myna.models.config import AttentionConfig, ModelConfig, RopeConfig
+from myna.models.config import AttentionConfig, ExpertsConfig, ModelConfig, RopeConfig
 from myna.models.families import FAMILIES, layout_of
 from tests.synthetic import write_model
 
@@ -46,6 +47,29 @@ def test_an_output_matrix_unties_the_embeddings(tmp_path: Path) -> None:
 def test_linear_rope_scaling_divides_every_frequency(tmp_path: Path) -> None:
     keys = {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}
     assert configured(tmp_path, metadata=keys).attention[0].rope == RopeConfig(16, 1e4, "interleaved", (4.0,) * 8)
+
+
+def test_yarn_scales_frequencies_and_scores(tmp_path: Path) -> None:
+    keys = {"type": "yarn", "factor": 4.0, "original_context_length": 128}
+    rope = configured(tmp_path, metadata={f"llama.rope.scaling.{key}": value for key, value in keys.items()})
+    turned = rope.attention[0].rope
+    assert turned is not None
+    assert turned.factors is not None
+    assert (turned.factors[0], turned.factors[-1]) == (1.0, 4.0)
+    assert turned.scale == pytest.approx(0.1 * math.log(4) + 1)
+
+
+@pytest.mark.parametrize(("window", "seen"), [(0, None), (64, 64), (512, None)])
+def test_a_sliding_window_counts_where_it_is_shorter_than_the_context(
+    tmp_path: Path, window: int, seen: int | None
+) -> None:
+    config = configured(tmp_path, metadata={"llama.attention.sliding_window": window})
+    assert config.attention[0].window == seen
+
+
+def test_a_mixture_of_experts_weighs_the_chosen_ones(tmp_path: Path) -> None:
+    config = configured(tmp_path, metadata={"llama.expert_count": 8, "llama.expert_used_count": 2})
+    assert config.experts == ExpertsConfig(8, 2, renormalise=True)
 
 
 def with_rope_factors(path: Path, factors: list[float]) -> Path:
@@ -88,10 +112,11 @@ def test_impossible_rope_factors_are_refused(tmp_path: Path, factors: list[float
         ({"llama.attention.layer_norm_rms_epsilon": float("inf")}, "llama.attention.layer_norm_rms_epsilon is inf"),
         ({"llama.rope.freq_base": float("nan")}, "llama.rope.freq_base is nan"),
         ({"llama.rope.dimension_count": 15}, "llama.rope.dimension_count is 15, expected an even number"),
-        ({"llama.rope.scaling.type": "yarn"}, "rotary scaling 'yarn'"),
+        ({"llama.rope.scaling.type": "stretched"}, "rotary scaling 'stretched' (llama.rope.scaling.type)"),
+        ({"llama.rope.scaling.type": "yarn"}, "its metadata lacks llama.rope.scaling.factor"),
         ({"llama.attention.value_length": 8}, "keys and values of different length"),
-        ({"llama.expert_count": 8}, "a mixture of experts"),
-        ({"llama.attention.sliding_window": 4096}, "sliding-window attention"),
+        ({"llama.expert_count": 8}, "its metadata lacks llama.expert_used_count"),
+        ({"llama.expert_count": 8, "llama.expert_used_count": 9}, "llama.expert_used_count is 9, expected 1 to 8"),
         ({"llama.attention.head_count_kv": [2, 2]}, "llama.attention.head_count_kv is a list"),
         ({"llama.context_length": "long"}, "llama.context_length is 'long', expected a whole number"),
     ],
@@ -112,4 +137,4 @@ def test_an_unknown_architecture_is_refused_with_the_known_ones(tmp_path: Path) 
     with GGUFFile(path) as file, pytest.raises(ModelFileError) as caught:
         layout_of(file)
     assert "'mamba'" in caught.value.reason
-    assert all(name in caught.value.reason for name in FAMILIES)
+    assert all(name in caught.value.reason for name, family in FAMILIES.items() if family.gguf)

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
-from myna.models.families import bert, llama
+from myna.models.families import bert, bloom, gemma, gpt2, gptj, gptneox, llama, mistral, phi3, qwen, smollm3
 from myna.models.families.base import Family, Layout
 
 __all__ = ["FAMILIES", "Family", "Layout", "layout_of"]
 
 FAMILIES: dict[str, Family] = {
     "bert": bert.BERT,
+    "bloom": bloom.FAMILY,
+    "gemma2": gemma.GEMMA2,
+    "gemma3": gemma.GEMMA3,
+    "gemma3_text": gemma.GEMMA3,
+    "gpt2": gpt2.FAMILY,
+    "gpt_neox": gptneox.FAMILY,
+    "gptj": gptj.FAMILY,
+    "gptneox": gptneox.FAMILY,
     "llama": llama.FAMILY,
+    "mistral": mistral.FAMILY,
+    "phi3": phi3.FAMILY,
+    "qwen2": qwen.QWEN2,
+    "qwen3": qwen.QWEN3,
     "roberta": bert.ROBERTA,
+    "smollm3": smollm3.FAMILY,
     "xlm-roberta": bert.ROBERTA,
 }
 """By what GGUF files (general.architecture) and Hugging Face's (model_type) call them."""
