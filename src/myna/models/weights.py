@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import prod
 from typing import Any, Literal, Protocol
 
@@ -19,10 +18,10 @@ from numpy.typing import NDArray
 
 from myna.errors import ModelFileError
 from myna.formats import ModelFile, Tensor
+from myna.formats.floats import as_bytes, bfloat16_codes, to_float32
 from myna.formats.types import BLOCK_TYPES
 from myna.models.config import AnyConfig, EncoderConfig, ModelConfig
 
-_FLOATS = {"F32": "<f4", "F16": "<f2", "F64": "<f8"}
 COMPUTED = ("F32", "F16", "BF16")
 """Types that sources can compute with."""
 
@@ -221,7 +220,7 @@ class Offset:
         def lend() -> Iterator[memoryview]:
             with stored.lend() as data:
                 shifted = to_float32(data, stored.type) + np.float32(self.by)
-            yield _bytes(shifted)
+            yield as_bytes(shifted)
 
         return replace(stored, type="F32", lend=lend)
 
@@ -246,7 +245,7 @@ class Sum:
             with first.lend() as one, second.lend() as other:
                 addend = to_float32(other, second.type).reshape(second.shape)
                 added = to_float32(one, first.type).reshape(first.shape) + addend
-            yield _bytes(added)
+            yield as_bytes(added)
 
         return Stored("F32", first.shape, (*first.tensors, *second.tensors), lend)
 
@@ -262,6 +261,18 @@ class Stacked:
         count = experts.count if experts else 0
         pieces = [place.find(self.pattern, expert=expert) for expert in range(count)]
         return stack(place, pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One source where the file has the tensor ``name``, another where it does not."""
+
+    name: str
+    present: Source
+    absent: Source
+
+    def locate(self, place: Place) -> Stored:
+        return locate(self.present if self.name.format(place.layer) in place.tensors else self.absent, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +301,7 @@ class Mxfp4:
                 first, second = slice(0, 8), slice(8, 16)
                 made[:, 1::2] = even[:, first] | even[:, second] << 4
                 made[:, 2::2] = odd[:, first] | odd[:, second] << 4
-            yield _bytes(made)
+            yield as_bytes(made)
 
         *leading, groups = scales.shape
         return Stored("MXFP4", (*leading, groups * 32), (*blocks.tensors, *scales.tensors), lend)
@@ -320,7 +331,7 @@ def pick_rows(place: Place, stored: Stored, rows: NDArray[np.intp]) -> Stored:
     def lend() -> Iterator[memoryview]:
         with stored.lend() as data:
             picked = np.frombuffer(data, np.uint8).reshape(-1, size)[rows]
-        yield _bytes(picked)
+        yield as_bytes(picked)
 
     return replace(stored, shape=(len(rows), *stored.shape[1:]), lend=lend)
 
@@ -344,26 +355,10 @@ def stack(place: Place, pieces: Sequence[Stored]) -> Stored:
             with piece.lend() as data:
                 whole[position : position + len(data)] = np.frombuffer(data, np.uint8)
                 position += len(data)
-        yield _bytes(whole)
+        yield as_bytes(whole)
 
     rows = sum(piece.shape[0] for piece in pieces)
     return Stored(first.type, (rows, *first.shape[1:]), tuple(t for piece in pieces for t in piece.tensors), lend)
-
-
-def to_float32(data: memoryview | bytes, type_: str) -> NDArray[np.float32]:
-    """The values of F32, F16, F64, BF16 or 8-bit floats, flat; F64 is rounded."""
-    if type_ == "BF16":
-        return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
-    if type_ in _FLOATS:
-        return np.frombuffer(data, _FLOATS[type_]).astype(np.float32)
-    return to_float32(_bytes(_bfloat16_of(type_)[np.frombuffer(data, np.uint8)]), "BF16")
-
-
-def to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Bits of the nearest bfloat16, ties to even; NaN stays NaN."""
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    rounded = ((bits + (0x7FFF + (bits >> 16 & 1))) >> 16).astype(np.uint16)
-    return np.where(np.isnan(values), np.uint16(0x7FC0), rounded)
 
 
 def _tensor(file: ModelFile, tensor: Tensor) -> Stored:
@@ -373,9 +368,9 @@ def _tensor(file: ModelFile, tensor: Tensor) -> Stored:
     def lend() -> Iterator[memoryview]:
         with file.read(tensor) as data:
             if target == "BF16":
-                yield _bytes(_bfloat16_of(tensor.type)[np.frombuffer(data, np.uint8)])
+                yield as_bytes(bfloat16_codes(tensor.type)[np.frombuffer(data, np.uint8)])
             elif target == "F32":
-                yield _bytes(to_float32(data, tensor.type))
+                yield as_bytes(to_float32(data, tensor.type))
             else:
                 yield data
 
@@ -390,29 +385,5 @@ def _row_bytes(place: Place, stored: Stored) -> int:
     return elements // block.elements * block.bytes
 
 
-def _bytes(array: NDArray[Any]) -> memoryview:
-    return array.reshape(-1).view(np.uint8).data
-
-
 def _size(size: Size, place: Place) -> int:
     return size if isinstance(size, int) else size(place.config)
-
-
-@lru_cache
-def _bfloat16_of(type_: str) -> NDArray[np.uint16]:
-    """Each of the 256 codes of an 8-bit float as the bits of a bfloat16.
-
-    Micikevicius et al. 2022 (https://arxiv.org/abs/2209.05433).
-    """
-    exponent_bits, mantissa_bits = (4, 3) if type_ == "F8_E4M3" else (5, 2)
-    codes = np.arange(256)
-    mantissa, exponent = codes & (2**mantissa_bits - 1), codes >> mantissa_bits & (2**exponent_bits - 1)
-    bias = 2 ** (exponent_bits - 1) - 1
-    fraction = mantissa / 2**mantissa_bits
-    values = np.where(exponent == 0, fraction * 2.0 ** (1 - bias), (1 + fraction) * 2.0 ** (exponent - bias))
-    largest = exponent == 2**exponent_bits - 1
-    if type_ == "F8_E4M3":  # no infinities: only all ones is set apart
-        values[largest & (mantissa == 7)] = np.nan
-    else:
-        values[largest] = np.where(mantissa[largest] == 0, np.inf, np.nan)
-    return to_bfloat16(np.where(codes >> 7 == 1, -values, values).astype(np.float32))

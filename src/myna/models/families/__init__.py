@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
-from myna.models.families import bert, bloom, gemma, gpt2, gptj, gptneox, llama, mistral, phi3, qwen, smollm3
+from myna.models.families import (
+    bert,
+    bloom,
+    gemma,
+    gpt2,
+    gpt_oss,
+    gptj,
+    gptneox,
+    llama,
+    mistral,
+    mixtral,
+    phi3,
+    qwen,
+    qwen3moe,
+    smollm3,
+)
 from myna.models.families.base import Family, Layout
 
 __all__ = ["FAMILIES", "Family", "Layout", "layout_of"]
@@ -15,15 +30,20 @@ FAMILIES: dict[str, Family] = {
     "gemma2": gemma.GEMMA2,
     "gemma3": gemma.GEMMA3,
     "gemma3_text": gemma.GEMMA3,
+    "gpt-oss": gpt_oss.FAMILY,
     "gpt2": gpt2.FAMILY,
     "gpt_neox": gptneox.FAMILY,
+    "gpt_oss": gpt_oss.FAMILY,
     "gptj": gptj.FAMILY,
     "gptneox": gptneox.FAMILY,
     "llama": llama.FAMILY,
     "mistral": mistral.FAMILY,
+    "mixtral": mixtral.FAMILY,
     "phi3": phi3.FAMILY,
     "qwen2": qwen.QWEN2,
     "qwen3": qwen.QWEN3,
+    "qwen3_moe": qwen3moe.FAMILY,
+    "qwen3moe": qwen3moe.FAMILY,
     "roberta": bert.ROBERTA,
     "smollm3": smollm3.FAMILY,
     "xlm-roberta": bert.ROBERTA,

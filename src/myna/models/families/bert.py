@@ -8,14 +8,13 @@ text's vectors become one is told by `myna.models.families.pooling`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
 from myna.models.config import Activation, EncoderConfig
 from myna.models.families.base import Family, Layout
 from myna.models.families.pooling import GGUF_POOLING, read_pooling
-from myna.models.weights import Place, Rows, Source, Stored, Sum
+from myna.models.weights import Either, Rows, Source, Sum
 
 ACTIVATIONS: dict[str, Activation] = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh"}
 """What Hugging Face calls the activations."""
@@ -24,26 +23,18 @@ PADDING = 1
 """RoBERTa's padding token. Positions are counted from behind it: its table has two rows more than a text has tokens."""
 
 
-@dataclass(frozen=True, slots=True)
-class FirstOf:
-    """The first of several names that the file has: checkpoints from TensorFlow call a norm's parts gamma and beta."""
-
-    names: tuple[str, ...]
-
-    def locate(self, place: Place) -> Stored:
-        found = (name for name in self.names if name.format(place.layer) in place.tensors)
-        return place.find(next(found, self.names[0]))
-
-
 def with_biases(linears: Mapping[str, str], norms: Mapping[str, str]) -> dict[str, Source]:
-    """Weights and biases of modules: by the Program's name, the file's name of each."""
+    """Weights and biases of modules: by the Program's name, the file's name of each.
+
+    Checkpoints that were TensorFlow's once call a norm's parts gamma and beta.
+    """
     weights: dict[str, Source] = {}
     for name, module in linears.items():
         weights[name] = f"{module}.weight"
         weights[f"{name}.bias"] = f"{module}.bias"
     for name, module in norms.items():
-        weights[name] = FirstOf((f"{module}.weight", f"{module}.gamma"))
-        weights[f"{name}.bias"] = FirstOf((f"{module}.bias", f"{module}.beta"))
+        weights[name] = Either(f"{module}.gamma", f"{module}.gamma", f"{module}.weight")
+        weights[f"{name}.bias"] = Either(f"{module}.beta", f"{module}.beta", f"{module}.bias")
     return weights
 
 

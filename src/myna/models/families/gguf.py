@@ -70,6 +70,7 @@ def decoder_config(
     activation: Activation,
     rope: RopeLayout | None,
     renormalise: bool | None = None,
+    truncate: bool = True,
     **quirks: Any,
 ) -> ModelConfig:
     """A decoder as the keys of ``architecture`` describe it.
@@ -81,6 +82,7 @@ def decoder_config(
         activation: the MLP's, likewise.
         rope: which rotary pairs turn together; None: the model has no rotary positions.
         renormalise: how experts are weighed (see `ExpertsConfig`); None: the architecture has none.
+        truncate: whether YaRN's ramp is widened to whole pairs, for which there is no key (see `yarn_factors`).
         quirks: further fields of `ModelConfig`, or other values than the keys say.
 
     Raises:
@@ -97,7 +99,7 @@ def decoder_config(
         raise ModelFileError(file.path, "keys and values of different length are not supported")
     layers = read.integer(f"{architecture}.block_count", minimum=1, maximum=1024)
     context = read.integer(f"{architecture}.context_length", minimum=1, maximum=2**26)
-    turned = None if rope is None else rope_config(file, architecture, head_dim, rope)
+    turned = None if rope is None else rope_config(file, architecture, head_dim, rope, truncate)
     embedding = file.tensors.get("token_embd.weight")
     if embedding is None:
         raise ModelFileError(file.path, "tensor 'token_embd.weight' is missing")
@@ -139,7 +141,9 @@ def experts_config(file: ModelFile, architecture: str, renormalise: bool | None)
     return ExpertsConfig(count, chosen, renormalise)
 
 
-def rope_config(file: ModelFile, architecture: str, head_dim: int, layout: RopeLayout) -> RopeConfig:
+def rope_config(
+    file: ModelFile, architecture: str, head_dim: int, layout: RopeLayout, truncate: bool = True
+) -> RopeConfig:
     """How rotary positions turn, from their keys and, if there is one, the tensor of factors."""
     read, key = file.metadata, f"{architecture}.rope"
     dims = read.integer(f"{key}.dimension_count", head_dim, minimum=2, maximum=head_dim)
@@ -159,7 +163,9 @@ def rope_config(file: ModelFile, architecture: str, head_dim: int, layout: RopeL
             original = read.integer(f"{key}.scaling.original_context_length", minimum=2, maximum=2**26)
             fast = read.number(f"{key}.scaling.yarn_beta_fast", 32.0, minimum=1e-3, maximum=1e6)
             slow = read.number(f"{key}.scaling.yarn_beta_slow", 1.0, minimum=1e-3, maximum=1e6)
-            factors = yarn_factors(dims, base, factor=factor, original=original, fast=fast, slow=slow)
+            factors = yarn_factors(
+                dims, base, factor=factor, original=original, fast=fast, slow=slow, truncate=truncate
+            )
             return RopeConfig(dims, base, layout, factors, yarn_scale(factor))
         case scaling:
             raise ModelFileError(file.path, f"rotary scaling {scaling!r} ({key}.scaling.type) is not supported")
