@@ -65,7 +65,9 @@ def huggingface_weights(first_position: int) -> dict[str, Source]:
 
 GGUF_TABLES: dict[str, Source] = {
     "embedding": "token_embd.weight",
-    "position_embedding": Sum("position_embd.weight", Rows("token_types.weight", 0, 1)),
+    "position_embedding": Sum(
+        Rows("position_embd.weight", 0, lambda config: config.context), Rows("token_types.weight", 0, 1)
+    ),
 }
 GGUF_WEIGHTS = GGUF_TABLES | with_biases(
     {
@@ -146,7 +148,7 @@ def configure_gguf(file: ModelFile) -> EncoderConfig:
         heads=heads,
         mlp_width=read.integer("bert.feed_forward_length", minimum=1, maximum=2**22),
         vocab_size=file.tensors["token_embd.weight"].shape[0],
-        context=read.integer("bert.context_length", rows, minimum=1, maximum=rows),
+        context=min(rows, read.integer("bert.context_length", rows, minimum=1)),
         norm_epsilon=read.number("bert.attention.layer_norm_epsilon", minimum=1e-15, maximum=1.0),
         activation="gelu",
         pooling=GGUF_POOLING[kind],

@@ -69,6 +69,7 @@ def from_gguf(file: ModelFile) -> ModelConfig:
 
 
 def from_huggingface(file: ModelFile) -> ModelConfig:
+    """Likewise, unless ``layer_types`` says otherwise."""
     read = file.metadata
     bias = read.boolean("attention_bias", True)
     config = huggingface.decoder_config(
