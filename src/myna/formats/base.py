@@ -64,6 +64,10 @@ class ModelFile(Protocol):
     @property
     def kind(self) -> Kind: ...
     @property
+    def directories(self) -> tuple[Path, ...]:
+        """Where the files beside the weights are, such as the tokenizer's, in order; none where one file holds all."""
+
+    @property
     def metadata(self) -> Metadata: ...
     @property
     def tensors(self) -> Mapping[str, Tensor]: ...

@@ -61,6 +61,7 @@ class GGUFFile:
     """
 
     kind: Kind = "gguf"
+    directories: tuple[Path, ...] = ()
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)

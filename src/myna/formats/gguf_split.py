@@ -35,6 +35,7 @@ class SplitGGUF:
     """
 
     kind: Kind = "gguf"
+    directories: tuple[Path, ...] = ()
 
     def __init__(self, path: Path) -> None:
         match = NAME.fullmatch(path.name)

@@ -34,6 +34,7 @@ class HuggingFaceDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.directories = (path,)
         self.metadata: Metadata = flatten(path / CONFIG, read_object(path / CONFIG, MAX_CONFIG_BYTES))
         self._shards = open_shards(path)
 

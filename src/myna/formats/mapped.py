@@ -12,9 +12,9 @@ from myna.errors import ModelFileError
 
 def map_file(path: Path) -> mmap.mmap:
     """The whole file, read-only. Raises ModelFileError: missing, empty, no file or not readable."""
-    if not path.is_file():
-        raise ModelFileError(path, "it is a directory or a device" if path.exists() else "there is no such file")
     try:
+        if not path.is_file():
+            raise ModelFileError(path, "it is a directory or a device" if path.exists() else "there is no such file")
         with path.open("rb") as file:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:
