@@ -34,7 +34,8 @@ Executor::Executor(const std::vector<Fields> &ops, int threads, const Kernels &k
         if (op.kind != Op::Kind::rope) continue;
         // Layers mostly share one table of cosines and sines.
         auto same = [&op](const RopeTable &table) {
-            return table.op->dims == op.dims && table.op->base == op.base && table.op->factors == op.factors;
+            return table.op->dims == op.dims && table.op->base == op.base && table.op->factors == op.factors &&
+                   table.op->scale == op.scale;
         };
         auto found = std::find_if(ropes_.begin(), ropes_.end(), same);
         rope_of_[op.out] = static_cast<int>(found - ropes_.begin());
@@ -48,7 +49,7 @@ Executor::Executor(const std::vector<Fields> &ops, int threads, const Kernels &k
     for (const Node &node : nodes_)
         for (const Segment &segment : node.segments)
             widest_ = std::max(widest_, (program_.weights[segment.weight].columns + GROUP - 1) / GROUP * GROUP);
-    phases_.reset(new Phase[2 * nodes_.size()]);
+    phases_.reset(new Phase[size_t(most_phases) * nodes_.size()]);
 }
 
 void Executor::set_weight(const std::string &name, const uint8_t *data, size_t bytes, Source source, int rows,
@@ -70,7 +71,7 @@ void Executor::set_weight(const std::string &name, const uint8_t *data, size_t b
     if (bytes != expected)
         fail("weight " + name + " has " + std::to_string(bytes) + " bytes instead of " + std::to_string(expected));
     // A vector lies flat: as a matrix of one column, whose lines are its consecutive elements.
-    Matrix matrix{format, spec.vector ? columns : rows, spec.vector ? 1 : columns, nullptr};
+    Matrix matrix{format, spec.vector ? columns : rows / spec.parts, spec.vector ? 1 : columns, nullptr};
     if (spec.vector) {
         auto *flat = static_cast<float *>(arena_.take(sizeof(float) * ((size_t(columns) + TILE - 1) / TILE * TILE)));
         Matrix row{Format::f32, 1, columns, nullptr};
@@ -82,10 +83,16 @@ void Executor::set_weight(const std::string &name, const uint8_t *data, size_t b
         weights_[index] = matrix;
         return;
     }
-    auto *packed = static_cast<uint8_t *>(arena_.take(matrix.bytes()));
+    auto *packed = static_cast<uint8_t *>(arena_.take(matrix.bytes() * size_t(spec.parts)));
     std::atomic<bool> finite{true};
-    team_.each((matrix.tiles() + 7) / 8, 1, [&](int, int i) {
-        if (!pack(source, data, matrix, packed, 8 * i, std::min(8 * i + 8, matrix.tiles()))) finite = false;
+    const int shares = (matrix.tiles() + 7) / 8;
+    const size_t part_bytes = expected / size_t(spec.parts);
+    team_.each(shares * spec.parts, 1, [&](int, int i) {
+        const size_t part = size_t(i / shares);
+        const int tile = i % shares * 8;
+        if (!pack(source, data + part_bytes * part, matrix, packed + matrix.bytes() * part, tile,
+                  std::min(tile + 8, matrix.tiles())))
+            finite = false;
     });
     if (!finite) fail("weight " + name + " holds a value that is not finite");
     matrix.data = packed;
@@ -100,15 +107,23 @@ void Executor::seal() {
     for (size_t i = 0; i < nodes_.size(); i++)
         for (const Segment &segment : nodes_[i].segments)
             (takes_codes(weights_[segment.weight].format) ? takes_codes_ : takes_floats_)[i] = true;
+    keeps_floats_ = std::count(takes_floats_.begin(), takes_floats_.end(), true) > 0;
+    for (const Op &op : program_.ops)
+        for (int i : {op.experts.gate, op.experts.up, op.experts.down})
+            keeps_floats_ |= i >= 0 && !takes_codes(weights_[i].format);
     sealed_ = true;
 }
 
 size_t Executor::weight_bytes() const {
     size_t total = 0;
     for (size_t i = 0; i < weights_.size(); i++)
-        if (weights_[i].data)
-            total += program_.weights[i].vector ? sizeof(float) * size_t(weights_[i].rows) : weights_[i].bytes();
+        if (weights_[i].data) total += resident_bytes(static_cast<int>(i));
     return total;
+}
+
+size_t Executor::resident_bytes(int weight) const {
+    const WeightSpec &spec = program_.weights[weight];
+    return spec.vector ? sizeof(float) * size_t(spec.columns) : weights_[weight].bytes() * size_t(spec.parts);
 }
 
 size_t Executor::bytes_per_token() const {
@@ -116,11 +131,11 @@ size_t Executor::bytes_per_token() const {
     size_t total = 0;
     for (const Op &op : program_.ops) {
         if (op.kind == Op::Kind::embed) total += weights_[op.weight].tile_bytes() / TILE;
-        else if (op.weight >= 0) read.insert(op.weight);
-        if (op.bias >= 0) read.insert(op.bias);
+        else if (op.kind == Op::Kind::experts)
+            for (int i : op.reads) total += resident_bytes(i) / size_t(op.experts.count) * size_t(op.experts.chosen);
+        else read.insert(op.reads.begin(), op.reads.end());
     }
-    for (int i : read)
-        total += program_.weights[i].vector ? sizeof(float) * size_t(weights_[i].rows) : weights_[i].bytes();
+    for (int i : read) total += resident_bytes(i);
     return total;
 }
 
@@ -163,8 +178,14 @@ void Executor::check(const Batch &batch) const {
     if (batch.token_count < 1) fail("the batch has no tokens");
     if (batch.token_count > most_tokens)
         fail("the batch has " + text(batch.token_count) + " tokens, more than " + text(most_tokens));
+    check_experts(batch.token_count);
     if (batch.sequence_count < 1) fail("the batch has no sequences");
-    const int vocabulary = program_.weights[program_.ops[0].weight].rows;
+    int vocabulary = INT_MAX, places = INT_MAX;
+    for (const Op &op : program_.ops)
+        if (op.kind == Op::Kind::embed) {
+            int &rows = op.positions ? places : vocabulary;
+            rows = std::min(rows, program_.weights[op.weight].rows);
+        }
     for (int i = 0; i < batch.token_count; i++)
         if (batch.tokens[i] < 0 || batch.tokens[i] >= vocabulary)
             fail("token " + text(batch.tokens[i]) + " at index " + text(i) + " is not in 0 … " + text(vocabulary - 1));
@@ -175,6 +196,9 @@ void Executor::check(const Batch &batch) const {
             fail("sequence_starts must increase; sequence " + text(s) + " is empty");
         int64_t context = batch.contexts[s], length = context + batch.starts[s + 1] - batch.starts[s];
         if (context < 0) fail("context_lengths[" + text(s) + "] = " + text(context) + " is negative");
+        if (places != INT_MAX && length > places)
+            fail("sequence " + text(s) + " of " + text(length) + " tokens is longer than the model's " + text(places) +
+                 " positions");
         int64_t needed = (length + block_size_ - 1) / block_size_;
         if (needed > batch.table_width)
             fail("sequence " + text(s) + " of " + text(length) + " tokens needs " + text(needed) +
@@ -195,14 +219,13 @@ void Executor::check(const Batch &batch) const {
 
 // Codes, scales, sums and, where some product wants them, floats, one after the other.
 Activations Executor::activations(Memory &memory, int rows, int columns) const {
-    bool floats = std::count(takes_floats_.begin(), takes_floats_.end(), true) > 0;
     size_t groups = size_t(rows) * size_t(columns / GROUP), codes = groups * GROUP;
-    memory.need(codes + 2 * sizeof(float) * groups + (floats ? sizeof(float) * codes : 0) + 64);
+    memory.need(codes + 2 * sizeof(float) * groups + (keeps_floats_ ? sizeof(float) * codes : 0) + 64);
     Activations result;
     result.codes = memory.as<int8_t>();
     result.scales = reinterpret_cast<float *>(result.codes + codes);
     result.sums = result.scales + groups;
-    result.floats = floats ? result.sums + groups : nullptr;
+    result.floats = keeps_floats_ ? result.sums + groups : nullptr;
     return result;
 }
 

@@ -44,6 +44,11 @@ private:
     // Some consecutive rows of one sequence whose queries share their reads of the cache.
     struct QueryTile {
         int sequence, first_row, rows, position;
+        int length;  // of the sequence, with all its new tokens
+    };
+    struct KeySpan {
+        int first, last;  // positions first … last - 1
+        int first_chunk, chunks;
     };
     // The KV cache of one attention op.
     struct CacheLayer {
@@ -64,20 +69,42 @@ private:
         uint64_t round;
         int tokens, logits, query_tiles, chunks;
     };
+    // A mixture of experts: what the rows chose, and the same sorted by expert.
+    struct Choice {
+        int expert;
+        float share;
+    };
+    struct Pair {
+        int row;
+        bool first;  // of its row
+        float share;
+    };
+    struct Task {
+        int expert, first, last;  // pairs first … last - 1
+    };
+    struct Routing {
+        Memory choices, pairs, tasks, starts, x_memory, hidden_memory;
+        Activations x, hidden;  // a row a pair
+        int task_count = 0;
+    };
     struct Workplace {  // a thread's own buffers
         Activations prepared;
-        Memory prepared_memory, row, tile, scores, partial, pointers;
+        Memory prepared_memory, row, tile, scores, partial, queries;
     };
 
     void check(const Batch &batch) const;
     void make_room(const Batch &batch);
     void plan_attention(const Batch &batch);
+    void check_experts(int rows) const;
+    void make_room_for_experts(int rows);
     void work(int thread, uint64_t round) override;
 
     // Each runs one node's phases and returns false when the step is over already.
     bool run_node(size_t index, const Walk &walk);
     bool run_product(size_t index, const Walk &walk);
     bool run_attention(size_t index, const Walk &walk);
+    bool run_experts(size_t index, const Walk &walk);
+    Phase &phase(size_t node, int which) { return phases_[size_t(most_phases) * node + size_t(which)]; }
     template <typename Work> static bool each_row(Phase &phase, const Walk &walk, int rows, const Work &work) {
         auto share = [](int left) { return left > 64 ? 4 : 1; };
         return phase.run(walk.round, rows, share, [&](int first, int last) {
@@ -88,23 +115,45 @@ private:
     void embed(const Node &node, int row);
     void find_angles(int row);
     const float *angles(const Op &rope, int row) const;  // cosines, then sines
+    void normalise(const Op &norm, const float *x, float *out) const;
+    void rotate(const Op &rope, float *x, int row) const;  // in place
     void run_row(const Node &node, int row);
     void prepare(const Node &node, const Activations &to, int row, Workplace &place);
     void product_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
                        Workplace &place);
-    void gated_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
-                     Workplace &place);
+    void activated_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
+                         Workplace &place);
+    void choose_experts(const Op &op, int row);
+    void sort_pairs(const Experts &experts, int rows);
+    void prepare_pair(const Op &op, int pair);
+    void expert_unit(const Op &op, int task, int unit, Workplace &place);
+    void mix_tiles(const Op &op, int first, int last, Workplace &place);
+    static KeySpan keys_of(const Op &op, const QueryTile &tile);
     void write_keys(const Node &node, int row);
     void attend_tile(const Node &node, int tile, int kv_head, int first_chunk, int last_chunk, Workplace &place);
 
     float *row_of(int value, int row) const {
+        if (value == program_.output) return logits_.as<float>() + size_t(row) * vocabulary();
         return buffers_[buffer_of_[value]].as<float>() + size_t(row) * buffer_sizes_[buffer_of_[value]];
     }
     int units_of(const Node &node) const;
+    size_t resident_bytes(int weight) const;
     const float *vector(int weight) const {
         return weight < 0 ? nullptr : reinterpret_cast<const float *>(weights_[weight].data);
     }
+    // One of the equal matrices of a weight; most have only one.
+    Matrix part(int weight, int index) const {
+        Matrix matrix = weights_[weight];
+        matrix.data += matrix.bytes() * size_t(index);
+        return matrix;
+    }
     Activations activations(Memory &memory, int rows, int columns) const;
+    static Activations with_groups(Activations x, int groups) {
+        x.groups = groups;
+        return x;
+    }
+    // Keeps `size` floats as codes, floats or both in a row of `to`, from one group on.
+    void put(const float *x, int size, const Activations &to, int row, int group, bool codes, bool floats) const;
 
     Program program_;
     std::vector<Node> nodes_;
@@ -112,8 +161,9 @@ private:
     const Kernels &kernels_;
 
     Arena arena_;
-    std::vector<Matrix> weights_;
+    std::vector<Matrix> weights_;                   // of experts: the first
     std::vector<bool> takes_codes_, takes_floats_;  // by node: how its products want their input
+    bool keeps_floats_ = false;                     // some product does
     bool sealed_ = false;
 
     Memory cache_;
@@ -138,8 +188,11 @@ private:
     Memory logits_;
     int logit_count_ = 0;
 
+    Routing routing_;
+
     Shape shape_;
-    std::unique_ptr<Phase[]> phases_;  // two a node
+    static constexpr int most_phases = 5;
+    std::unique_ptr<Phase[]> phases_;  // so many a node
     std::unique_ptr<std::atomic<int>[]> finished_;
     size_t finished_size_ = 0;
     std::vector<Workplace> places_;  // by thread

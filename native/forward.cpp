@@ -19,11 +19,6 @@ constexpr size_t most_bytes = 256 << 10, least_bytes = 8 << 10;
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
-Activations with_groups(Activations x, int groups) {
-    x.groups = groups;
-    return x;
-}
-
 }  // namespace
 
 void Executor::forward(const Batch &batch) {
@@ -59,6 +54,7 @@ void Executor::make_room(const Batch &batch) {
         place.row.need(sizeof(float) * size_t(widest_));
         place.tile.need(sizeof(float) * row_block * tile_block * TILE * 2);
     }
+    make_room_for_experts(rows);
     position_.resize(rows), sequence_.resize(rows);
     for (int s = 0; s < batch.sequence_count; s++)
         for (int row = batch.starts[s]; row < batch.starts[s + 1]; row++) {
@@ -69,7 +65,7 @@ void Executor::make_room(const Batch &batch) {
 
 bool Executor::run_node(size_t index, const Walk &walk) {
     const Node &node = nodes_[index];
-    Phase &phase = phases_[2 * index];
+    Phase &phase = this->phase(index, 0);
     switch (node.kind) {
         case Node::Kind::embed:
             return each_row(phase, walk, walk.tokens, [&](int row) {
@@ -77,8 +73,9 @@ bool Executor::run_node(size_t index, const Walk &walk) {
                 if (index == 0) find_angles(row);
             });
         case Node::Kind::product:
-        case Node::Kind::gated_product: return run_product(index, walk);
+        case Node::Kind::activated_product: return run_product(index, walk);
         case Node::Kind::attend: return run_attention(index, walk);
+        case Node::Kind::experts: return run_experts(index, walk);
         default:
             return each_row(phase, walk, node.logit_rows ? walk.logits : walk.tokens,
                             [&](int row) { run_row(node, row); });
@@ -86,7 +83,10 @@ bool Executor::run_node(size_t index, const Walk &walk) {
 }
 
 void Executor::embed(const Node &node, int row) {
-    unpack_row(weights_[node.op->weight], batch_.tokens[row], row_of(node.outputs[0], row));
+    const Op &op = *node.op;
+    float *out = row_of(op.out, row);
+    unpack_row(weights_[op.weight], op.positions ? position_[row] : batch_.tokens[row], out);
+    for (int i = 0; op.scale != 1 && i < program_.values[op.out].size; i++) out[i] *= op.scale;
 }
 
 // A row's rotary angles, for all layers.
@@ -97,7 +97,7 @@ void Executor::find_angles(int row) {
         float *cosines = table + size_t(row) * 2 * pairs, *sines = cosines + pairs;
         for (size_t i = 0; i < pairs; i++) {
             double angle = position_[row] * rope.frequencies[i];
-            cosines[i] = float(std::cos(angle)), sines[i] = float(std::sin(angle));
+            cosines[i] = float(rope.op->scale * std::cos(angle)), sines[i] = float(rope.op->scale * std::sin(angle));
         }
         table += size_t(batch_.token_count) * 2 * pairs;
     }
@@ -109,6 +109,17 @@ const float *Executor::angles(const Op &op, int row) const {
     return table + size_t(row) * op.dims;
 }
 
+void Executor::normalise(const Op &op, const float *x, float *out) const {
+    for (int head = 0; head < op.heads; head++, x += op.head_dim, out += op.head_dim)
+        (op.layer_norm ? kernels_.layer_norm : kernels_.rms_norm)(x, vector(op.weight), vector(op.bias), op.head_dim,
+                                                                  op.epsilon, out);
+}
+
+void Executor::rotate(const Op &op, float *x, int row) const {
+    const float *cosines = angles(op, row);
+    kernels_.rope(x, op.heads, op.head_dim, op.dims, op.interleaved, cosines, cosines + op.dims / 2);
+}
+
 // One row of an op that stands alone.
 void Executor::run_row(const Node &node, int row) {
     const Op &op = *node.op;
@@ -116,19 +127,15 @@ void Executor::run_row(const Node &node, int row) {
     float *out = row_of(op.out, row);
     const float *x = row_of(node.inputs[0], node.kind == Node::Kind::select ? batch_.logit_rows[row] : row);
     switch (node.kind) {
-        case Node::Kind::normalise:
-            (op.layer_norm ? kernels_.layer_norm : kernels_.rms_norm)(x, vector(op.weight), vector(op.bias), size,
-                                                                      op.epsilon, out);
-            break;
+        case Node::Kind::normalise: normalise(op, x, out); break;
         case Node::Kind::add: kernels_.add(x, row_of(node.inputs[1], row), out, size); break;
         case Node::Kind::multiply: kernels_.multiply(x, row_of(node.inputs[1], row), out, size); break;
         case Node::Kind::activate: kernels_.activate(op.activation, x, out, size); break;
-        case Node::Kind::rope: {
-            const float *cosines = angles(op, row);
+        case Node::Kind::softcap: kernels_.softcap(x, op.cap, out, size); break;
+        case Node::Kind::rope:
             std::memcpy(out, x, sizeof(float) * size_t(size));
-            kernels_.rope(out, op.heads, op.head_dim, op.dims, op.interleaved, cosines, cosines + op.dims / 2);
+            rotate(op, out, row);
             break;
-        }
         default: std::memcpy(out, x, sizeof(float) * size_t(size)); break;
     }
 }
@@ -138,24 +145,25 @@ void Executor::prepare(const Node &node, const Activations &to, int row, Workpla
     const int size = program_.values[node.inputs[0]].size;
     const float *x = row_of(node.inputs[0], row);
     if (node.norm) {
-        const Op &norm = *node.norm;
         float *normed = place.row.as<float>();
-        (norm.layer_norm ? kernels_.layer_norm : kernels_.rms_norm)(x, vector(norm.weight), vector(norm.bias), size,
-                                                                    norm.epsilon, normed);
+        normalise(*node.norm, x, normed);
         x = normed;
     }
-    size_t index = size_t(&node - nodes_.data());
-    if (takes_codes_[index]) kernels_.quantise(x, size, to, row, 0);
-    if (takes_floats_[index]) {
-        float *floats = to.floats + size_t(row) * to.groups * GROUP;
-        std::memcpy(floats, x, sizeof(float) * size_t(size));
-        std::fill(floats + size, floats + to.groups * GROUP, 0.0f);
-    }
+    const size_t index = size_t(&node - nodes_.data());
+    put(x, size, to, row, 0, takes_codes_[index], takes_floats_[index]);
 }
 
-// What a product's work is cut into: tiles, or for a gated product groups of 32 outputs.
+void Executor::put(const float *x, int size, const Activations &to, int row, int group, bool codes, bool floats) const {
+    if (codes) kernels_.quantise(x, size, to, row, group);
+    if (!floats) return;
+    float *start = to.floats + (size_t(row) * to.groups + group) * GROUP;
+    std::memcpy(start, x, sizeof(float) * size_t(size));
+    std::fill(start + size, start + ceil_div(size, GROUP) * GROUP, 0.0f);
+}
+
+// What a product's work is cut into: tiles, or for an activated product groups of 32 outputs.
 int Executor::units_of(const Node &node) const {
-    if (node.kind == Node::Kind::gated_product) return ceil_div(weights_[node.segments[0].weight].rows, GROUP);
+    if (node.kind == Node::Kind::activated_product) return ceil_div(weights_[node.segments[0].weight].rows, GROUP);
     int units = 0;
     for (const Segment &segment : node.segments) units += weights_[segment.weight].tiles();
     return units;
@@ -164,7 +172,7 @@ int Executor::units_of(const Node &node) const {
 bool Executor::run_product(size_t index, const Walk &walk) {
     const Node &node = nodes_[index];
     const Matrix &first_matrix = weights_[node.segments[0].weight];
-    const bool gated = node.kind == Node::Kind::gated_product;
+    const bool activated = node.kind == Node::Kind::activated_product;
     const int units = units_of(node), rows = node.logit_rows ? walk.logits : walk.tokens;
     const int row_blocks = std::max(1, ceil_div(rows, row_block));
     if (rows == 0) return true;
@@ -173,7 +181,7 @@ bool Executor::run_product(size_t index, const Walk &walk) {
     const bool by_itself = rows <= alone && !node.takes_over;
     if (!by_itself && !node.takes_over) {
         auto work = [&](int row) { prepare(node, with_groups(prepared_[0], first_matrix.groups()), row, place); };
-        if (!each_row(phases_[2 * index], walk, rows, work)) return false;
+        if (!each_row(phase(index, 0), walk, rows, work)) return false;
     }
     bool ready = !by_itself;
     auto compute = [&](int first, int last, int first_row, int last_row) {
@@ -181,12 +189,12 @@ bool Executor::run_product(size_t index, const Walk &walk) {
         const Activations x = with_groups(from, first_matrix.groups());
         for (int row = 0; !ready && row < rows; row++) prepare(node, x, row, place);
         ready = true;
-        (this->*(gated ? &Executor::gated_units : &Executor::product_units))(node, x, first, last, first_row, last_row,
-                                                                             place);
+        (this->*(activated ? &Executor::activated_units : &Executor::product_units))(node, x, first, last, first_row,
+                                                                                     last_row, place);
     };
-    Phase &phase = phases_[2 * index + 1];
+    Phase &phase = this->phase(index, 1);
     if (row_blocks > 1) {
-        const int width = gated ? tile_block / 2 : tile_block;
+        const int width = activated ? tile_block / 2 : tile_block;
         return phase.run(
             walk.round, ceil_div(units, width) * row_blocks, [](int) { return 1; },
             [&](int item, int) {
@@ -194,7 +202,7 @@ bool Executor::run_product(size_t index, const Walk &walk) {
                 compute(unit, std::min(unit + width, units), row, std::min(row + row_block, rows));
             });
     }
-    const size_t unit_bytes = first_matrix.tile_bytes() * (gated ? 4 : 1) * size_t(rows);
+    const size_t unit_bytes = first_matrix.tile_bytes() * (activated ? 2 * node.segments.size() : 1) * size_t(rows);
     const int least = int(std::max<size_t>(1, least_bytes / unit_bytes));
     const int most = int(std::max<size_t>(least, most_bytes / unit_bytes));
     auto share = [&](int left) { return std::min(left, std::clamp(left / (2 * team_.threads()), least, most)); };
@@ -214,9 +222,9 @@ void Executor::product_units(const Node &node, const Activations &x, int first, 
             kernels_.product(matrix, x, tile, stop, first_row, last_row, scratch, stride);
             for (int row = first_row; row < last_row; row++) {
                 float *from = scratch + size_t(row - first_row) * stride;
-                float *to = segment.out == program_.output ? logits_.as<float>() + size_t(row) * vocabulary()
-                                                           : row_of(segment.out, row);
+                float *to = row_of(segment.out, row);
                 if (bias) kernels_.add(from, bias + start, from, size);
+                if (segment.cap) kernels_.softcap(from, segment.cap, from, size);
                 if (segment.residual >= 0) kernels_.add(from, row_of(segment.residual, row) + start, to + start, size);
                 else std::memcpy(to + start, from, sizeof(float) * size_t(size));
             }
@@ -225,10 +233,11 @@ void Executor::product_units(const Node &node, const Activations &x, int first, 
     }
 }
 
-void Executor::gated_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
-                           Workplace &place) {
-    const Matrix &gate = weights_[node.segments[0].weight], &up = weights_[node.segments[1].weight];
-    const float *gate_bias = vector(node.segments[0].bias), *up_bias = vector(node.segments[1].bias);
+void Executor::activated_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
+                               Workplace &place) {
+    const Matrix &gate = weights_[node.segments[0].weight];
+    const Segment *up = node.segments.size() > 1 ? &node.segments[1] : nullptr;
+    const float *gate_bias = vector(node.segments[0].bias), *up_bias = up ? vector(up->bias) : nullptr;
     float *gates = place.tile.as<float>(), *ups = gates + row_block * GROUP;
     const Activations handed = with_groups(prepared_[1], ceil_div(gate.rows, GROUP));
     const size_t next = size_t(&node - nodes_.data()) + 1;
@@ -236,23 +245,15 @@ void Executor::gated_units(const Node &node, const Activations &x, int first, in
         int tile = 2 * unit, stop = std::min(tile + 2, gate.tiles()), start = unit * GROUP;
         int size = std::min<int>(GROUP, gate.rows - start);
         kernels_.product(gate, x, tile, stop, first_row, last_row, gates, GROUP);
-        kernels_.product(up, x, tile, stop, first_row, last_row, ups, GROUP);
+        if (up) kernels_.product(weights_[up->weight], x, tile, stop, first_row, last_row, ups, GROUP);
         for (int row = first_row; row < last_row; row++) {
             float *a = gates + (row - first_row) * GROUP, *b = ups + (row - first_row) * GROUP;
+            float *to = node.hands_over ? a : row_of(node.outputs[0], row) + start;
             if (gate_bias) kernels_.add(a, gate_bias + start, a, size);
             if (up_bias) kernels_.add(b, up_bias + start, b, size);
-            kernels_.activate(node.op->activation, a, a, size);
-            if (!node.hands_over) {
-                kernels_.multiply(a, b, row_of(node.outputs[0], row) + start, size);
-                continue;
-            }
-            kernels_.multiply(a, b, a, size);
-            if (takes_codes_[next]) kernels_.quantise(a, size, handed, row, unit);
-            if (takes_floats_[next]) {
-                float *floats = handed.floats + (size_t(row) * handed.groups + unit) * GROUP;
-                std::memcpy(floats, a, sizeof(float) * size_t(size));
-                std::fill(floats + size, floats + GROUP, 0.0f);
-            }
+            kernels_.activate(node.op->activation, a, up ? a : to, size);
+            if (up) kernels_.multiply(a, b, to, size);
+            if (node.hands_over) put(a, size, handed, row, unit, takes_codes_[next], takes_floats_[next]);
         }
     }
 }

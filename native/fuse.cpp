@@ -2,9 +2,11 @@
 //   - linears of the same input become one product, whatever lies between them in the Program;
 //   - a norm that only feeds linears is applied on the way into each product;
 //   - a linear whose result is only added to something adds it while storing;
-//   - activation(gate x) * up x is computed where both products' tiles are still in the first-level cache, and rounded
-//     for the next product there;
-//   - rotary positions of q and k are applied on the way into the cache and the scores.
+//   - a cap on a linear's result is applied while storing it;
+//   - activation(gate x) * up x, or activation(up x) that feeds linears, is computed where the products' tiles are
+//   still
+//     in the first-level cache, and rounded for the next product there;
+//   - norms of the heads and rotary positions of q and k are applied on the way into the cache and the scores.
 #include <algorithm>
 #include <set>
 
@@ -37,15 +39,22 @@ private:
     }
 
     bool feeds_linears_only(int id) const {
-        return std::all_of(users_[id].begin(), users_[id].end(), [](const Op *op) { return op->kind == Kind::linear; });
+        return id != program_.output &&
+               std::all_of(users_[id].begin(), users_[id].end(), [](const Op *op) { return op->kind == Kind::linear; });
     }
 
     // Ops that their users take over.
     bool folded(const Op &op) const {
-        if (op.kind == Kind::normalise) return feeds_linears_only(op.out);
-        if (op.kind != Kind::rope) return false;
+        if (op.kind == Kind::normalise && op.heads == 1 && feeds_linears_only(op.out)) return true;
+        return (op.kind == Kind::normalise || op.kind == Kind::rope) && into_cache(op);
+    }
+
+    // Whether a norm or rotation of q or k may work in place just before attention: nothing else reads its input.
+    bool into_cache(const Op &op) const {
         const Op *user = only_user(op.out);
-        return user && user->kind == Kind::attend && user->operands[2] != op.out && only_user(op.operands[0]);
+        if (!user || !only_user(op.operands[0])) return false;
+        if (user->kind == Kind::rope && op.kind == Kind::normalise) return into_cache(*user);
+        return user->kind == Kind::attend && user->operands[2] != op.out;
     }
 
     void emit(const Op &op) {
@@ -54,7 +63,8 @@ private:
             {Kind::embed, Node::Kind::embed},       {Kind::normalise, Node::Kind::normalise},
             {Kind::rope, Node::Kind::rope},         {Kind::attend, Node::Kind::attend},
             {Kind::add, Node::Kind::add},           {Kind::multiply, Node::Kind::multiply},
-            {Kind::activate, Node::Kind::activate}, {Kind::select, Node::Kind::select},
+            {Kind::activate, Node::Kind::activate}, {Kind::softcap, Node::Kind::softcap},
+            {Kind::experts, Node::Kind::experts},   {Kind::select, Node::Kind::select},
         };
         Node node;
         node.kind = kinds.at(op.kind);
@@ -63,11 +73,17 @@ private:
         node.outputs = {op.out};
         node.logit_rows = program_.values[op.out].logit_rows;
         if (op.kind == Kind::attend) {
-            const Op &q = program_.ops[op.operands[0]], &k = program_.ops[op.operands[1]];
-            if (q.kind == Kind::rope && folded(q)) node.rope_q = &q, node.inputs[0] = q.operands[0];
-            if (k.kind == Kind::rope && folded(k)) node.rope_k = &k, node.inputs[1] = k.operands[0];
+            take_over(node.inputs[0], node.norm_q, node.rope_q);
+            take_over(node.inputs[1], node.norm_k, node.rope_k);
         }
         nodes_.push_back(std::move(node));
+    }
+
+    // Moves an input of attention back before the norm and the rotation that attention applies to it itself.
+    void take_over(int &input, const Op *&norm, const Op *&rope) const {
+        const Op *op = &program_.ops[input];
+        if (op->kind == Kind::rope && folded(*op)) rope = op, input = op->operands[0], op = &program_.ops[input];
+        if (op->kind == Kind::normalise && into_cache(*op)) norm = op, input = op->operands[0];
     }
 
     void emit_product(const Op &first) {
@@ -78,12 +94,15 @@ private:
         const Op &source = program_.ops[first.operands[0]];
         node.inputs = first.operands;
         if (source.kind == Kind::normalise && folded(source)) node.norm = &source, node.inputs = source.operands;
-        if (emit_gated(node, first)) return;
+        if (emit_activated(node, first)) return;
         for (const Op *op : users_[first.operands[0]]) {
-            if (op->kind != Kind::linear || done_[op->out] || (op != &first && is_gate(*op))) continue;
+            if (op->kind != Kind::linear || done_[op->out] || (op != &first && is_activated(*op))) continue;
             Segment segment{op->weight, op->bias, -1, op->out};
             const Op *sum = only_user(op->out);
-            if (sum && sum->kind == Kind::add && sum->operands[0] != sum->operands[1]) {
+            if (sum && sum->kind == Kind::softcap) {
+                segment.cap = sum->cap, segment.out = sum->out;
+                done_[sum->out] = true;
+            } else if (sum && sum->kind == Kind::add && sum->operands[0] != sum->operands[1]) {
                 int other = sum->operands[sum->operands[0] == op->out];
                 if (other < first.out && exists(other)) {
                     segment.residual = other, segment.out = sum->out;
@@ -103,14 +122,17 @@ private:
         return false;
     }
 
-    struct Gate {
+    // activation(gate x) * up x, or without `up` and `product` activation(gate x).
+    struct Activated {
         const Op *gate = nullptr, *up = nullptr, *activation = nullptr, *product = nullptr;
     };
 
-    // activation(gate x) * up x with `linear` as one of the two, if that is where it ends up.
-    Gate find_gate(const Op &linear) const {
+    // The one that `linear` ends up in, if any.
+    Activated find_activated(const Op &linear) const {
         const Op *user = only_user(linear.out);
         if (!user) return {};
+        if (user->kind == Kind::activate && !users_[user->out].empty() && feeds_linears_only(user->out))
+            return {&linear, nullptr, user, nullptr};
         const Op *product = user->kind == Kind::activate ? only_user(user->out) : user;
         if (!product || product->kind != Kind::multiply) return {};
         for (int side = 0; side < 2; side++) {
@@ -125,25 +147,27 @@ private:
         return {};
     }
 
-    bool is_gate(const Op &linear) const { return find_gate(linear).gate != nullptr; }
+    bool is_activated(const Op &linear) const { return find_activated(linear).gate != nullptr; }
 
-    bool emit_gated(Node &node, const Op &linear) {
-        Gate found = find_gate(linear);
+    bool emit_activated(Node &node, const Op &linear) {
+        Activated found = find_activated(linear);
         if (!found.gate) return false;
-        node.kind = Node::Kind::gated_product;
+        node.kind = Node::Kind::activated_product;
         node.op = found.activation;
-        node.segments = {{found.gate->weight, found.gate->bias, -1, -1}, {found.up->weight, found.up->bias, -1, -1}};
-        node.outputs = {found.product->out};
-        for (const Op *op : {found.gate, found.up, found.activation, found.product}) done_[op->out] = true;
+        for (const Op *op : {found.gate, found.up})
+            if (op) node.segments.push_back({op->weight, op->bias});
+        node.outputs = {(found.product ? found.product : found.activation)->out};
+        for (const Op *op : {found.gate, found.up, found.activation, found.product})
+            if (op) done_[op->out] = true;
         nodes_.push_back(std::move(node));
         return true;
     }
 
-    // A gated product hands its rounded result to the very next node when that is the only one to use it.
+    // An activated product hands its rounded result to the very next node when that is the only one to use it.
     void hand_over() {
         for (size_t i = 0; i + 1 < nodes_.size(); i++) {
             Node &from = nodes_[i], &to = nodes_[i + 1];
-            if (from.kind != Node::Kind::gated_product || to.kind != Node::Kind::product || to.norm) continue;
+            if (from.kind != Node::Kind::activated_product || to.kind != Node::Kind::product || to.norm) continue;
             if (to.inputs != from.outputs || !feeds_linears_only(from.outputs[0])) continue;
             if (users_[from.outputs[0]].size() != to.segments.size()) continue;
             from.hands_over = to.takes_over = true;

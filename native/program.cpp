@@ -45,6 +45,8 @@ public:
 
     std::vector<double> numbers(const char *name) const { return get<std::vector<double>>(name, "a list of numbers"); }
 
+    bool flag(const char *name) const { return integer(name, 0, 1) != 0; }
+
     bool given(const char *name) const { return !std::holds_alternative<std::monostate>(find(name)); }
 
 private:
@@ -101,19 +103,37 @@ private:
         return id;
     }
 
-    int weight(const Reader &reader, const char *field, bool vector) const {
+    int weight(const Reader &reader, const char *field, bool vector, Op &op) const {
         std::string name = reader.text(field);
         auto found = names_.find(name);
         expect(found != names_.end(), reader.where() + ": weight " + name + " is not declared");
         expect(program.weights[found->second].vector == vector,
                reader.where() + ": weight " + name + (vector ? " is not a vector" : " is not a matrix"));
+        op.reads.push_back(found->second);
         return found->second;
     }
 
-    int vector_of(const Reader &reader, const char *field, int size) const {
-        int index = weight(reader, field, true);
+    // A matrix, or `parts` equal ones; all ops must see it cut alike.
+    int matrix(const Reader &reader, const char *field, int parts, Op &op) {
+        int index = weight(reader, field, false, op);
+        WeightSpec &spec = program.weights[index];
+        int known = cut_.emplace(index, parts).first->second;
+        expect(known == parts, reader.where() + ": weight " + spec.name + " is cut into " + std::to_string(parts) +
+                                   " parts here and into " + std::to_string(known) + " elsewhere");
+        expect(spec.rows % parts == 0, reader.where() + ": weight " + spec.name + " of " + std::to_string(spec.rows) +
+                                           " rows is not " + std::to_string(parts) + " experts");
+        spec.parts = parts;
+        return index;
+    }
+
+    int vector_of(const Reader &reader, const char *field, int size, Op &op) const {
+        int index = weight(reader, field, true, op);
         same(reader, program.weights[index].columns, size);
         return index;
+    }
+
+    int vector_if_given(const Reader &reader, const char *field, int size, Op &op) const {
+        return reader.given(field) ? vector_of(reader, field, size, op) : -1;
     }
 
     void same(const Reader &reader, int a, int b) const {
@@ -123,10 +143,15 @@ private:
     ValueSpec read_op(const Reader &reader, const std::string &kind, Op &op) {
         if (kind == "embed") {
             op.kind = Op::Kind::embed;
-            op.weight = weight(reader, "weight", false);
+            op.weight = matrix(reader, "weight", 1, op);
+            std::string source = reader.text("source");
+            expect(source == "tokens" || source == "positions", reader.where() + ": unknown source " + source);
+            op.positions = source == "positions";
+            op.scale = static_cast<float>(reader.number("scale"));
             return {program.weights[op.weight].columns, false};
         }
         if (kind == "attend") return read_attend(reader, op);
+        if (kind == "mixexperts") return read_experts(reader, op);
         if (kind == "add" || kind == "multiply") {
             op.kind = kind == "add" ? Op::Kind::add : Op::Kind::multiply;
             op.operands = {value(reader, "a"), value(reader, "b")};
@@ -143,16 +168,25 @@ private:
             expect(norm == "rms" || norm == "layer", reader.where() + ": unknown norm " + norm);
             op.layer_norm = norm == "layer";
             op.epsilon = static_cast<float>(reader.number("epsilon"));
-            op.weight = vector_of(reader, "weight", x.size);
-            if (reader.given("bias")) op.bias = vector_of(reader, "bias", x.size);
+            op.heads = reader.integer("heads", 1, x.size);
+            expect(x.size % op.heads == 0, reader.where() + ": heads do not divide the value's size");
+            op.head_dim = x.size / op.heads;
+            op.weight = vector_of(reader, "weight", op.head_dim, op);
+            op.bias = vector_if_given(reader, "bias", op.head_dim, op);
             return x;
         }
         if (kind == "linear") {
             op.kind = Op::Kind::linear;
-            op.weight = weight(reader, "weight", false);
+            op.weight = matrix(reader, "weight", 1, op);
             same(reader, program.weights[op.weight].columns, x.size);
             x.size = program.weights[op.weight].rows;
-            if (reader.given("bias")) op.bias = vector_of(reader, "bias", x.size);
+            op.bias = vector_if_given(reader, "bias", x.size, op);
+            return x;
+        }
+        if (kind == "softcap") {
+            op.kind = Op::Kind::softcap;
+            op.cap = static_cast<float>(reader.number("cap"));
+            expect(op.cap > 0, reader.where() + ": cap is not positive");
             return x;
         }
         if (kind == "activate") {
@@ -186,6 +220,7 @@ private:
         expect(op.factors.empty() || static_cast<int>(op.factors.size()) == op.dims / 2,
                reader.where() + ": there is not one factor a frequency");
         for (double factor : op.factors) expect(factor > 0 && std::isfinite(factor), reader.where() + ": bad factor");
+        op.scale = static_cast<float>(reader.number("scale"));
         return x;
     }
 
@@ -205,10 +240,51 @@ private:
         expect(layers_.insert(op.layer).second,
                reader.where() + ": cache layer " + std::to_string(op.layer) + " is used twice");
         op.scale = static_cast<float>(reader.number("scale"));
+        op.window = reader.integer("window", 0);
+        op.causal = reader.flag("causal");
+        expect(op.causal || !op.window, reader.where() + ": a window needs causal attention");
+        op.cap = static_cast<float>(reader.number("softcap"));
+        expect(op.cap >= 0, reader.where() + ": softcap is negative");
+        op.slopes = reader.numbers("slopes");
+        expect(op.slopes.empty() || static_cast<int>(op.slopes.size()) == op.heads,
+               reader.where() + ": there is not one slope a head");
+        for (double slope : op.slopes) expect(std::isfinite(slope), reader.where() + ": a slope is not finite");
+        op.sinks = vector_if_given(reader, "sinks", op.heads, op);
         return q;
     }
 
+    ValueSpec read_experts(const Reader &reader, Op &op) {
+        op.kind = Op::Kind::experts;
+        op.operands = {value(reader, "x"), value(reader, "router")};
+        ValueSpec x = program.values[op.operands[0]], router = program.values[op.operands[1]];
+        expect(x.logit_rows == router.logit_rows, reader.where() + " mixes token rows and logit rows");
+        Experts &e = op.experts;
+        e.count = reader.integer("experts", 1);
+        same(reader, router.size, e.count);
+        e.chosen = reader.integer("chosen", 1, e.count);
+        e.gate = matrix(reader, "gate", e.count, op);
+        e.up = matrix(reader, "up", e.count, op);
+        e.down = matrix(reader, "down", e.count, op);
+        const WeightSpec &gate = program.weights[e.gate], &up = program.weights[e.up], &down = program.weights[e.down];
+        e.hidden = gate.rows / e.count;
+        same(reader, gate.rows, up.rows);
+        for (const WeightSpec *weight : {&gate, &up}) same(reader, weight->columns, x.size);
+        same(reader, down.columns, e.hidden);
+        e.gate_bias = vector_if_given(reader, "gate_bias", gate.rows, op);
+        e.up_bias = vector_if_given(reader, "up_bias", up.rows, op);
+        e.down_bias = vector_if_given(reader, "down_bias", down.rows, op);
+        e.renormalise = reader.flag("renormalise");
+        std::string kind = reader.text("activation");
+        expect(kind == "silu" || kind == "clamped_silu", reader.where() + ": unknown kind " + kind);
+        e.clamped = kind == "clamped_silu";
+        e.alpha = static_cast<float>(reader.number("alpha"));
+        e.limit = static_cast<float>(reader.number("limit"));
+        expect(!e.clamped || (e.alpha > 0 && e.limit > 0), reader.where() + ": alpha or limit is not positive");
+        return {down.rows / e.count, x.logit_rows};
+    }
+
     std::map<std::string, int> names_;
+    std::map<int, int> cut_;  // matrices: into how many parts
     std::set<int> layers_;
 };
 
@@ -222,10 +298,9 @@ Program parse_program(const std::vector<Fields> &ops) {
     expect(!program.ops.empty() && program.ops[0].kind == Op::Kind::embed,
            "the Program does not start with an embedding");
     expect(program.values[program.output].logit_rows, "the Program's output is not of selected rows");
-    expect(program.ops[program.output].kind == Op::Kind::linear, "the Program's output is not a linear op's");
     std::set<int> used;
     for (const Op &op : program.ops) {
-        used.insert({op.weight, op.bias});
+        used.insert(op.reads.begin(), op.reads.end());
         for (int id : op.operands) expect(id != program.output, "the Program's output is used by an op");
     }
     for (size_t i = 0; i < program.weights.size(); i++)

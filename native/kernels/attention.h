@@ -18,6 +18,8 @@ template <typename Cache> static inline const typename Cache::Element *cache_blo
 template <typename Cache, int COUNT, int BLOCKS>
 static inline void score_keys(const AttentionChunk &c, int query, int key) {
     const typename Cache::Element *keys[BLOCKS];
+    const float *vectors[COUNT];
+    for (int q = 0; q < COUNT; q++) vectors[q] = c.query[query + q].vector;
     Floats scores[COUNT][BLOCKS];
     for (int b = 0; b < BLOCKS; b++) {
         int first = key + 16 * b;
@@ -28,7 +30,7 @@ static inline void score_keys(const AttentionChunk &c, int query, int key) {
         Floats k[BLOCKS];
         for (int b = 0; b < BLOCKS; b++) k[b] = Cache::get(keys[b] + (size_t)d * 16);
         for (int q = 0; q < COUNT; q++)
-            for (int b = 0; b < BLOCKS; b++) scores[q][b] = fma(k[b], splat(c.query[query + q][d]), scores[q][b]);
+            for (int b = 0; b < BLOCKS; b++) scores[q][b] = fma(k[b], splat(vectors[q][d]), scores[q][b]);
     }
     size_t stride = (size_t)(c.count + 15) / 16 * 16;
     for (int q = 0; q < COUNT; q++)
@@ -48,25 +50,30 @@ template <typename Cache, int COUNT> static void score_rest(const AttentionChunk
     }
 }
 
-// Scores of one query become exp(score * scale - largest); keys that it may not see become 0.
+// Scores of one query become exp(final score - largest); keys that it may not see become 0.
 static void soften(const AttentionChunk &c, int query) {
+    static const float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     size_t stride = (size_t)(c.count + 15) / 16 * 16;
     float *scores = c.scores + query * stride;
-    int visible = c.visible[query];
+    const Query &q = c.query[query];
+    const int start = q.first / 16 * 16;
     const Floats scale = splat(c.scale);
     Floats peak = splat(-INFINITY), total = splat(0);
-    for (int i = 0; i < visible; i += 16) {
+    for (int i = start; i < q.last; i += 16) {
         Floats s = mul(load(scores + i), scale);
+        if (c.cap) s = cap_at(s, splat(c.cap));
+        if (c.sloped) s = fma(splat(q.slope), add(load(lanes), splat((float)(i - q.position))), s);
         store(scores + i, s);
-        if (visible - i < 16) {
-            for (int j = visible - i; j < 16; j++) scores[i + j] = -INFINITY;
+        if (i < q.first || q.last - i < 16) {
+            for (int j = 0; j < q.first - i; j++) scores[i + j] = -INFINITY;
+            for (int j = q.last - i; j < 16; j++) scores[i + j] = -INFINITY;
             s = load(scores + i);
         }
         peak = max(peak, s);
     }
     float top = largest(peak);
     for (int i = 0; i < (int)stride; i += 16) {
-        Floats p = i < visible ? exp(sub(load(scores + i), splat(top))) : splat(0);
+        Floats p = i >= start && i < q.last ? exp(sub(load(scores + i), splat(top))) : splat(0);
         store(scores + i, p);
         total = add(total, p);
     }
@@ -76,14 +83,17 @@ static void soften(const AttentionChunk &c, int query) {
 
 // mixed[lanes] += p * values for COUNT queries and LANES registers of the head.
 template <typename Cache, int COUNT, int LANES> static void mix_values(const AttentionChunk &c, int query, int lane) {
-    int padded = (c.head_dim + 15) / 16 * 16, last = 0;
+    int padded = (c.head_dim + 15) / 16 * 16, first = c.count, last = 0;
     size_t stride = (size_t)(c.count + 15) / 16 * 16;
-    for (int q = 0; q < COUNT; q++) last = last > c.visible[query + q] ? last : c.visible[query + q];
+    for (int q = 0; q < COUNT; q++) {
+        first = first < c.query[query + q].first ? first : c.query[query + q].first;
+        last = last > c.query[query + q].last ? last : c.query[query + q].last;
+    }
     Floats mixed[COUNT][LANES];
     for (int q = 0; q < COUNT; q++)
         for (int l = 0; l < LANES; l++) mixed[q][l] = splat(0);
     const float *p = c.scores + query * stride;
-    for (int i = 0; i < last;) {
+    for (int i = first; i < last;) {
         int key = c.first + i, stop = c.block_size - key % c.block_size;
         if (stop > last - i) stop = last - i;
         const typename Cache::Element *values = cache_block<Cache>(c, key) + (size_t)c.block_size * c.head_dim +
@@ -131,13 +141,14 @@ static void attend(const AttentionChunk &chunk) {
 
 // Online softmax over chunks (Milakov and Gimelshein 2018, https://arxiv.org/abs/1805.02867). Chunk i's results lie
 // at index i * apart.
-static void merge(int chunks, int apart, const float *peaks, const float *totals, const float *mixed, int head_dim,
-                  float *out) {
+static void merge(int chunks, int apart, float sink, const float *peaks, const float *totals, const float *mixed,
+                  int head_dim, float *out) {
     int padded = (head_dim + 15) / 16 * 16;
-    float peak = peaks[0], total = 0;
-    for (int i = 1; i < chunks; i++) peak = peaks[i * apart] > peak ? peaks[i * apart] : peak;
+    float peak = sink, lanes[16];
+    for (int i = 0; i < chunks; i++) peak = peaks[i * apart] > peak ? peaks[i * apart] : peak;
+    store(lanes, exp(splat(sink - peak)));
+    float total = lanes[0];
     for (int i = 0; i < chunks; i++) {
-        float lanes[16];
         store(lanes, exp(splat(peaks[i * apart] - peak)));
         total += lanes[0] * totals[i * apart];
     }

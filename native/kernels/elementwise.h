@@ -124,6 +124,37 @@ static void multiply_rows(const float *a, const float *b, float *out, int size) 
         store_part(out + i, mul(load_part(a + i, size - i), load_part(b + i, size - i)), size - i);
 }
 
+static void add_scaled(const float *x, float scale, float *out, int size) {
+    for (int i = 0; i < size; i += 16)
+        store_part(out + i, fma(splat(scale), load_part(x + i, size - i), load_part(out + i, size - i)), size - i);
+}
+
+// A polynomial near 0 (Cephes' tanhf), where 1 - 2 / (e^2x + 1) would cancel.
+static inline Floats tanh(Floats x) {
+    Floats squares = mul(x, x), p = splat(-5.70498872745e-3f);
+    p = fma(p, squares, splat(2.06390887954e-2f));
+    p = fma(p, squares, splat(-5.37397155531e-2f));
+    p = fma(p, squares, splat(1.33314422036e-1f));
+    p = fma(p, squares, splat(-3.33332819422e-1f));
+    Floats outer = sub(splat(1), div(splat(2), add(exp(add(x, x)), splat(1))));
+    return where_less(squares, splat(0.625f * 0.625f), fma(mul(p, squares), x, x), outer);
+}
+
+static inline Floats cap_at(Floats x, Floats cap) { return mul(cap, tanh(div(x, cap))); }
+
+static void softcap(const float *x, float cap, float *out, int size) {
+    for (int i = 0; i < size; i += 16) store_part(out + i, cap_at(load_part(x + i, size - i), splat(cap)), size - i);
+}
+
+static void clamped_silu(const float *gate, const float *up, float alpha, float limit, float *out, int size) {
+    const Floats most = splat(limit), least = splat(-limit);
+    for (int i = 0; i < size; i += 16) {
+        Floats g = min(most, load_part(gate + i, size - i));
+        Floats u = max(least, min(most, load_part(up + i, size - i)));
+        store_part(out + i, mul(sigmoid_times(g, mul(splat(alpha), g)), add(u, splat(1))), size - i);
+    }
+}
+
 static void rope(float *x, int heads, int head_dim, int dims, bool interleaved, const float *cos, const float *sin) {
     int pairs = dims / 2;
     for (int head = 0; head < heads; head++, x += head_dim) {

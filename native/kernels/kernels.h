@@ -57,6 +57,15 @@ struct Activations {
     int groups = 0;
 };
 
+// A query of attention, as one chunk sees it. It may see keys first … last - 1, counted from the chunk's first, or
+// none.
+struct Query {
+    const float *vector;  // head_dim floats
+    int first, last;
+    int position;  // its own place, counted likewise
+    float slope;   // its score gets slope * (key - position)
+};
+
 // Some keys of one sequence and KV head against some queries. Keys first … first + count - 1 (first is a multiple of
 // 16) lie in blocks of block_size tokens; block b of the sequence starts at cache + blocks[b] * block_stride elements:
 // keys as [block_size / 16][head_dim][16], so that a lane is a key, then values as [block_size][head_dim rounded up
@@ -69,11 +78,12 @@ struct AttentionChunk {
     bool half;  // the cache holds float16, else float32
     int first, count;
     int queries;
-    const float *const *query;  // [queries] pointers to head_dim floats
-    const int *visible;         // [queries] keys of this chunk that each may see, 1 … count
-    float scale;
+    const Query *query;  // [queries]
+    float scale, cap;    // scores are scaled, then capped unless cap is 0
+    bool sloped;
     float *scores;  // scratch [queries][count rounded up to 16]
-    // Results: the largest score, the sum of exp(score - largest), and the values so weighted.
+    // Results: the largest score, the sum of exp(score - largest), and the values so weighted; -infinity, 0 and zeros
+    // for a query that sees nothing.
     float *largest, *total;  // [queries]
     float *mixed;            // [queries][head_dim rounded up to 16]
 };
@@ -90,6 +100,12 @@ struct Kernels {
     void (*activate)(Activation kind, const float *x, float *out, int size);
     void (*add)(const float *a, const float *b, float *out, int size);
     void (*multiply)(const float *a, const float *b, float *out, int size);
+    // out += scale * x.
+    void (*add_scaled)(const float *x, float scale, float *out, int size);
+    // out = cap * tanh(x / cap).
+    void (*softcap)(const float *x, float cap, float *out, int size);
+    // With g = min(gate, limit) and u = up cut to -limit … limit: out = g * sigmoid(alpha * g) * (u + 1).
+    void (*clamped_silu)(const float *gate, const float *up, float alpha, float limit, float *out, int size);
     // Turns the first dims of each head in place by cos and sin [dims / 2].
     void (*rope)(float *x, int heads, int head_dim, int dims, bool interleaved, const float *cos, const float *sin);
     // Puts one token's key and value (head_dim floats each) at place `slot` of a block and KV head; see AttentionChunk.
@@ -97,8 +113,9 @@ struct Kernels {
                         void *block);
     void (*attend)(const AttentionChunk &chunk);
     // Merges the results of chunks, in order; [chunks] each with mixed at stride [head_dim rounded up to 16] * apart.
-    void (*merge)(int chunks, int apart, const float *largest, const float *total, const float *mixed, int head_dim,
-                  float *out);
+    // `sink` is one more score, of nothing; -infinity for none.
+    void (*merge)(int chunks, int apart, float sink, const float *largest, const float *total, const float *mixed,
+                  int head_dim, float *out);
     // out = exp((x - peak) * scale).
     void (*exponentials)(const float *x, int size, float peak, float scale, float *out);
     // Largest element and, unless `result` is null, log(sum(exp(x))); NaN if any element is infinite or NaN.

@@ -102,6 +102,111 @@ def test_ops_that_nothing_fuses():
             assert error(model.run(step), model.expect(step)) < 1e-5
 
 
+def plain_mlp(program, x, name, *, hidden=70):
+    up = program.linear(x, program.matrix(f"{name}.up", hidden, x.size), program.vector(f"{name}.up.bias", hidden))
+    weight = program.matrix(f"{name}.down", x.size, hidden), program.vector(f"{name}.down.bias", x.size)
+    return program.linear(program.activation(up, "gelu"), *weight)
+
+
+def attention(program, x, name, layer):
+    q, k, v = (program.linear(x, program.matrix(f"{name}.{part}", 48, x.size)) for part in "qkv")
+    mixed = program.attention(q, k, v, layer=layer, heads=3, kv_heads=3)
+    return program.linear(mixed, program.matrix(f"{name}.out", x.size, 48))
+
+
+def rms(program, x, name):
+    return program.norm(x, program.vector(name, x.size), "rms", 1e-5)
+
+
+def parallel_residual(program, x):
+    """Attention and MLP of one norm, as GPT-J has it."""
+    normed = rms(program, x, "norm")
+    return program.add(program.add(x, attention(program, normed, "a", 0)), plain_mlp(program, normed, "mlp"))
+
+
+def parallel_residual_of_two_norms(program, x):
+    mlp = plain_mlp(program, rms(program, x, "mlp_norm"), "mlp")
+    return program.add(x, program.add(attention(program, rms(program, x, "norm"), "a", 0), mlp))
+
+
+def post_norms(program, x):
+    x = program.add(x, rms(program, attention(program, rms(program, x, "norm"), "a", 0), "post"))
+    return program.add(x, rms(program, plain_mlp(program, rms(program, x, "mlp_norm"), "mlp"), "mlp_post"))
+
+
+def norms_after_sums(program, x):
+    x = rms(program, program.add(x, attention(program, x, "a", 0)), "norm")
+    return rms(program, program.add(x, plain_mlp(program, x, "mlp")), "mlp_norm")
+
+
+ARRANGEMENTS = [parallel_residual, parallel_residual_of_two_norms, post_norms, norms_after_sums]
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+@pytest.mark.parametrize("arrange", ARRANGEMENTS)
+def test_arrangements_of_a_layer(arrange, instruction_set):
+    """With learned positions before, and capped logits after it."""
+    program = Program()
+    words = program.embed(program.matrix("words", 50, 48), scale=0.7)
+    x = program.add(words, program.embed(program.matrix("places", 64, 48), source="positions"))
+    x = program.select(arrange(program, x))
+    program.finish(program.softcap(program.linear(x, "words"), 1.5))
+    model = Model(program, random_weights(program), instruction_set=instruction_set)
+    for step in conversation(np.random.default_rng(1), 50):
+        assert error(model.run(step), model.expect(step)) < 1e-5
+
+
+RESULTS = {
+    "selected rows": lambda program, x: x,
+    "norm": lambda program, x: program.norm(x, program.vector("n", 35), "layer", 1e-5, program.vector("n.bias", 35)),
+    "norms of heads": lambda program, x: program.norm(x, program.vector("n", 7), "rms", 1e-5, heads=5),
+    "sum": lambda program, x: program.add(x, x),
+    "linear onto a residual": lambda program, x: program.add(x, program.linear(x, program.matrix("w", 35, 35))),
+    "cap": lambda program, x: program.softcap(x, 0.5),
+    "activation": lambda program, x: program.activation(program.linear(x, program.matrix("w", 35, 35)), "gelu_tanh"),
+    "gate": lambda program, x: program.multiply(
+        program.activation(program.linear(x, program.matrix("w", 35, 35)), "silu"),
+        program.linear(x, program.matrix("u", 35, 35)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_any_op_may_be_the_last(name):
+    """Rows of 35 are no whole number of registers: nothing may be written beyond them."""
+    program = Program()
+    x = program.select(program.embed(program.matrix("e", 50, 35)))
+    program.finish(RESULTS[name](program, x))
+    for instruction_set in INSTRUCTION_SETS:
+        model = Model(program, random_weights(program), instruction_set=instruction_set)
+        step = batch([(range(30), 0, [0, 1])], range(0, 30, 2))
+        assert error(model.run(step), model.expect(step)) < 1e-5
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_plain_mlp_with_integer_weights(instruction_set):
+    """The activation is rounded for the next product while it is made."""
+    program = Program()
+    x = program.embed(program.matrix("e", 50, 64))
+    x = program.add(x, plain_mlp(program, rms(program, x, "norm"), "mlp", hidden=96))
+    program.finish(program.linear(program.select(x), "e"))
+    model = Model(program, random_weights(program), target="w8", instruction_set=instruction_set)
+    for count in (1, 2, 40):
+        step = batch([(range(count), 0, range(3))])
+        assert error(model.run(step), model.expect(step)) < 0.01
+
+
+@pytest.mark.parametrize("instruction_set", INSTRUCTION_SETS)
+def test_caps_keep_small_values_exact(instruction_set):
+    program = Program()
+    program.finish(program.softcap(program.select(program.embed(program.matrix("e", 4, 40))), 30.0))
+    rng = np.random.default_rng(0)
+    values = (rng.standard_normal((4, 40)) * np.array([[1e-6], [1e-2], [30], [1e4]])).astype(np.float32)
+    model = Model(program, {"e": values}, instruction_set=instruction_set)
+    exact = 30 * np.tanh(values.astype(np.float64) / 30)
+    np.testing.assert_allclose(model.run(batch([(range(4), 0, [0])])), exact, rtol=5e-7)
+
+
 def test_gated_product_used_twice_and_with_biases():
     program = Program()
     x = program.embed(program.matrix("embedding", 30, 40))

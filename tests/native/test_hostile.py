@@ -200,6 +200,77 @@ def test_programs(ops, message):
         _native.Executor(ops, 1, INSTRUCTION_SETS[0])
 
 
+def mixture_ops(**fields):
+    """A Program whose third op from the end mixes experts."""
+    program = Program()
+    x = program.embed(program.matrix("e", 8, 8))
+    names = program.matrix("gate", 12, 8), program.matrix("up", 12, 8), program.matrix("down", 24, 4)
+    router = program.linear(x, program.matrix("router", 3, 8))
+    x = program.mix_experts(x, router, *names, chosen=2, renormalise=True, activation="silu")
+    x = program.norm(x, program.vector("norm", 4), "rms", 1e-5, heads=2)
+    program.finish(program.softcap(program.select(x), 2.0))
+    ops = program.to_ops()
+    for op in ops:
+        for kind, changes in fields.items():
+            if op["op"] == kind:
+                op.update(changes)
+    return ops
+
+
+@pytest.mark.parametrize(
+    ("ops", "message"),
+    [
+        (changed(0, source="types"), "unknown source types"),
+        (changed(0, scale=float("inf")), "scale is not finite"),
+        (changed(1, heads=3), "heads do not divide"),
+        (changed(1, heads=0), "heads = 0"),
+        (changed(5, scale=float("nan")), "scale is not finite"),
+        (changed(7, window=-1), "window = -1"),
+        (changed(7, window=4, causal=False), "window needs causal"),
+        (changed(7, causal=2), "causal = 2"),
+        (changed(7, softcap=-1.0), "softcap is negative"),
+        (changed(7, slopes=(1.0,)), "one slope a head"),
+        (changed(7, slopes=(1.0, float("nan"), 1.0, 1.0)), "slope is not finite"),
+        (changed(7, sinks="output_norm"), "sizes 64 and 4 differ"),
+        (changed(7, sinks="embedding"), "not a vector"),
+        (mixture_ops(softcap={"cap": 0.0}), "cap is not positive"),
+        (mixture_ops(mixexperts={"experts": 4}), "sizes 3 and 4 differ"),
+        (mixture_ops(mixexperts={"experts": 2**40}), "out of range"),
+        (mixture_ops(mixexperts={"chosen": 4}), "chosen = 4"),
+        (mixture_ops(mixexperts={"chosen": 0}), "chosen = 0"),
+        (mixture_ops(mixexperts={"gate": "e"}), "weight e is cut into 3 parts here and into 1"),
+        (mixture_ops(mixexperts={"up": "down"}), "sizes 12 and 24 differ"),
+        (mixture_ops(mixexperts={"down": "gate"}), "sizes 8 and 4 differ"),
+        (mixture_ops(mixexperts={"gate_bias": "norm"}), "sizes 4 and 12 differ"),
+        (mixture_ops(mixexperts={"activation": "gelu"}), "unknown kind gelu"),
+        (mixture_ops(mixexperts={"activation": "clamped_silu"}), "alpha or limit is not positive"),
+        (mixture_ops(mixexperts={"router": 5}), "no earlier value"),
+        (mixture_ops(weight={"kind": "matrix"}), "not a vector"),
+    ],
+)
+def test_programs_of_other_families(ops, message):
+    with pytest.raises(ValueError, match=message):
+        _native.Executor(ops, 1, INSTRUCTION_SETS[0])
+
+
+def test_good_programs_of_other_families_are_taken():
+    """What the cases above change is right as it is."""
+    _native.Executor(mixture_ops(), 1, INSTRUCTION_SETS[0])
+
+
+def test_positions_that_the_model_has_not():
+    program = Program()
+    words = program.embed(program.matrix("words", 10, 8))
+    places = program.embed(program.matrix("places", 20, 8), source="positions")
+    program.finish(program.select(program.add(words, places)))
+    model = Model(program, random_weights(program), blocks=4)
+    with pytest.raises(ValueError, match="sequence 0 of 21 tokens is longer than the model's 20 positions"):
+        model.run(batch([([1], 20, [0, 1])]))
+    with pytest.raises(ValueError, match="token 10 at index 0"):
+        model.run(batch([([10], 0, [0])]))
+    assert model.run(batch([([9], 19, [0, 1])])).shape == (1, 8)
+
+
 def test_cache_layers_are_not_shared():
     program = Program()
     x = program.embed(program.matrix("e", 8, 8))
