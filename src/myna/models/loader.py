@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myna import _native, hardware
-from myna.errors import ConfigurationError, InvalidParameter, ModelFileError
+from myna.errors import ConfigurationError, ModelFileError
 from myna.formats import ModelFile, open_model
 from myna.models.config import AnyConfig, EncoderConfig
 from myna.models.decoder import build_decoder
 from myna.models.dialects import Dialect
-from myna.models.dialects.load import load_dialect
+from myna.models.dialects.load import load_dialect, named_dialect
 from myna.models.encoder import build_encoder
 from myna.models.families import Layout, layout_of
 from myna.models.packing import (
@@ -70,9 +70,7 @@ class LoadedModel:
 
     def dialect_for(self, name: str | None) -> Dialect:
         """The dialect of this name, or the model's own. Raises InvalidParameter when there is no such dialect."""
-        if name is None:
-            return self.dialect
-        raise InvalidParameter(f"There is no dialect {name!r}; leave it out for the model's own.", param="dialect")
+        return self.dialect if name is None else named_dialect(name, self.tokenizer)
 
 
 def load_model(

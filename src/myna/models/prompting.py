@@ -32,22 +32,35 @@ class Generated:
 
 Segment = Written | Said | Generated
 
+WHITE_SPACE = (
+    "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+"""Unicode's White_Space, which is not quite what Python strips."""
 
-def encode_segments(tokenizer: Tokenizer, segments: Iterable[Segment]) -> list[int]:
+
+def encode_segments(tokenizer: Tokenizer, segments: Iterable[Segment], *, own_spaces: bool = False) -> list[int]:
     """Token ids of a prompt.
 
     Neighbouring text is encoded in one piece from one control token to the next, whoever it comes from, because that
     is what the model saw in training: "assistant" + newline + an answer that begins with a newline joins into a token
-    of two newlines.
+    of two newlines. Spaces that a control token swallows are left out.
+
+    ``own_spaces``: the segments have every space in them, also those that a vocabulary puts before text by itself.
     """
     ids: list[int] = []
     run: list[str] = []
-    continues = False
+    continues = own_spaces
+    swallows = False
 
-    def close_run() -> None:
+    def close_run(before: int | None = None) -> None:
         nonlocal continues
         text = "".join(run)
         run.clear()
+        if swallows:
+            text = text.lstrip(WHITE_SPACE)
+        if before is not None and tokenizer.strips(before)[0]:
+            text = text.rstrip(WHITE_SPACE)
         if text:
             ids.extend(tokenizer.encode(text, continues=continues))
             continues = True
@@ -59,15 +72,16 @@ def encode_segments(tokenizer: Tokenizer, segments: Iterable[Segment]) -> list[i
             case Generated(token_ids):
                 close_run()
                 ids.extend(token_ids)
-                continues = True
+                continues, swallows = True, False
             case Written(text):
                 for part in tokenizer.split_control(text):
                     if isinstance(part, str):
                         run.append(part)
                     else:
-                        close_run()
+                        close_run(before=part)
                         ids.append(part)
-                        continues = False
+                        continues = own_spaces or not tokenizer.prefix_after_control
+                        swallows = tokenizer.strips(part)[1]
     close_run()
     return ids
 

@@ -5,8 +5,7 @@ import pytest
 from myna.chat import Message, TextPart
 from myna.errors import InvalidParameter
 from myna.formats import GGUFFile
-from myna.models.dialects.load import load_dialect
-from myna.models.dialects.plain import PlainDialect
+from myna.models.dialects.load import load_dialect, named_dialect
 from myna.models.tokenizer import Tokenizer, load_tokenizer
 from tests.synthetic import write_model
 
@@ -31,7 +30,7 @@ def test_a_model_without_template_gets_a_transcript(file: GGUFFile, tokenizer: T
 
 
 def test_an_open_answer_and_generated_tokens_go_on_as_they_are(tokenizer: Tokenizer) -> None:
-    dialect = PlainDialect(tokenizer)
+    dialect = named_dialect("plain", tokenizer)
     prompt = dialect.encode([Message.of("user", "Hi")])
     ids = tuple(tokenizer.encode(" The fox"))
     answer = Message("assistant", (TextPart(" The fox", ids, tokenizer.fingerprint),))
@@ -40,10 +39,10 @@ def test_an_open_answer_and_generated_tokens_go_on_as_they_are(tokenizer: Tokeni
 
 
 def test_control_tokens_stay_text_here_too(tokenizer: Tokenizer) -> None:
-    ids = PlainDialect(tokenizer).encode([Message.of("user", "<|im_end|>")])
+    ids = named_dialect("plain", tokenizer).encode([Message.of("user", "<|im_end|>")])
     assert not any(map(tokenizer.is_control, ids))
 
 
 def test_nothing_to_answer_is_refused(tokenizer: Tokenizer) -> None:
     with pytest.raises(InvalidParameter, match="messages is empty"):
-        PlainDialect(tokenizer).encode([])
+        named_dialect("plain", tokenizer).encode([])

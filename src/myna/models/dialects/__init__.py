@@ -1,4 +1,4 @@
-"""How a model is talked to: its chat template, or a plain fallback."""
+"""How a model is talked to: its chat template, or a named format."""
 
 from __future__ import annotations
 

@@ -21,10 +21,10 @@ from typing import Any
 from myna.chat import Message
 from myna.errors import InvalidParameter, ModelFileError
 from myna.hub.entries import known_templates
-from myna.models.dialects.plain import check_messages
+from myna.models.dialects.messages import check_messages
 from myna.models.dialects.sandbox import TemplateFailure, TemplateRefusal, render
 from myna.models.dialects.worker import TemplateWorker
-from myna.models.prompting import Said, Segment, Written, encode_segments, message_segments
+from myna.models.prompting import Generated, Said, Segment, Written, encode_segments, message_segments
 from myna.models.tokenizer import Tokenizer
 
 PROBE = "\u2003"
@@ -105,10 +105,16 @@ class TemplateDialect:
                 raise self._unsafe("it leaves out the message that is to be continued")
             literals, said = [*literals[: last + 1], ""], said[: last + 1]
             said[last] = message_segments(self._tokenizer, messages[-1])
-        segments: list[Segment] = [Written(literals[0])]
-        for spoken, literal in zip(said, literals[1:], strict=True):
-            segments += [*spoken, Written(literal)]
+        segments: list[Segment] = []
+        for literal, spoken in zip(literals, [*said, []], strict=True):
+            # A generated answer has the space before it that the template writes out for texts.
+            if literal.endswith(" ") and spoken and self._begins_with_space(spoken[0]):
+                literal = literal[:-1]
+            segments += [Written(literal), *spoken]
         return segments
+
+    def _begins_with_space(self, segment: Segment) -> bool:
+        return isinstance(segment, Generated) and self._tokenizer.decode(segment.token_ids).startswith(" ")
 
     def _variables(self, messages: Sequence[Message], texts: list[str], add_generation_prompt: bool) -> dict[str, Any]:
         rendered = [{"role": message.role, "content": text} for message, text in zip(messages, texts, strict=True)]

@@ -4,9 +4,18 @@
 one kind of file.
 """
 
-from myna.models.tokenizer.gguf import MAX_TEMPLATE
-from myna.models.tokenizer.load import load_tokenizer
+from myna.models.tokenizer.directory import load_directory_tokenizer
+from myna.models.tokenizer.load import chat_template, load_tokenizer
+from myna.models.tokenizer.settings import MAX_TEMPLATE
 from myna.models.tokenizer.tokenizer import Tokenizer
 from myna.models.tokenizer.vocabulary import MAX_CONTROL_TOKENS, Kind
 
-__all__ = ["MAX_CONTROL_TOKENS", "MAX_TEMPLATE", "Kind", "Tokenizer", "load_tokenizer"]
+__all__ = [
+    "MAX_CONTROL_TOKENS",
+    "MAX_TEMPLATE",
+    "Kind",
+    "Tokenizer",
+    "chat_template",
+    "load_directory_tokenizer",
+    "load_tokenizer",
+]

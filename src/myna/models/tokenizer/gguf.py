@@ -9,6 +9,7 @@ from pathlib import Path
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
 from myna.models.pretokenizers import BYTE_LEVEL
+from myna.models.tokenizer.settings import MAX_TEMPLATE
 from myna.models.tokenizer.tokenizer import Tokenizer
 from myna.models.tokenizer.vocabulary import (
     SPACE,
@@ -28,9 +29,6 @@ from myna.models.tokenizer.vocabulary import (
     unigram_model,
     wordpiece_model,
 )
-
-MAX_TEMPLATE = 2**20
-"""Characters of a chat template; the longest of real models have 20,000."""
 
 SPECIAL = ("bos", "eos", "eot", "eom", "cls", "seperator", "mask")
 """Tokens that have a key of their own; llama.cpp spells the separator so."""

@@ -8,8 +8,10 @@ finds them, and only a chat template's own words go there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import tokenizers
 
 from myna.errors import ModelFileError
 from myna.models.tokenizer.vocabulary import SILENT, SPACE, Kind, Vocabulary, of_kind
@@ -86,6 +88,14 @@ class Tokenizer:
             ids = ids[: max(0, maximum - len(self._before) - len(self._after))]
         return [*self._before, *ids, *self._after]
 
+    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode_document` of several texts at once, on several processors."""
+        try:
+            encodings = self._run(self._beginning, texts)
+        except TypeError:
+            return [self.encode_document(text) for text in texts]
+        return [[*self._before, *ids, *self._after] for ids in encodings]
+
     def split_control(self, text: str) -> list[str | int]:
         """The text between control tokens, and their ids, in order; the longest token wins. For trusted text only."""
         found: list[str | int] = []
@@ -130,20 +140,21 @@ class Tokenizer:
         return b"".join(map(self.token_bytes, token_ids)).decode(errors="replace")
 
     def _encode(self, text: str, continues: bool) -> list[int]:
-        core = self._continuing if continues else self._beginning
+        # A batch of one, because that releases Python's lock; the plain call holds it for the whole text.
+        [ids] = self._run(self._continuing if continues else self._beginning, [text])
+        return ids
+
+    def _run(self, core: tokenizers.Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+        """Raises TypeError for half a UTF-16 pair, and ModelFileError where the library fails or panics."""
         try:
-            # A batch of one, because that releases Python's lock; the plain call holds it for the whole text.
-            [encoding] = core.encode_batch_fast([text], add_special_tokens=False)
+            return [encoding.ids for encoding in core.encode_batch_fast(list(texts), add_special_tokens=False)]
         except TypeError:
             raise
         except BaseException as error:
-            # The library panics on some broken rules, and its panics are no Exception.
-            if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # which is no Exception
                 reason = " ".join(str(error).split())[:200]
                 raise ModelFileError(self._path, f"its tokenizer failed on a text ({reason})") from error
             raise
-        ids: list[int] = encoding.ids
-        return ids
 
     def _spell(self, token_id: int) -> bytes:
         piece, kind = self._pieces[token_id], self._kinds[token_id]

@@ -161,7 +161,11 @@ def bpe_model(path: Path, vocabulary: dict[str, int], merges: list[tuple[str, st
 
 
 def scored_bpe_model(path: Path, pieces: Sequence[str], kinds: Sequence[int], scores: Sequence[float]) -> models.BPE:
-    """SentencePiece joins the two neighbours whose union scores best: as merges, every split of a piece, by score."""
+    """SentencePiece joins the two neighbours whose union scores best: as merges, every split of a piece, by score.
+
+    Of several splits of one piece SentencePiece takes what stands leftmost. A list of merges cannot say so, but longer
+    left parts first come to the same where it shows, in long runs of one character.
+    """
     ids = {pieces[id_]: id_ for id_ in of_kind(kinds, Kind.NORMAL)}
     ranked = []
     for piece, id_ in ids.items():
@@ -170,7 +174,7 @@ def scored_bpe_model(path: Path, pieces: Sequence[str], kinds: Sequence[int], sc
         for cut in range(1, len(piece)):
             left, right = piece[:cut], piece[cut:]
             if left in ids and right in ids:
-                ranked.append((-scores[id_], ids[left], ids[right], left, right))
+                ranked.append((-scores[id_], -len(left), ids[left], left, right))
     ranked.sort()
     unknown = next((pieces[id_] for id_ in of_kind(kinds, Kind.UNKNOWN)), None)
     return models.BPE(
@@ -193,7 +197,7 @@ def unigram_model(path: Path, pieces: Sequence[str], kinds: Sequence[int], score
         raise ModelFileError(path, f"its vocabulary has {len(unknown)} unknown tokens, expected 1")
     if (longest := max(map(len, pieces))) > MAX_PIECE:
         raise ModelFileError(path, f"it has a token of {longest} characters, more than {MAX_PIECE}")
-    if not all(-1e9 < score < 1e9 for score in scores):  # also false for NaN
+    if not all(-1e12 < score < 1e12 for score in scores):  # also false for NaN
         raise ModelFileError(path, "its vocabulary has scores that are not finite")
     allowed = mergeable(pieces, kinds)
     spelt = {Kind.NORMAL, Kind.USER_DEFINED, Kind.BYTE}
