@@ -26,6 +26,7 @@ from pydantic_settings import (
 from myna.errors import ConfigurationError
 
 Quantisation = Literal["auto", "w4", "w8", "bf16", "f32"]
+BackendName = Literal["auto", "native", "transformers"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 InstructionSet = Literal["auto", "generic", "avx2", "avx2-vnni", "avx512-vnni", "neon"]
 
@@ -55,6 +56,8 @@ class Settings(BaseSettings):
     """Default model: a catalog name, a path, or hf:owner/repo[:file]."""
     quant: Quantisation = "auto"
     """auto keeps the file's own precision."""
+    backend: BackendName = "auto"
+    """auto runs on PyTorch (extra myna[torch]) what Myna has no family for."""
     threads: int = Field(default=0, ge=0, le=1024)
     """0: as many as the processor (and the control group) offers."""
     instruction_set: InstructionSet = "auto"
@@ -67,6 +70,8 @@ class Settings(BaseSettings):
     """Sequences that run at once; further requests wait."""
     step_tokens: int = Field(default=512, ge=16, le=65536)
     """Token budget of one engine step."""
+    speculation: bool = True
+    """Guess the next tokens where a text repeats itself, and verify the guesses; the text is the same without."""
 
     @classmethod
     def settings_customise_sources(

@@ -71,16 +71,22 @@ class ShoutingDialect(FakeDialect):
 
 
 class FakeExecutor:
-    """See the module. ``script`` maps a prompt's last token to tokens that are then generated one by one."""
+    """See the module. ``script``: tokens that are generated one by one before any that are drawn.
 
-    def __init__(self, script: Items[int] = (), *, may_end: bool = True) -> None:
+    ``babbles``: most tokens follow from the one before them alone, so that the text repeats itself for a while.
+    """
+
+    def __init__(self, script: Items[int] = (), *, may_end: bool = True, babbles: bool = False) -> None:
         self.script = list(script)
         self.may_end = may_end
+        self.babbles = babbles
         self.fail_with: Exception | None = None
         self.not_a_number = False
         self.forwarded: list[int] = []  # tokens computed in each step
         self._cache: dict[int, bytes] = {}
         self._rows: list[bytes] = []
+        self._last: list[int] = []  # of each row, the token before it
+        self.discarded: list[int] = []
 
     def cache_block_bytes(self, block_size: int, dtype: str) -> int:
         return block_size
@@ -117,14 +123,26 @@ class FakeExecutor:
                 digests.append(digest)
         assert logit_rows.tolist() == sorted(set(logit_rows.tolist()))
         self._rows = [digests[row] for row in logit_rows.tolist()]
+        self._last = [int(tokens[row]) for row in logit_rows.tolist()]
+
+    def discard_blocks(self, blocks: Items[int]) -> None:
+        self.discarded += blocks
+        for block in blocks:
+            for place in range(block * self.block_size, (block + 1) * self.block_size):
+                self._cache.pop(place, None)
 
     def sample(self, rows: NDArray[np.int32], **parameters: Any) -> tuple[Any, Any, Any, Any]:
         seeds, positions = parameters["seeds"].tolist(), parameters["positions"].tolist()
-        assert len(rows) == len(seeds) == len(positions) == len(parameters["history_starts"]) - 1
+        starts = parameters["history_starts"].tolist()
+        assert len(rows) == len(seeds) == len(positions) == len(starts) - 1
+        for position, start, end in zip(positions, starts, starts[1:], strict=False):
+            assert end - start in (0, position), "a history that is not all before the position"
         ids = []
         for row, seed, position in zip(rows.tolist(), seeds, positions, strict=True):
             drawn = blake2b(self._rows[row] + seed.to_bytes(8) + position.to_bytes(8), digest_size=4).digest()
             token = int.from_bytes(drawn) % VOCAB
+            if self.babbles and drawn[0] > 16:
+                token = self._last[row] * 7 % 11 + 97
             ids.append(self.script.pop(0) if self.script else 0 if token == END and not self.may_end else token)
         if self.not_a_number:
             ids = [-1] * len(ids)

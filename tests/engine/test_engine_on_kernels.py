@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from myna.engine.engine import Engine
 from myna.engine.options import EngineOptions
@@ -62,6 +63,41 @@ def test_preempted_equals_undisturbed(tiny_model: Path) -> None:
     disturbed = run(tight, *requests)
     assert tight.statistics()["preemptions_total"] > 0
     assert all(same(disturbed[name], undisturbed[name]) for name in "abcd")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7, 1.0])
+def test_guessing_changes_nothing(tiny_model: Path, temperature: float) -> None:
+    few = dict.fromkeys(range(100, 103), 50.0)  # a vocabulary so small that the text repeats itself by chance
+    plain, guessing = engine(tiny_model, speculation=False), engine(tiny_model)
+    for seed in range(12):
+        asked = [
+            ask("a", "one two three " * (seed + 2), seed=seed, temperature=temperature, logprobs=2, logit_bias=few),
+            ask("b", PROMPT[seed:], seed=seed, temperature=temperature, presence_penalty=0.5, stop=("e",)),
+        ][: 1 + seed % 2]
+        expected, answers = run(plain, *asked), run(guessing, *asked)
+        for name, answer in answers.items():
+            assert answer.token_ids == expected[name].token_ids
+            assert answer.logprobs == expected[name].logprobs
+            assert answer.text == expected[name].text
+    counted = guessing.statistics()
+    assert counted["draft_tokens_total"] > counted["accepted_draft_tokens_total"] > (100 if temperature == 0 else 0)
+    assert counted["kv_blocks_used"] == 0
+
+
+def test_two_engines_in_one_process_do_not_disturb_each_other(tiny_model: Path) -> None:
+    asked = [ask(name, PROMPT, seed=ord(name), owner=name, logprobs=1) for name in "abcd"]
+    expected = run(engine(tiny_model), *asked)
+    pair = engine(tiny_model, blocks=16), engine(tiny_model)
+    together: tuple[dict[str, Answer], dict[str, Answer]] = {}, {}
+    for one in pair:
+        for each in asked:
+            one.add(one.prepare(each))
+    while not all(one.is_idle for one in pair):
+        for one, answers in zip(pair, together, strict=True):
+            for event in one.step().get(0, []):
+                answers.setdefault(event.request_id, Answer()).take(event)
+    assert pair[0].statistics()["preemptions_total"] > 0
+    assert all(same(answers[name], expected[name]) for answers in together for name in "abcd")
 
 
 def test_prompt_log_probabilities_agree_with_the_answers(tiny_model: Path) -> None:

@@ -25,7 +25,8 @@ _SEED_MASK = 2**64 - 1
 class Batch:
     """One step: the arguments of `Executor.forward`, and whose logits the rows are.
 
-    ``sampled[i]`` gets its next token from logit row ``sampled_rows[i]``. Each of ``scored`` is a sequence, its first
+    Each of ``sampled`` gets its next token from the next of ``sampled_rows``, and from one more for each of its drafts
+    the token that follows if the draft is right. Each of ``scored`` is a sequence, its first
     row, and how many of its prompt tokens, from the first without a log-probability on, are predicted by the rows.
     """
 
@@ -35,7 +36,7 @@ class Batch:
     block_tables: NDArray[np.int32]  # [sequences, blocks]
     logit_rows: NDArray[np.int32]  # [rows]
     sampled: list[Sequence]
-    sampled_rows: NDArray[np.int32]  # [sampled]
+    sampled_rows: NDArray[np.int32]  # [sampled and their drafts]
     scored: list[tuple[Sequence, int, int]]
 
 
@@ -78,6 +79,7 @@ class BatchBuilder:
                 tokens.append(sequence.tokens[first])
             else:
                 tokens.extend(sequence.tokens[first:end])
+                tokens.extend(sequence.drafts)
             starts.append(len(tokens))
             contexts.append(first)
             slots.append(sequence.slot)
@@ -91,9 +93,11 @@ class BatchBuilder:
                 if scoring:
                     scored.append((sequence, len(logit_rows), len(scoring)))
                     logit_rows.extend(offset + position for position in scoring)
-            if end == len(sequence.tokens) and sequence.max_tokens:
-                sampled_rows.append(len(logit_rows))
-                logit_rows.append(offset + end - 1)
+            last = len(sequence.tokens) - 1
+            if end > last and sequence.max_tokens:
+                for position in range(last, end):
+                    sampled_rows.append(len(logit_rows))
+                    logit_rows.append(offset + position)
                 sampled.append(sequence)
         return Batch(
             tokens=np.frombuffer(tokens, np.int32),
@@ -107,14 +111,15 @@ class BatchBuilder:
         )
 
     def sampling(self, sequences: Items[Sequence]) -> dict[str, Any]:
-        """The keyword arguments of `Executor.sample` for these running sequences, all but ``rows``."""
-        slots = [sequence.slot for sequence in sequences]
+        """The keyword arguments of `Executor.sample` for these running sequences and their drafts, all but ``rows``."""
+        places = [(sequence, ahead) for sequence in sequences for ahead in range(1 + len(sequence.drafts))]
+        slots = [sequence.slot for sequence, _ in places]
         if self._changed or slots != self._slots:
             self._slots, self._changed = slots, False
-            self._parameters = self._gather(slots, sequences)
+            self._parameters = self._gather(slots, [sequence for sequence, _ in places])
             self._penalised = any(_needs_history(sequence) for sequence in sequences)
-        positions = np.array([len(sequence.tokens) for sequence in sequences], np.int64)
-        history = self._history(sequences) if self._penalised else {}
+        positions = np.array([len(sequence.tokens) + ahead for sequence, ahead in places], np.int64)
+        history = self._history(places) if self._penalised else {}
         return {**self._parameters, "positions": positions, **history}
 
     def _update_table(self, sequence: Sequence) -> None:
@@ -163,13 +168,14 @@ class BatchBuilder:
             "top_logprobs": max((-1 if count is None else count for count in asked), default=-1),
         }
 
-    def _history(self, sequences: Items[Sequence]) -> dict[str, Any]:
-        """Prompt and output of the sequences with a penalty, one after the other."""
+    def _history(self, places: Items[tuple[Sequence, int]]) -> dict[str, Any]:
+        """Prompt and output of the sequences with a penalty, up to each place, one after the other."""
         history, starts, prompt_lengths = array(ID_TYPECODE), array(ID_TYPECODE, [0]), array(ID_TYPECODE)
-        for sequence in sequences:
+        for sequence, ahead in places:
             penalised = _needs_history(sequence)
             if penalised:
                 history.extend(sequence.tokens)
+                history.extend(sequence.drafts[:ahead])
             starts.append(len(history))
             prompt_lengths.append(sequence.num_prompt if penalised else 0)
         return {

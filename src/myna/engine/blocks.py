@@ -139,6 +139,17 @@ class BlockPool:
                 else:
                     self._cached[block] = None
 
+    def trim(self) -> list[int]:
+        """Make free blocks fresh until no more than ``keep`` take memory; what they held is forgotten.
+
+        The caller gives their memory back to the system. Blank blocks go first, then the least recently used.
+        """
+        trimmed: list[int] = []
+        while self.num_resident - len(trimmed) > self.keep and (self._blank or self._cached):
+            trimmed.append(self._blank.pop() if self._blank else self._evict())
+        self._fresh += trimmed
+        return trimmed
+
     def check_idle(self) -> None:
         """Assert that every block is free exactly once. Called whenever no sequence exists."""
         assert not any(self._references), "a block is still referenced though no sequence exists"

@@ -19,6 +19,8 @@ class Counters:
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    draft_tokens: int = 0
+    accepted_draft_tokens: int = 0
     steps: int = 0
     step_seconds: float = 0.0
     forward_seconds: float = 0.0
@@ -39,6 +41,8 @@ class Counters:
             "prompt_tokens_total": self.prompt_tokens,
             "cached_tokens_total": self.cached_tokens,
             "generated_tokens_total": self.generated_tokens,
+            "draft_tokens_total": self.draft_tokens,
+            "accepted_draft_tokens_total": self.accepted_draft_tokens,
             "steps_total": self.steps,
             "step_seconds_total": self.step_seconds,
             "forward_seconds_total": self.forward_seconds,

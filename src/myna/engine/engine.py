@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from collections.abc import Sequence as Items
 
 import numpy as np
@@ -11,9 +12,10 @@ from myna.engine.batch import Batch, BatchBuilder
 from myna.engine.blocks import BLOCK_SIZE, BlockPool
 from myna.engine.cache_size import cache_blocks, kept_blocks
 from myna.engine.counters import Counters
+from myna.engine.drafts import Drafter
 from myna.engine.embedding import EmbeddingRequest
 from myna.engine.failures import failed
-from myna.engine.model import Model
+from myna.engine.model import PAGED, CacheTraits, Model
 from myna.engine.options import EngineOptions
 from myna.engine.prepare import prepare
 from myna.engine.request import (
@@ -35,6 +37,11 @@ EventsByChannel = dict[int, list[Event]]
 
 NOT_A_NUMBER = "The model's output is not a number (NaN). Its file is damaged or its weights overflow; fetch it again."
 
+GUESSING_SEQUENCES = 4
+"""Sequences that run at once, at most, for drafts to be worth their place: more fill a step by themselves."""
+
+NO_TOKEN = -1
+
 _clock = time.perf_counter
 
 
@@ -45,12 +52,13 @@ class Engine:
         model: weights loaded, KV cache not allocated.
         options: how to run it.
         available_memory: bytes that the KV cache may be sized from.
+        cache: what may be done with the executor's cache.
 
     Raises:
         ModelTooLarge: no room for the KV cache.
     """
 
-    def __init__(self, model: Model, options: EngineOptions, available_memory: int) -> None:
+    def __init__(self, model: Model, options: EngineOptions, available_memory: int, cache: CacheTraits = PAGED) -> None:
         self.model = model
         self.kv_bytes_per_token = model.executor.cache_block_bytes(BLOCK_SIZE, options.kv_dtype) // BLOCK_SIZE
         block_bytes = self.kv_bytes_per_token * BLOCK_SIZE
@@ -62,6 +70,8 @@ class Engine:
             block_size=BLOCK_SIZE,
         )
         keep = kept_blocks(asked=options.kv_cache_bytes, weight_bytes=model.weight_bytes, block_bytes=block_bytes)
+        if not cache.shares_blocks:
+            keep = 0  # nothing to remember
         model.executor.allocate_cache(num_blocks, BLOCK_SIZE, options.kv_dtype)
         self.pool = BlockPool(num_blocks, keep=keep)
         self.scheduler = Scheduler(
@@ -70,7 +80,10 @@ class Engine:
             max_sequences=options.max_sequences,
             step_tokens=options.step_tokens,
             max_waiting=options.max_waiting,
+            cache=cache,
         )
+        self._discard: Callable[[list[int]], None] | None = getattr(model.executor, "discard_blocks", None)
+        self._guesses = options.speculation and cache.shares_blocks
         self.counters = Counters()
         max_blocks = -(-self.scheduler.limit // BLOCK_SIZE)
         self._batches = BatchBuilder(self.scheduler.max_sequences, max_blocks)
@@ -133,6 +146,8 @@ class Engine:
     def step(self) -> EventsByChannel:
         """Schedule, run, commit: one forward pass for everything that is due, and what came of it."""
         began = _clock()
+        if self._guesses and len(self.scheduler.running) <= GUESSING_SEQUENCES:
+            self._guess()
         chunks = self.scheduler.schedule(began)
         if chunks:
             try:
@@ -149,6 +164,8 @@ class Engine:
             self.counters.step_seconds += _clock() - began
         if self.is_idle:
             self.pool.check_idle()
+        if self.is_idle or not self.scheduler.cache.shares_blocks:
+            self._trim()
         events, self._events = self._events, {}
         return events
 
@@ -194,18 +211,42 @@ class Engine:
             batch.sampled_rows, **self._batches.sampling(batch.sampled)
         )
         now = _clock()
-        for index, (sequence, token_id) in enumerate(zip(batch.sampled, ids.tolist(), strict=True)):
-            if token_id < 0:
-                self._fail(sequence, EngineError(NOT_A_NUMBER))
-                continue
-            logprob = None
-            if (rivals := sequence.params.logprobs) is not None:
-                top = top_ids[index, :rivals].tolist(), top_logprobs[index, :rivals].tolist()
-                logprob = self._logprob(token_id, float(logprobs[index]), *top)
-            self._append(sequence, token_id, logprob, now)
+        chosen, index = ids.tolist(), 0
+        for sequence in batch.sampled:
+            drafts, sequence.drafts = sequence.drafts, []
+            for row, draft in enumerate([*drafts, NO_TOKEN], index):
+                token_id = chosen[row]
+                if token_id < 0:
+                    self._fail(sequence, EngineError(NOT_A_NUMBER))
+                    break
+                logprob = None
+                if (rivals := sequence.params.logprobs) is not None:
+                    top = top_ids[row, :rivals].tolist(), top_logprobs[row, :rivals].tolist()
+                    logprob = self._logprob(token_id, float(logprobs[row]), *top)
+                if not self._append(sequence, token_id, logprob, now) or token_id != draft:
+                    break
+                self.scheduler.advance(Chunk(sequence, 1))  # the draft is a token now, and computed already
+            if drafts:
+                self._judge(sequence, len(drafts), row - index)
+            index += 1 + len(drafts)
 
-    def _append(self, sequence: Sequence, token_id: int, logprob: TokenLogprob | None, now: float) -> None:
-        """Add a token to a sequence, tell its client, and end it if this was its last."""
+    def _guess(self) -> None:
+        """Give the sequences that are about to yield a token drafts to verify in the same step."""
+        for sequence in self.scheduler.running:
+            room = sequence.max_tokens - sequence.num_generated - 1
+            if sequence.num_uncomputed == 1 and room > 0:
+                if sequence.drafter is None:
+                    sequence.drafter = Drafter()
+                sequence.drafts = sequence.drafter.propose(sequence.tokens, room)
+
+    def _judge(self, sequence: Sequence, proposed: int, accepted: int) -> None:
+        assert sequence.drafter is not None
+        sequence.drafter.judge(proposed, accepted, len(sequence.tokens))
+        self.counters.draft_tokens += proposed
+        self.counters.accepted_draft_tokens += accepted
+
+    def _append(self, sequence: Sequence, token_id: int, logprob: TokenLogprob | None, now: float) -> bool:
+        """Add a token to a sequence and tell its client; whether it goes on, or was ended as this was its last."""
         if not sequence.first_token_at:
             self._start(sequence, now)
         sequence.last_token_at = now
@@ -214,14 +255,17 @@ class Engine:
         if token_id in sequence.stop_token_ids:
             self._emit_piece(sequence, sequence.stream.finish())
             self._finish(sequence, "stop")
-            return
+            return False
         stream = sequence.stream
         self._emit_piece(sequence, stream.push(token_id, self.model.tokenizer.token_bytes(token_id), logprob))
         if stream.stopped_by is None and sequence.num_generated >= sequence.max_tokens:
             self._emit_piece(sequence, stream.finish())
             self._finish(sequence, "stop" if stream.stopped_by is not None else "length")
-        elif stream.stopped_by is not None:
+            return False
+        if stream.stopped_by is not None:
             self._finish(sequence, "stop")
+            return False
+        return True
 
     def _end_prompts(self, chunks: Items[Chunk]) -> None:
         """End the sequences that wanted no token beyond their prompt."""
@@ -271,6 +315,11 @@ class Engine:
         for sequence, _ in chunks:
             if (sequence.channel, sequence.id) in self._sequences:
                 self._fail(sequence, EngineError(f"The model could not be run: {type(error).__name__}: {error}"))
+
+    def _trim(self) -> None:
+        """Give back the memory of blocks that were needed for a while only."""
+        if self._discard is not None and (blocks := self.pool.trim()):
+            self._discard(blocks)
 
     def _remove(self, sequence: Sequence) -> None:
         self.scheduler.remove(sequence)

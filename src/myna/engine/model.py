@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Sequence as Items
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,21 @@ from numpy.typing import NDArray
 from myna.chat import Message
 
 Sampled = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheTraits:
+    """What may be done with an executor's cache.
+
+    ``shares_blocks``: a block's content is that of its place, so that a sequence can take over another's beginning, and
+    can take back tokens. ``chunks_prompts``: a prompt may be computed piece by piece.
+    """
+
+    shares_blocks: bool = True
+    chunks_prompts: bool = True
+
+
+PAGED = CacheTraits()
 
 
 class Executor(Protocol):

@@ -16,6 +16,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     path: str
+    backend: str = "auto"
     quant: str = "auto"
     threads: int = 0
     instruction_set: str = "auto"
@@ -24,6 +25,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     context: int = 0
     max_sequences: int = 64
     step_tokens: int = 512
+    speculation: bool = True
     max_waiting: int = 512
     """Requests that may wait for admission; more are refused as `EngineBusy`."""
 
@@ -41,4 +43,6 @@ def engine_options(settings: Settings, path: Path, name: str) -> EngineOptions:
         context=settings.context,
         max_sequences=settings.max_sequences,
         step_tokens=settings.step_tokens,
+        speculation=settings.speculation,
+        backend=settings.backend,
     )

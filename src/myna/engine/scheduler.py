@@ -11,6 +11,7 @@ from collections import OrderedDict, deque
 from typing import NamedTuple
 
 from myna.engine.blocks import BlockPool, extend_digests
+from myna.engine.model import PAGED, CacheTraits
 from myna.engine.sequence import Sequence
 from myna.errors import EngineBusy
 
@@ -19,7 +20,7 @@ SCORING_TOKENS = 64
 
 
 class Chunk(NamedTuple):
-    """``num_tokens`` of a sequence from its ``num_computed`` on."""
+    """``num_tokens`` of a sequence from its ``num_computed`` on: its tokens, then its drafts, if they are due."""
 
     sequence: Sequence
     num_tokens: int
@@ -34,12 +35,21 @@ class Scheduler:
         max_sequences: how many may run at once.
         step_tokens: token budget of a step.
         max_waiting: how many may wait to be admitted.
+        cache: what may be done with the executor's cache.
     """
 
     def __init__(
-        self, pool: BlockPool, *, context: int, max_sequences: int, step_tokens: int, max_waiting: int
+        self,
+        pool: BlockPool,
+        *,
+        context: int,
+        max_sequences: int,
+        step_tokens: int,
+        max_waiting: int,
+        cache: CacheTraits = PAGED,
     ) -> None:
         self.pool = pool
+        self.cache = cache
         self.limit = min(context, pool.num_blocks * pool.block_size)  # tokens that one sequence can ever compute
         self.max_sequences = min(max_sequences, step_tokens)  # so that every one of them can decode in each step
         self.step_tokens = step_tokens
@@ -79,22 +89,22 @@ class Scheduler:
         Every chunk's sequence has blocks for all of its tokens. ``now`` is noted as the time of admission.
         """
         chunks = self._decodes()
-        budget = self.step_tokens - len(chunks)
+        budget = self.step_tokens - sum(chunk.num_tokens for chunk in chunks)
         for sequence in self.running:
-            if budget and sequence.num_uncomputed > 1:
+            if budget > 0 and sequence.num_uncomputed > 1:
                 chunks.append(self._chunk(sequence, budget))
                 budget -= chunks[-1].num_tokens
-        while budget and (admitted := self._admit(now)):
+        while budget > 0 and (admitted := self._admit(now)):
             chunks.append(self._chunk(admitted, budget))
             budget -= chunks[-1].num_tokens
         return chunks
 
     def advance(self, chunk: Chunk) -> None:
-        """Take a chunk as computed; blocks that it filled become known to the prefix cache."""
+        """Take a chunk's tokens as computed, its drafts not; filled blocks become known to the prefix cache."""
         sequence, size = chunk.sequence, self.pool.block_size
-        sequence.num_computed += chunk.num_tokens
+        sequence.num_computed += min(chunk.num_tokens, sequence.num_uncomputed)
         num_full = sequence.num_computed // size
-        if num_full == sequence.num_remembered:
+        if num_full == sequence.num_remembered or not self.cache.shares_blocks:
             return
         extend_digests(sequence.digests, sequence.tokens, size, sequence.owner)
         for index in range(sequence.num_remembered, num_full):
@@ -113,27 +123,33 @@ class Scheduler:
             self._leave_queue(sequence)
 
     def _decodes(self) -> list[Chunk]:
-        """One token for each sequence that is one behind, oldest first; the youngest make room if need be."""
+        """One token and its drafts for each sequence that is one behind, oldest first.
+
+        The youngest make room if need be, but not for drafts: those are dropped if there is no place for them.
+        """
         chunks = []
         index = 0
         while index < len(self.running):
             sequence = self.running[index]
             if sequence.num_uncomputed == 1:
+                if sequence.drafts and not self._grow(sequence):
+                    sequence.drafts = []
                 if not self._grow(sequence):
                     self._preempt_youngest()
                     continue  # the same sequence once more, unless it was the youngest itself
-                chunks.append(Chunk(sequence, 1))
+                chunks.append(Chunk(sequence, 1 + len(sequence.drafts)))
             index += 1
         return chunks
 
     def _grow(self, sequence: Sequence) -> bool:
-        """Make sure that the sequence's last token has a place in the cache."""
-        if len(sequence.tokens) <= len(sequence.blocks) * self.pool.block_size:
+        """Make sure that the sequence's last token and its drafts have a place in the cache."""
+        needed = -(-(len(sequence.tokens) + len(sequence.drafts)) // self.pool.block_size) - len(sequence.blocks)
+        if needed <= 0:
             return True
-        block = self.pool.allocate(1)
-        if block is None:
+        blocks = self.pool.allocate(needed)
+        if blocks is None:
             return False
-        sequence.blocks += block
+        sequence.blocks += blocks
         return True
 
     def _preempt_youngest(self) -> None:
@@ -143,6 +159,8 @@ class Scheduler:
         self.num_preemptions += 1
 
     def _chunk(self, sequence: Sequence, budget: int) -> Chunk:
+        if not self.cache.chunks_prompts:
+            return Chunk(sequence, sequence.num_uncomputed)
         if sequence.is_scoring:
             budget = min(budget, SCORING_TOKENS)
         return Chunk(sequence, min(sequence.num_uncomputed, budget))
@@ -182,7 +200,7 @@ class Scheduler:
 
         A sequence whose prompt is still to be scored needs the logits of all its tokens.
         """
-        if sequence.is_scoring:
+        if sequence.is_scoring or not self.cache.shares_blocks:
             return []
         size = self.pool.block_size
         extend_digests(sequence.digests, sequence.tokens, size, sequence.owner)
@@ -191,6 +209,7 @@ class Scheduler:
     def _give_back(self, sequence: Sequence) -> None:
         self.pool.release(sequence.blocks)
         sequence.blocks = []
+        sequence.drafts = []
         sequence.num_computed = sequence.num_remembered = sequence.num_tabled = 0
         self._slots.append(sequence.slot)
         sequence.slot = -1

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Sequence as Items
 
 from myna.engine.blocks import ID_TYPECODE
+from myna.engine.drafts import Drafter
 from myna.engine.request import GenerationRequest, TokenLogprob
 from myna.engine.stream import TextStream
 
@@ -14,8 +15,9 @@ class Sequence:
     """A prompt and what was generated after it.
 
     ``num_computed`` tokens, whose keys and values are in ``blocks``, chase ``len(tokens)``: prefill, prefix hits and
-    decode are the same race. Whoever is one behind yields a new token. After a preemption the race starts anew with
-    the tokens kept, and because random numbers are keyed by seed and position, it ends in the same text.
+    decode are the same race. Whoever is one behind yields a new token, and as many more as its ``drafts`` guess right.
+    After a preemption the race starts anew with the tokens kept, and because random numbers are keyed by seed and
+    position, it ends in the same text.
     """
 
     __slots__ = (
@@ -25,6 +27,8 @@ class Sequence:
         "cached_tokens",
         "channel",
         "digests",
+        "drafter",
+        "drafts",
         "first_token_at",
         "id",
         "last_token_at",
@@ -68,6 +72,8 @@ class Sequence:
         self.num_prompt = len(prompt)
         self.num_computed = 0
         self.blocks: list[int] = []
+        self.drafter: Drafter | None = None  # guesses what comes next, once that is tried
+        self.drafts: list[int] = []  # guesses that the next step verifies
         self.digests: list[bytes] = []  # of the full blocks of tokens, as far as they were asked for
         self.num_remembered = 0  # leading blocks that the prefix cache knows, or that it was told of
         self.cached_tokens = 0  # of the prompt, found in the prefix cache on first admission

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
-from collections.abc import Sequence as Items
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import Any, Protocol, cast
+from typing import Any
 
 import psutil
 
-from myna import hardware
-from myna.engine.embedder import Embedder
-from myna.engine.embedding import Embedded, EmbeddingRequest
-from myna.engine.engine import Engine
+from myna.engine.embedding import EmbeddingRequest
 from myna.engine.failures import describe_error, failed
 from myna.engine.messages import (
     CallFailed,
@@ -33,56 +29,14 @@ from myna.engine.messages import (
 )
 from myna.engine.options import EngineOptions
 from myna.engine.prepare import checked_ids
-from myna.engine.request import Event, GenerationRequest
+from myna.engine.request import GenerationRequest
+from myna.engine.start import Work, start
 from myna.errors import MynaError
-from myna.models.config import EncoderConfig
-from myna.models.loader import LoadedModel, load_model
 
 _log = logging.getLogger(__name__)
 
 Send = Callable[[int, EngineMessage], None]
 """Takes a message for the client on a channel; called from the step's thread and from those that call `handle`."""
-
-
-class Work(Protocol):
-    """A request that is ready to be added to its engine."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def channel(self) -> int: ...
-
-
-class Steps(Protocol):
-    """What a service steps: an `Engine` or an `Embedder`, which see."""
-
-    @property
-    def is_idle(self) -> bool: ...
-
-    @property
-    def limit(self) -> int: ...
-
-    @property
-    def cache_tokens(self) -> int: ...
-
-    @property
-    def kv_bytes_per_token(self) -> int: ...
-
-    def prepare(self, request: GenerationRequest | EmbeddingRequest, channel: int) -> Work: ...
-
-    @property
-    def add(self) -> Callable[[Any], None]:
-        """Takes what `prepare` gave."""
-
-    def cancel(self, channel: int, request_id: str) -> None: ...
-
-    def cancel_channel(self, channel: int) -> None: ...
-
-    @property
-    def step(self) -> Callable[[], Mapping[int, Items[Event | Embedded]]]: ...
-
-    def statistics(self) -> dict[str, float]: ...
 
 
 class Service:
@@ -98,14 +52,7 @@ class Service:
 
     def __init__(self, options: EngineOptions, send: Send) -> None:
         self._send = send
-        self._model: LoadedModel = load_model(
-            options.path,
-            quant=cast(Any, options.quant),
-            threads=options.threads,
-            instruction_set=cast(Any, options.instruction_set),
-            context=options.context,
-        )
-        self._engine = start_engine(self._model, options)
+        self._model, self._engine = start(options)
         self._commands: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._preparers = ThreadPoolExecutor(2, thread_name_prefix="prepare")
         self._preparing: set[tuple[int, str]] = set()  # requests on their way to the engine, by channel and id
@@ -201,11 +148,10 @@ class Service:
 
     def _describe(self, options: EngineOptions) -> dict[str, Any]:
         model, engine = self._model, self._engine
-        is_encoder = isinstance(model.config, EncoderConfig)
         return {
             "name": options.name,
             "path": options.path,
-            "architecture": model.config.architecture,
+            "architecture": model.architecture,
             "parameters": model.parameters,
             "context": engine.limit,
             "quantisation": model.quantisation,
@@ -217,8 +163,8 @@ class Service:
             "threads": model.threads,
             "tokenizer": model.tokenizer.fingerprint,
             "process_id": os.getpid(),
-            "kind": "encoder" if is_encoder else "decoder",
-            "embedding_width": model.config.width if is_encoder else 0,
+            "kind": "encoder" if model.embedding_width else "decoder",
+            "embedding_width": model.embedding_width,
         }
 
     @staticmethod
@@ -227,11 +173,3 @@ class Service:
         if not isinstance(error, MynaError):
             _log.error("A request failed for a reason of our own", exc_info=error)
         return error
-
-
-def start_engine(model: LoadedModel, options: EngineOptions) -> Steps:
-    """What runs a model of this kind. Raises ModelTooLarge when its cache does not fit into memory."""
-    memory = hardware.available_memory()
-    if isinstance(model.config, EncoderConfig):
-        return Embedder(model, model.config, options, memory)
-    return Engine(model, options, memory)
