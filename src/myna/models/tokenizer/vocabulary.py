@@ -157,7 +157,8 @@ def bpe_model(path: Path, vocabulary: dict[str, int], merges: list[tuple[str, st
     involved = {left + right.removeprefix(joint) for left, right in merges}.union(*zip(*merges, strict=True))
     if unknown := involved - vocabulary.keys():
         raise ModelFileError(path, f"its merges use or make {min(unknown)!r:.80}, which is not a token")
-    return models.BPE(vocab=vocabulary, merges=merges, **options)
+    given = {name: value for name, value in options.items() if value is not None}
+    return models.BPE(vocab=vocabulary, merges=merges, **given)
 
 
 def scored_bpe_model(path: Path, pieces: Sequence[str], kinds: Sequence[int], scores: Sequence[float]) -> models.BPE:
