@@ -6,6 +6,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <memory>
 #include <mutex>
 #include <optional>
 
@@ -162,6 +163,25 @@ public:
         });
     }
 
+    // Keeps `data` until the executor is gone.
+    void set_packed(const std::string &name, nb::object data, const std::string &format) {
+        auto buffer = std::make_unique<Buffer>(data);
+        alone([&](myna::Executor &executor) {
+            executor.set_packed(name, buffer->data(), buffer->bytes(), myna::format_from_name(format));
+        });
+        mapped_.push_back(std::move(buffer));
+    }
+
+    nb::bytes packed(const std::string &name) {
+        const auto weight = alone([&](myna::Executor &executor) { return executor.packed(name); });
+        return nb::bytes(weight.data, weight.bytes);
+    }
+
+    void discard_blocks(Array1<int32_t> blocks) {
+        const int count = length(blocks.shape(0));
+        alone([&](myna::Executor &executor) { executor.discard_blocks(blocks.data(), count); });
+    }
+
     void forward(Array1<int32_t> tokens, Array1<int32_t> starts, Array1<int32_t> contexts, Array2<int32_t> tables,
                  Array1<int32_t> logit_rows) {
         myna::Batch batch{};
@@ -202,6 +222,7 @@ public:
     }
 
 private:
+    std::vector<std::unique_ptr<Buffer>> mapped_;  // before the executor, which uses them to its end
     std::optional<myna::Executor> executor_;
     std::mutex mutex_;
 };
@@ -247,6 +268,8 @@ NB_MODULE(_native, module) {
     nb::class_<Guarded> executor(module, "Executor");
     executor.def(nb::init<nb::sequence, int, const std::string &>(), "ops"_a, "threads"_a, "instruction_set"_a)
         .def("set_weight", &Guarded::set_weight, "name"_a, "data"_a, "source_type"_a, "rows"_a, "columns"_a, "target"_a)
+        .def("set_packed", &Guarded::set_packed, "name"_a, "data"_a, "format"_a)
+        .def("packed", &Guarded::packed, "name"_a)
         .def("seal", [](Guarded &self) { self.alone([](myna::Executor &e) { e.seal(); }); })
         .def_prop_ro("weight_bytes",
                      [](Guarded &self) { return self.alone([](myna::Executor &e) { return e.weight_bytes(); }); })
@@ -264,6 +287,7 @@ NB_MODULE(_native, module) {
                 return self.alone([&](myna::Executor &e) { return e.cache_block_bytes(block_size, is_half(dtype)); });
             },
             "block_size"_a, "dtype"_a)
+        .def("discard_blocks", &Guarded::discard_blocks, nb::arg("blocks").noconvert())
         .def("forward", &Guarded::forward, nb::arg("tokens").noconvert(), nb::arg("sequence_starts").noconvert(),
              nb::arg("context_lengths").noconvert(), nb::arg("block_tables").noconvert(),
              nb::arg("logit_rows").noconvert())

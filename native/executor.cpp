@@ -52,26 +52,37 @@ Executor::Executor(const std::vector<Fields> &ops, int threads, const Kernels &k
     phases_.reset(new Phase[size_t(most_phases) * nodes_.size()]);
 }
 
+int Executor::weight_named(const std::string &name) const {
+    for (size_t i = 0; i < program_.weights.size(); i++)
+        if (program_.weights[i].name == name) return static_cast<int>(i);
+    fail("the Program has no weight " + name);
+}
+
+// The first part of a weight that is still to be set. A vector lies flat: as a matrix of one column, whose lines are
+// its consecutive elements.
+Matrix Executor::matrix_of(int weight, Format format) const {
+    const WeightSpec &spec = program_.weights[weight];
+    if (sealed_) fail("weight " + spec.name + " comes after seal()");
+    if (weights_[weight].data) fail("weight " + spec.name + " was set before");
+    if (!spec.vector) return {format, spec.rows / spec.parts, spec.columns, nullptr};
+    if (format != Format::f32) fail("vector " + spec.name + " must be kept as f32");
+    return {format, spec.columns, 1, nullptr};
+}
+
 void Executor::set_weight(const std::string &name, const uint8_t *data, size_t bytes, Source source, int rows,
                           int columns, Format format) {
-    if (sealed_) fail("weight " + name + " comes after seal()");
-    size_t index = 0;
-    while (index < program_.weights.size() && program_.weights[index].name != name) index++;
-    if (index == program_.weights.size()) fail("the Program has no weight " + name);
+    const int index = weight_named(name);
     const WeightSpec &spec = program_.weights[index];
-    if (weights_[index].data) fail("weight " + name + " was set before");
+    Matrix matrix = matrix_of(index, format);
     if (rows != spec.rows || columns != spec.columns)
         fail("weight " + name + " is " + text(rows) + " x " + text(columns) + ", but the Program wants " +
              text(spec.rows) + " x " + text(spec.columns));
-    if (spec.vector && format != Format::f32) fail("vector " + name + " must be kept as f32");
     size_t expected;
     try {
         expected = source_row_bytes(source, columns) * size_t(rows);
     } catch (const std::invalid_argument &error) { fail("weight " + name + ": " + error.what()); }
     if (bytes != expected)
         fail("weight " + name + " has " + std::to_string(bytes) + " bytes instead of " + std::to_string(expected));
-    // A vector lies flat: as a matrix of one column, whose lines are its consecutive elements.
-    Matrix matrix{format, spec.vector ? columns : rows / spec.parts, spec.vector ? 1 : columns, nullptr};
     if (spec.vector) {
         auto *flat = static_cast<float *>(arena_.take(sizeof(float) * ((size_t(columns) + TILE - 1) / TILE * TILE)));
         Matrix row{Format::f32, 1, columns, nullptr};
@@ -99,6 +110,24 @@ void Executor::set_weight(const std::string &name, const uint8_t *data, size_t b
     weights_[index] = matrix;
 }
 
+void Executor::set_packed(const std::string &name, const uint8_t *data, size_t bytes, Format format) {
+    const int index = weight_named(name);
+    Matrix matrix = matrix_of(index, format);
+    matrix.data = data;
+    const size_t expected = resident_bytes(index, matrix);
+    if (bytes != expected)
+        fail("packed weight " + name + " has " + std::to_string(bytes) + " bytes instead of " +
+             std::to_string(expected));
+    if (reinterpret_cast<uintptr_t>(data) % 64) fail("packed weight " + name + " is not aligned to 64 bytes");
+    weights_[index] = matrix;
+}
+
+Executor::Packed Executor::packed(const std::string &name) const {
+    const int index = weight_named(name);
+    if (!weights_[index].data) fail("weight " + name + " is not set yet");
+    return {weights_[index].data, resident_bytes(index, weights_[index])};
+}
+
 void Executor::seal() {
     for (size_t i = 0; i < weights_.size(); i++)
         if (!weights_[i].data) fail("weight " + program_.weights[i].name + " is missing");
@@ -117,13 +146,14 @@ void Executor::seal() {
 size_t Executor::weight_bytes() const {
     size_t total = 0;
     for (size_t i = 0; i < weights_.size(); i++)
-        if (weights_[i].data) total += resident_bytes(static_cast<int>(i));
+        if (weights_[i].data) total += resident_bytes(static_cast<int>(i), weights_[i]);
     return total;
 }
 
-size_t Executor::resident_bytes(int weight) const {
+// Of all parts.
+size_t Executor::resident_bytes(int weight, const Matrix &matrix) const {
     const WeightSpec &spec = program_.weights[weight];
-    return spec.vector ? sizeof(float) * size_t(spec.columns) : weights_[weight].bytes() * size_t(spec.parts);
+    return spec.vector ? sizeof(float) * size_t(spec.columns) : matrix.bytes() * size_t(spec.parts);
 }
 
 size_t Executor::bytes_per_token() const {
@@ -132,10 +162,11 @@ size_t Executor::bytes_per_token() const {
     for (const Op &op : program_.ops) {
         if (op.kind == Op::Kind::embed) total += weights_[op.weight].tile_bytes() / TILE;
         else if (op.kind == Op::Kind::experts)
-            for (int i : op.reads) total += resident_bytes(i) / size_t(op.experts.count) * size_t(op.experts.chosen);
+            for (int i : op.reads)
+                total += resident_bytes(i, weights_[i]) / size_t(op.experts.count) * size_t(op.experts.chosen);
         else read.insert(op.reads.begin(), op.reads.end());
     }
-    for (int i : read) total += resident_bytes(i);
+    for (int i : read) total += resident_bytes(i, weights_[i]);
     return total;
 }
 
@@ -170,6 +201,24 @@ void Executor::allocate_cache(int blocks, int block_size, bool half) {
         offset += layer.block_bytes * size_t(blocks);
     }
     blocks_ = blocks, block_size_ = block_size, half_ = half;
+}
+
+void Executor::discard_blocks(const int32_t *blocks, int count) {
+    for (int i = 0; i < count; i++)
+        if (blocks[i] < 0 || blocks[i] >= blocks_)
+            fail("blocks[" + text(i) + "] = " + text(blocks[i]) + " is not in 0 … " + text(blocks_ - 1));
+    const std::set<int> sorted(blocks, blocks + count);
+    for (const CacheLayer &layer : layers_) {
+        if (!layer.block_bytes) continue;
+        // Runs of neighbours, so that pages which two blocks share go too.
+        for (auto first = sorted.begin(); first != sorted.end();) {
+            auto last = first;
+            int length = 1;
+            while (++last != sorted.end() && *last == *first + length) length++;
+            cache_.discard(layer.offset + layer.block_bytes * size_t(*first), layer.block_bytes *size_t(length));
+            first = last;
+        }
+    }
 }
 
 void Executor::check(const Batch &batch) const {

@@ -29,11 +29,19 @@ public:
 
     void set_weight(const std::string &name, const uint8_t *data, size_t bytes, Source source, int rows, int columns,
                     Format format);
+    // Takes packed weights as they are, where they are: `data` must stay until the executor is gone.
+    void set_packed(const std::string &name, const uint8_t *data, size_t bytes, Format format);
+    struct Packed {
+        const uint8_t *data;
+        size_t bytes;
+    };
+    Packed packed(const std::string &name) const;
     void seal();
     size_t weight_bytes() const;
     size_t bytes_per_token() const;
     size_t cache_block_bytes(int block_size, bool half) const;
     void allocate_cache(int blocks, int block_size, bool half);
+    void discard_blocks(const int32_t *blocks, int count);
     void forward(const Batch &batch);
 
     int vocabulary() const { return program_.values[program_.output].size; }
@@ -136,8 +144,10 @@ private:
         if (value == program_.output) return logits_.as<float>() + size_t(row) * vocabulary();
         return buffers_[buffer_of_[value]].as<float>() + size_t(row) * buffer_sizes_[buffer_of_[value]];
     }
+    int weight_named(const std::string &name) const;
+    Matrix matrix_of(int weight, Format format) const;
     int units_of(const Node &node) const;
-    size_t resident_bytes(int weight) const;
+    size_t resident_bytes(int weight, const Matrix &matrix) const;
     const float *vector(int weight) const {
         return weight < 0 ? nullptr : reinterpret_cast<const float *>(weights_[weight].data);
     }

@@ -8,6 +8,7 @@
 #include <windows.h>
 #else
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace myna {
@@ -45,6 +46,20 @@ void Memory::need(size_t bytes) {
     if (bytes <= bytes_ && (bytes_ <= keep || bytes >= bytes_ / 4)) return;
     *this = Memory();
     *this = Memory(bytes);
+}
+
+void Memory::discard([[maybe_unused]] size_t first, [[maybe_unused]] size_t count) {
+#ifndef _WIN32
+    const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    const size_t start = (first + page - 1) / page * page, stop = (first + count) / page * page;
+    if (start >= stop) return;
+#ifdef __APPLE__
+    const int advice = MADV_FREE;  // DONTNEED keeps the pages there
+#else
+    const int advice = MADV_DONTNEED;
+#endif
+    madvise(as<char>() + start, stop - start, advice);  // advice: refusal costs memory only
+#endif
 }
 
 void *Arena::take(size_t bytes) {

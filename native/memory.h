@@ -27,6 +27,10 @@ public:
     // At least `bytes`; what it held is lost when it has to grow, and when it is far too large, which frees the rest.
     void need(size_t bytes);
 
+    // Gives the whole pages within `count` bytes from `first` on back to the system; what they held is lost. Nothing
+    // where the system cannot (Windows).
+    void discard(size_t first, size_t count);
+
 private:
     void swap(Memory &other) {
         std::swap(start_, other.start_);

@@ -55,6 +55,14 @@ class Executor:
         target: w4, w4s, w8, bf16, f32. A vector (norm weight, bias) has one row and target f32.
         Nothing keeps ``data``. Raises ValueError naming the weight when it, or what it rounds to, is not finite.
         """
+    def set_packed(self, name: str, data: Any, format: str) -> None:
+        """Use what `packed` gave out, where it lies: ``data`` is a buffer, such as a mapped file's, kept to the end.
+
+        Raises ValueError naming the weight unless the buffer has exactly the bytes that ``format`` takes for the
+        Program's shape and starts at a multiple of 64. Its values are not checked.
+        """
+    def packed(self, name: str) -> bytes:
+        """A weight that was set, as it is kept: the same on every processor. Raises ValueError for any other name."""
     def seal(self) -> None:
         """Fuse and check that every weight of the Program is there. Raises ValueError naming the first missing."""
     @property
@@ -67,6 +75,11 @@ class Executor:
         """Reserve the paged KV cache; pages are touched only when used. dtype: float16, float32.
 
         block_size is in tokens, a multiple of 16. What an earlier cache held is lost.
+        """
+    def discard_blocks(self, blocks: NDArray[np.int32]) -> None:
+        """Forget what cache blocks hold, and give the memory pages that lie wholly inside runs of them back.
+
+        The blocks may be used again at any time. Raises ValueError for an id out of range.
         """
     def cache_block_bytes(self, block_size: int, dtype: str) -> int: ...
     def forward(
