@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from myna.errors import ModelFileError
 from myna.formats import ModelFile
 from myna.models.config import ModelConfig
 from myna.models.families import gguf, huggingface
@@ -62,7 +63,8 @@ def from_gguf(file: ModelFile) -> ModelConfig:
         sinks=True,
         mlp_width=file.metadata.integer("gpt-oss.expert_feed_forward_length", minimum=1, maximum=2**22),
     )
-    assert config.experts is not None
+    if config.experts is None:
+        raise ModelFileError(file.path, "it has no experts (gpt-oss.expert_count)")
     experts = replace(config.experts, bias=True, activation="clamped_silu", alpha=ALPHA, limit=LIMIT)
     window = gguf.sliding_window(file, "gpt-oss", config.context, WINDOW)
     return windowed(replace(config, experts=experts), window, [layer % 2 == 0 for layer in range(config.layers)])

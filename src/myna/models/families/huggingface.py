@@ -225,6 +225,7 @@ def rope_config(
         layout: which pairs turn together.
     """
     read = file.metadata
+    places = sorted(places, key=lambda place: not any(name.startswith(section + place) for name in read))
 
     def key(name: str, *outside: str) -> str:
         return first_key(file, [section + found for found in (*(place + name for place in places), *outside)])
