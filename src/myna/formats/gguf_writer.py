@@ -1,0 +1,103 @@
+"""Writes GGUF version 3, tensor by tensor, so that no model need be in memory whole."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from math import prod
+from typing import BinaryIO
+
+from myna.formats.gguf import DEFAULT_ALIGNMENT, MAGIC
+from myna.formats.types import BLOCK_TYPES, TENSOR_TYPES
+
+Value = bool | int | float | str | bytes | Sequence[str] | Sequence[int] | Sequence[float]
+"""Whole numbers become uint32 (int32 where negative, uint64 where large), bytes an array of uint8."""
+
+NUMBERS = {block.name: number for number, block in TENSOR_TYPES.items()}
+
+_U8, _U32, _I32, _F32, _BOOL, _STRING, _ARRAY, _U64 = 0, 4, 5, 6, 7, 8, 9, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A tensor to be written: its name, GGUF type and row-major shape, and what lends its bytes when it is its turn."""
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    lend: Callable[[], AbstractContextManager[memoryview]]
+
+    @property
+    def bytes(self) -> int:
+        """Stored size."""
+        block = BLOCK_TYPES[self.type]
+        return prod(self.shape) // block.elements * block.bytes
+
+
+def write_gguf(
+    file: BinaryIO,
+    metadata: Mapping[str, Value],
+    tensors: Sequence[Written],
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Write a whole file. ``progress`` is told the bytes of tensors that are done, after each."""
+    file.write(header(metadata, tensors))
+    done = 0
+    for tensor in tensors:
+        with tensor.lend() as data:
+            if len(data) != tensor.bytes:
+                raise ValueError(f"tensor {tensor.name!r} gave {len(data)} bytes, not {tensor.bytes}")
+            file.write(data)
+        file.write(bytes(-tensor.bytes % DEFAULT_ALIGNMENT))
+        done += tensor.bytes
+        progress(done)
+
+
+def header(metadata: Mapping[str, Value], tensors: Sequence[Written]) -> bytes:
+    """Everything before the tensors' bytes."""
+    parts = [MAGIC, struct.pack("<IQQ", 3, len(tensors), len(metadata))]
+    for key, value in metadata.items():
+        parts += [_text(key), *_value(value)]
+    offset = 0
+    for tensor in tensors:
+        shape = tensor.shape[::-1]  # the fastest dimension first
+        parts.append(_text(tensor.name))
+        parts.append(struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, NUMBERS[tensor.type], offset))
+        offset += -(-tensor.bytes // DEFAULT_ALIGNMENT) * DEFAULT_ALIGNMENT
+    content = b"".join(parts)
+    return content + bytes(-len(content) % DEFAULT_ALIGNMENT)
+
+
+def _value(value: Value) -> Iterator[bytes]:
+    if isinstance(value, bool):
+        yield struct.pack("<I?", _BOOL, value)
+    elif isinstance(value, int):
+        kind, form = (_I32, "i") if value < 0 else (_U32, "I") if value < 2**32 else (_U64, "Q")
+        yield struct.pack(f"<I{form}", kind, value)
+    elif isinstance(value, float):
+        yield struct.pack("<If", _F32, value)
+    elif isinstance(value, str):
+        yield struct.pack("<I", _STRING) + _text(value)
+    else:
+        yield from _array(value)
+
+
+def _array(values: bytes | Sequence[str] | Sequence[int] | Sequence[float]) -> Iterator[bytes]:
+    if isinstance(values, bytes):
+        kind, content = _U8, values
+    elif values and isinstance(values[0], str):
+        kind, content = _STRING, b"".join(map(_text, map(str, values)))
+    elif values and isinstance(values[0], float):
+        kind, content = _F32, struct.pack(f"<{len(values)}f", *values)
+    elif values and isinstance(values[0], bool):
+        kind, content = _BOOL, struct.pack(f"<{len(values)}?", *values)
+    else:
+        kind, content = _I32, struct.pack(f"<{len(values)}i", *values)
+    yield struct.pack("<IIQ", _ARRAY, kind, len(values)) + content
+
+
+def _text(value: str) -> bytes:
+    content = value.encode()
+    return struct.pack("<Q", len(content)) + content
