@@ -21,6 +21,9 @@ ARCHITECTURES = {
     "bloom": "bloom",
     "llama": "llama",
     "mistral": "llama",
+    "mixtral": "llama",
+    "qwen3_moe": "qwen3moe",
+    "gpt_oss": "gpt-oss",
     "qwen2": "qwen2",
     "qwen3": "qwen3",
     "gemma2": "gemma2",
@@ -46,9 +49,10 @@ def write_gguf(model: PreTrainedModel, path: Path) -> Path:
         if key == "embed_out.weight":
             continue  # GPT-NeoX's head, which is there as lm_head already
         bare = key.removeprefix("transformer.") if name == "bloom" else key
-        stored = names.get_name(bare, try_suffixes=(".weight", ".bias"))
-        assert stored is not None, key
-        writer.add_tensor(stored, np.ascontiguousarray(rearrange(name, key, weights, config), np.float32))
+        for part, array in experts(name, bare, weights).items():
+            stored = names.get_name(part, try_suffixes=(".weight", ".bias"))
+            assert stored is not None, part
+            writer.add_tensor(stored, np.ascontiguousarray(rearrange(name, key, array, config), np.float32))
     write_rope_factors(writer, name, config)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -81,6 +85,12 @@ def write_keys(writer: gguf.GGUFWriter, name: str, config: dict[str, Any]) -> No
         writer.add_layer_norm_eps(first(config, "layer_norm_epsilon", "layer_norm_eps"))
     if "use_parallel_residual" in config:
         writer.add_parallel_residual(config["use_parallel_residual"])
+    if config.get("num_local_experts"):
+        writer.add_expert_count(config["num_local_experts"])
+        writer.add_expert_used_count(config["num_experts_per_tok"])
+        writer.add_expert_feed_forward_length(config.get("moe_intermediate_size", config["intermediate_size"]))
+        if name == "qwen3moe":
+            writer.add_expert_weights_norm(config["norm_topk_prob"])
     if config.get("sliding_window"):
         writer.add_sliding_window(config["sliding_window"])
     if config.get("attn_logit_softcapping"):
@@ -97,6 +107,26 @@ def write_keys(writer: gguf.GGUFWriter, name: str, config: dict[str, Any]) -> No
             writer.add_rope_scaling_factor(rope["factor"])
         if "original_max_position_embeddings" in rope:
             writer.add_rope_scaling_orig_ctx_len(rope["original_max_position_embeddings"])
+
+
+def experts(name: str, key: str, weights: Floats) -> dict[str, Floats]:
+    """Stacked experts under names that the table knows, gate and up apart; anything else as it is.
+
+    gpt-oss has [experts, in, out], and gate and up in turns; the others [experts, out, in], and gate before up.
+    """
+    if key.endswith(".sinks"):
+        return {f"{key}.weight": weights}
+    module, found, part = key.rpartition("experts.")
+    if not found:
+        return {key: weights}
+    kind = "bias" if part.endswith("_bias") else "weight"
+    part = part.removesuffix("_bias")
+    if name == "gpt-oss" and kind == "weight":
+        weights = weights.swapaxes(1, 2)
+    if part != "gate_up_proj":
+        return {f"{module}experts.{part}.{kind}": weights}
+    gate, up = (weights[:, 0::2], weights[:, 1::2]) if name == "gpt-oss" else np.split(weights, 2, axis=1)
+    return {f"{module}experts.gate_proj.{kind}": gate, f"{module}experts.up_proj.{kind}": up}
 
 
 def rearrange(name: str, key: str, weights: Floats, config: dict[str, Any]) -> Floats:

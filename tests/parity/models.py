@@ -53,6 +53,8 @@ PHI = {
     "num_key_value_heads": 2, "intermediate_size": 160, "max_position_embeddings": CONTEXT, "pad_token_id": 0,
 }  # fmt: skip
 
+QWEN3_EXPERTS = {"head_dim": 40, "num_experts": 7, "num_experts_per_tok": 3, "moe_intermediate_size": 64}
+
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2": ("GPT2Config", GPT | {"n_head": 3}),
     "gptj": ("GPTJConfig", GPT | {"n_head": 3, "rotary_dim": 12, "n_inner": 160}),
@@ -85,6 +87,18 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "phi3": ("Phi3Config", PHI | {"sliding_window": WINDOW}),
     "phi3-long": ("Phi3Config", PHI | {"rope_parameters": LONGROPE, "original_max_position_embeddings": 32}),
     "smollm3": ("SmolLM3Config", LLAMA | {"num_hidden_layers": 5, "pad_token_id": 0}),
+    "mixtral": ("MixtralConfig", LLAMA | {"num_local_experts": 5, "num_experts_per_tok": 2}),
+    "mixtral-window": ("MixtralConfig", LLAMA | {"num_local_experts": 3, "sliding_window": WINDOW}),
+    "qwen3moe": ("Qwen3MoeConfig", LLAMA | QWEN3_EXPERTS | {"norm_topk_prob": True}),
+    "qwen3moe-shares": ("Qwen3MoeConfig", LLAMA | QWEN3_EXPERTS | {"norm_topk_prob": False}),
+    "gpt-oss": (
+        "GptOssConfig",
+        LLAMA
+        | {
+            "num_hidden_layers": 3, "num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": WINDOW,
+            "rope_parameters": YARN | {"truncate": False},
+        },
+    ),
 }  # fmt: skip
 """Transformers' class of the configuration, and its arguments."""
 
@@ -110,7 +124,7 @@ def randomise(name: str, weight: torch.nn.Parameter, generator: torch.Generator,
     values = torch.randn(weight.shape, generator=generator)
     if weight.dim() > 1:
         inputs = weight.shape[-2] if ".c_" in name else weight.shape[-1]  # GPT-2 alone stores [in, out]
-        values *= 1.5 / inputs**0.5
+        values /= inputs**0.5
     else:
         values *= 0.2
         if name.endswith("weight"):

@@ -89,5 +89,11 @@ class Runner:
 
 def relative_error(actual: Floats, expected: Floats) -> float:
     """The largest difference over the largest magnitude."""
+    return float(token_errors(actual, expected).max())
+
+
+def token_errors(actual: Floats, expected: Floats) -> Floats:
+    """Of each token, the largest difference over the largest magnitude of all tokens."""
     assert actual.shape == expected.shape
-    return float(np.abs(actual - expected).max() / np.abs(expected).max())
+    errors: Floats = np.abs(actual - expected).max(-1) / np.abs(expected).max()
+    return errors
