@@ -177,18 +177,36 @@ public:
         return nb::bytes(weight.data, weight.bytes);
     }
 
+    void set_adapter(int slot, nb::dict weights) {
+        std::vector<nb::tuple> kept;  // the arrays, while the GIL is released
+        std::vector<myna::AdapterWeight> given;
+        for (auto [key, value] : weights) {
+            const std::string name = nb::cast<std::string>(key);
+            Array2<float> a, b;
+            float scale = 0;
+            if (!nb::isinstance<nb::tuple>(value) || nb::len(value) != 3 || !nb::try_cast(value[0], a, false) ||
+                !nb::try_cast(value[1], b, false) || !nb::try_cast(value[2], scale))
+                throw nb::type_error(("adapter of " + name + " is not (float32 array, float32 array, number)").c_str());
+            kept.push_back(nb::cast<nb::tuple>(value));
+            given.push_back({name, a.data(), b.data(), length(a.shape(0)), length(a.shape(1)), length(b.shape(0)),
+                             length(b.shape(1)), scale});
+        }
+        alone([&](myna::Executor &executor) { executor.set_adapter(slot, given); });
+    }
+
     void discard_blocks(Array1<int32_t> blocks) {
         const int count = length(blocks.shape(0));
         alone([&](myna::Executor &executor) { executor.discard_blocks(blocks.data(), count); });
     }
 
     void forward(Array1<int32_t> tokens, Array1<int32_t> starts, Array1<int32_t> contexts, Array2<int32_t> tables,
-                 Array1<int32_t> logit_rows) {
+                 Array1<int32_t> logit_rows, std::optional<Array1<int32_t>> adapters) {
         myna::Batch batch{};
         batch.token_count = length(tokens.shape(0)), batch.sequence_count = length(contexts.shape(0));
         batch.table_width = length(tables.shape(1)), batch.logit_count = length(logit_rows.shape(0));
         batch.tokens = tokens.data(), batch.starts = of_size(starts, batch.sequence_count + 1, "sequence_starts");
         batch.contexts = contexts.data(), batch.tables = tables.data(), batch.logit_rows = logit_rows.data();
+        if (adapters) batch.adapters = of_size(*adapters, batch.sequence_count, "adapters");
         if (tables.shape(0) != contexts.shape(0))
             throw std::invalid_argument("block_tables has " + std::to_string(tables.shape(0)) + " rows instead of " +
                                         std::to_string(contexts.shape(0)));
@@ -257,6 +275,7 @@ NB_MODULE(_native, module) {
     using namespace nb::literals;
     module.doc() = "Myna's compiled kernels.";
 
+    module.attr("PACKED_LAYOUT") = myna::packed_layout;
     module.def("instruction_sets", [] {
         std::vector<std::string> names;
         for (const myna::Kernels *kernels : myna::available_kernels()) names.emplace_back(kernels->name);
@@ -287,10 +306,14 @@ NB_MODULE(_native, module) {
                 return self.alone([&](myna::Executor &e) { return e.cache_block_bytes(block_size, is_half(dtype)); });
             },
             "block_size"_a, "dtype"_a)
+        .def("set_adapter", &Guarded::set_adapter, "slot"_a, "weights"_a)
+        .def(
+            "clear_adapter",
+            [](Guarded &self, int slot) { self.alone([&](myna::Executor &e) { e.clear_adapter(slot); }); }, "slot"_a)
         .def("discard_blocks", &Guarded::discard_blocks, nb::arg("blocks").noconvert())
         .def("forward", &Guarded::forward, nb::arg("tokens").noconvert(), nb::arg("sequence_starts").noconvert(),
              nb::arg("context_lengths").noconvert(), nb::arg("block_tables").noconvert(),
-             nb::arg("logit_rows").noconvert())
+             nb::arg("logit_rows").noconvert(), nb::arg("adapters").noconvert() = nb::none())
         .def("logits", &Guarded::logits)
         .def("score", &Guarded::score, nb::arg("rows").noconvert(), nb::arg("targets").noconvert(), "top_logprobs"_a);
     define_sampling(module, executor, &sample_request);

@@ -259,6 +259,7 @@ void Executor::check(const Batch &batch) const {
                      text(blocks_ - 1));
         }
     }
+    check_adapters(batch);
     for (int i = 0; i < batch.logit_count; i++) {
         if (batch.logit_rows[i] < 0 || batch.logit_rows[i] >= batch.token_count)
             fail("logit row " + text(batch.logit_rows[i]) + " is not in 0 … " + text(batch.token_count - 1));
@@ -267,14 +268,14 @@ void Executor::check(const Batch &batch) const {
 }
 
 // Codes, scales, sums and, where some product wants them, floats, one after the other.
-Activations Executor::activations(Memory &memory, int rows, int columns) const {
+Activations Executor::activations(Memory &memory, int rows, int columns, bool floats) const {
     size_t groups = size_t(rows) * size_t(columns / GROUP), codes = groups * GROUP;
-    memory.need(codes + 2 * sizeof(float) * groups + (keeps_floats_ ? sizeof(float) * codes : 0) + 64);
+    memory.need(codes + 2 * sizeof(float) * groups + (floats ? sizeof(float) * codes : 0) + 64);
     Activations result;
     result.codes = memory.as<int8_t>();
     result.scales = reinterpret_cast<float *>(result.codes + codes);
     result.sums = result.scales + groups;
-    result.floats = keeps_floats_ ? result.sums + groups : nullptr;
+    result.floats = floats ? result.sums + groups : nullptr;
     return result;
 }
 

@@ -16,11 +16,20 @@ namespace myna {
 // A flat batch; see Executor.forward in _native.pyi.
 struct Batch {
     const int32_t *tokens, *starts, *contexts, *tables, *logit_rows;
+    const int32_t *adapters;  // [sequences] slots, -1 for none; or null
     int token_count, sequence_count, table_width, logit_count;
 };
 
 // Keys that attention takes at once, from fixed positions on: so a row's sums do not depend on the batch.
 constexpr int chunk_keys = 256;
+
+// A weight's adapter: scale * b @ a is added to it. a: [rank, columns], b: [rows, b_rank].
+struct AdapterWeight {
+    std::string name;
+    const float *a, *b;
+    int rank, columns, rows, b_rank;
+    float scale;
+};
 
 class Executor final : Job {
 public:
@@ -42,6 +51,9 @@ public:
     size_t cache_block_bytes(int block_size, bool half) const;
     void allocate_cache(int blocks, int block_size, bool half);
     void discard_blocks(const int32_t *blocks, int count);
+    // Replaces what the slot held; when it throws, that stays.
+    void set_adapter(int slot, const std::vector<AdapterWeight> &weights);
+    void clear_adapter(int slot);
     void forward(const Batch &batch);
 
     int vocabulary() const { return program_.values[program_.output].size; }
@@ -66,16 +78,27 @@ private:
         const Op *op;
         std::vector<double> frequencies;
     };
+    struct Adapter {
+        struct Part {
+            Matrix shrink, grow;  // A, and B times the scale
+        };
+        Memory memory;
+        std::vector<Part> parts;
+        std::vector<int> part_of;  // by weight, -1 for none
+        int groups = 0;            // of the largest rank
+    };
     // What every thread must know of a step before it has claimed anything; see Team::each for the order of access.
     struct Shape {
         std::atomic<uint64_t> round{0};
         std::atomic<int> tokens{0}, logits{0}, query_tiles{0}, chunks{1};
+        std::atomic<bool> adapted{false};
     };
     // A thread on its way through a step.
     struct Walk {
         int thread;
         uint64_t round;
         int tokens, logits, query_tiles, chunks;
+        bool adapted;
     };
     // A mixture of experts: what the rows chose, and the same sorted by expert.
     struct Choice {
@@ -97,7 +120,7 @@ private:
     };
     struct Workplace {  // a thread's own buffers
         Activations prepared;
-        Memory prepared_memory, row, tile, scores, partial, queries;
+        Memory prepared_memory, row, tile, scores, partial, queries, adapted, delta;
     };
 
     void check(const Batch &batch) const;
@@ -105,12 +128,15 @@ private:
     void plan_attention(const Batch &batch);
     void check_experts(int rows) const;
     void make_room_for_experts(int rows);
+    void check_adapters(const Batch &batch) const;
+    bool make_room_for_adapters(const Batch &batch);
     void work(int thread, uint64_t round) override;
 
     // Each runs one node's phases and returns false when the step is over already.
     bool run_node(size_t index, const Walk &walk);
     bool run_product(size_t index, const Walk &walk);
     bool run_attention(size_t index, const Walk &walk);
+    bool run_shrinking(size_t index, const Walk &walk, int rows);
     bool run_experts(size_t index, const Walk &walk);
     Phase &phase(size_t node, int which) { return phases_[size_t(most_phases) * node + size_t(which)]; }
     template <typename Work> static bool each_row(Phase &phase, const Walk &walk, int rows, const Work &work) {
@@ -126,11 +152,16 @@ private:
     void normalise(const Op &norm, const float *x, float *out) const;
     void rotate(const Op &rope, float *x, int row) const;  // in place
     void run_row(const Node &node, int row);
+    const float *input_of(const Node &node, int row, Workplace &place) const;
     void prepare(const Node &node, const Activations &to, int row, Workplace &place);
     void product_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
                        Workplace &place);
     void activated_units(const Node &node, const Activations &x, int first, int last, int first_row, int last_row,
                          Workplace &place);
+    const Adapter::Part *adapter_part(const Node &node, const Segment &segment, int row) const;
+    float *shrunk(const Node &node, size_t segment, int row) const;
+    void shrink(const Node &node, size_t segment, int first, int last, Workplace &place);
+    void add_delta(const Node &node, size_t segment, int row, int first, int last, float *result, Workplace &place);
     void choose_experts(const Op &op, int row);
     void sort_pairs(const Experts &experts, int rows);
     void prepare_pair(const Op &op, int pair);
@@ -157,7 +188,7 @@ private:
         matrix.data += matrix.bytes() * size_t(index);
         return matrix;
     }
-    Activations activations(Memory &memory, int rows, int columns) const;
+    Activations activations(Memory &memory, int rows, int columns, bool floats) const;
     static Activations with_groups(Activations x, int groups) {
         x.groups = groups;
         return x;
@@ -199,6 +230,10 @@ private:
     int logit_count_ = 0;
 
     Routing routing_;
+    std::vector<std::unique_ptr<Adapter>> adapters_;  // by slot
+    bool adapted_ = false;                            // the step has rows with one
+    Memory shrunk_;
+    size_t shrunk_stride_ = 0;
 
     Shape shape_;
     static constexpr int most_phases = 5;

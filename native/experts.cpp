@@ -54,8 +54,8 @@ void Executor::make_room_for_experts(int rows) {
     routing_.pairs.need(sizeof(Pair) * size_t(pairs));
     routing_.tasks.need(sizeof(Task) * size_t(tasks));
     routing_.starts.need(sizeof(int) * (size_t(experts) + 1));
-    routing_.x = activations(routing_.x_memory, pairs, width);
-    routing_.hidden = activations(routing_.hidden_memory, pairs, hidden);
+    routing_.x = activations(routing_.x_memory, pairs, width, keeps_floats_);
+    routing_.hidden = activations(routing_.hidden_memory, pairs, hidden, keeps_floats_);
 }
 
 bool Executor::run_experts(size_t index, const Walk &walk) {

@@ -30,12 +30,13 @@ void Executor::forward(const Batch &batch) {
     plan_attention(batch);
     shape_.tokens = batch.token_count, shape_.logits = batch.logit_count;
     shape_.query_tiles = int(tiles_.size()), shape_.chunks = split_ ? ceil_div(longest_, chunk_keys) : 1;
+    shape_.adapted = adapted_;
     team_.run(*this);
     logit_count_ = batch.logit_count;
 }
 
 void Executor::work(int thread, uint64_t round) {
-    Walk walk{thread, round, shape_.tokens, shape_.logits, shape_.query_tiles, shape_.chunks};
+    Walk walk{thread, round, shape_.tokens, shape_.logits, shape_.query_tiles, shape_.chunks, shape_.adapted};
     if (shape_.round != round) return;
     for (size_t i = 0; i < nodes_.size(); i++)
         if (!run_node(i, walk)) return;
@@ -43,14 +44,16 @@ void Executor::work(int thread, uint64_t round) {
 
 void Executor::make_room(const Batch &batch) {
     const int rows = batch.token_count;
+    adapted_ = make_room_for_adapters(batch);
     for (size_t i = 0; i < buffers_.size(); i++) buffers_[i].need(sizeof(float) * size_t(rows) * buffer_sizes_[i]);
-    for (int i = 0; i < 2; i++) prepared_[i] = activations(prepared_memory_[i], rows, widest_);
+    for (int i = 0; i < 2; i++)
+        prepared_[i] = activations(prepared_memory_[i], rows, widest_, keeps_floats_ || adapted_);
     size_t angles = 0;
     for (const RopeTable &table : ropes_) angles += table.frequencies.size() * 2;
     rope_memory_.need(sizeof(float) * angles * rows);
     logits_.need(sizeof(float) * size_t(vocabulary()) * size_t(batch.logit_count));
     for (Workplace &place : places_) {
-        place.prepared = activations(place.prepared_memory, alone, widest_);
+        place.prepared = activations(place.prepared_memory, alone, widest_, keeps_floats_);
         place.row.need(sizeof(float) * size_t(widest_));
         place.tile.need(sizeof(float) * row_block * tile_block * TILE * 2);
     }
@@ -140,15 +143,18 @@ void Executor::run_row(const Node &node, int row) {
     }
 }
 
-// One row of a product's input: normalised if the node says so, then rounded to codes and kept as floats as wanted.
+// One row of a product's input, normalised if the node says so.
+const float *Executor::input_of(const Node &node, int row, Workplace &place) const {
+    const float *x = row_of(node.inputs[0], row);
+    if (!node.norm) return x;
+    normalise(*node.norm, x, place.row.as<float>());
+    return place.row.as<float>();
+}
+
+// The same rounded to codes and kept as floats as wanted.
 void Executor::prepare(const Node &node, const Activations &to, int row, Workplace &place) {
     const int size = program_.values[node.inputs[0]].size;
-    const float *x = row_of(node.inputs[0], row);
-    if (node.norm) {
-        float *normed = place.row.as<float>();
-        normalise(*node.norm, x, normed);
-        x = normed;
-    }
+    const float *x = input_of(node, row, place);
     const size_t index = size_t(&node - nodes_.data());
     put(x, size, to, row, 0, takes_codes_[index], takes_floats_[index]);
 }
@@ -178,6 +184,7 @@ bool Executor::run_product(size_t index, const Walk &walk) {
     if (rows == 0) return true;
     Workplace &place = places_[walk.thread];
 
+    if (walk.adapted && !run_shrinking(index, walk, rows)) return false;
     const bool by_itself = rows <= alone && !node.takes_over;
     if (!by_itself && !node.takes_over) {
         auto work = [&](int row) { prepare(node, with_groups(prepared_[0], first_matrix.groups()), row, place); };
@@ -213,7 +220,8 @@ void Executor::product_units(const Node &node, const Activations &x, int first, 
                              Workplace &place) {
     const size_t stride = tile_block * TILE;
     float *scratch = place.tile.as<float>();
-    for (const Segment &segment : node.segments) {
+    for (size_t i = 0; i < node.segments.size(); i++) {
+        const Segment &segment = node.segments[i];
         const Matrix &matrix = weights_[segment.weight];
         const float *bias = vector(segment.bias);
         for (int tile = std::max(first, 0); tile < std::min(last, matrix.tiles()); tile += tile_block) {
@@ -223,6 +231,7 @@ void Executor::product_units(const Node &node, const Activations &x, int first, 
             for (int row = first_row; row < last_row; row++) {
                 float *from = scratch + size_t(row - first_row) * stride;
                 float *to = row_of(segment.out, row);
+                if (adapted_) add_delta(node, i, row, tile, stop, from, place);
                 if (bias) kernels_.add(from, bias + start, from, size);
                 if (segment.cap) kernels_.softcap(from, segment.cap, from, size);
                 if (segment.residual >= 0) kernels_.add(from, row_of(segment.residual, row) + start, to + start, size);
@@ -249,11 +258,13 @@ void Executor::activated_units(const Node &node, const Activations &x, int first
         for (int row = first_row; row < last_row; row++) {
             float *a = gates + (row - first_row) * GROUP, *b = ups + (row - first_row) * GROUP;
             float *to = node.hands_over ? a : row_of(node.outputs[0], row) + start;
+            if (adapted_) add_delta(node, 0, row, tile, stop, a, place);
+            if (adapted_ && up) add_delta(node, 1, row, tile, stop, b, place);
             if (gate_bias) kernels_.add(a, gate_bias + start, a, size);
             if (up_bias) kernels_.add(b, up_bias + start, b, size);
             kernels_.activate(node.op->activation, a, up ? a : to, size);
             if (up) kernels_.multiply(a, b, to, size);
-            if (node.hands_over) put(a, size, handed, row, unit, takes_codes_[next], takes_floats_[next]);
+            if (node.hands_over) put(a, size, handed, row, unit, takes_codes_[next], takes_floats_[next] || adapted_);
         }
     }
 }

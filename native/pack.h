@@ -7,6 +7,9 @@
 
 namespace myna {
 
+// What lies where in packed weights: another number after every change, for who keeps them on disk.
+constexpr int packed_layout = 1;
+
 // Throws std::invalid_argument for names other than w4, w4s, w8, bf16, f32.
 Format format_from_name(const std::string &name);
 

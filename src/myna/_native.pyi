@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+PACKED_LAYOUT: int
+"""What `Executor.packed` gives out means the same as long as this number does."""
+
 def instruction_sets() -> list[str]:
     """Variants that this processor can run, best first: of avx512-vnni, avx2-vnni, avx2, neon, generic."""
 
@@ -76,6 +79,18 @@ class Executor:
 
         block_size is in tokens, a multiple of 16. What an earlier cache held is lost.
         """
+    def set_adapter(
+        self, slot: int, weights: Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32], float]]
+    ) -> None:
+        """Load a low-rank adapter (LoRA) into a slot: by weight name A [rank, columns], B [rows, rank] and a scale.
+
+        Rows of sequences that use it get (W + scale * B @ A) x for these weights, A x in float32; the weights may be
+        any that only products use, so no embeddings and no experts. What the slot held before is replaced. Raises
+        ValueError naming the weight when a shape does not fit or a value is not finite; then the slot keeps what it
+        held.
+        """
+    def clear_adapter(self, slot: int) -> None:
+        """Free a slot. Raises ValueError when it is empty."""
     def discard_blocks(self, blocks: NDArray[np.int32]) -> None:
         """Forget what cache blocks hold, and give the memory pages that lie wholly inside runs of them back.
 
@@ -89,11 +104,13 @@ class Executor:
         context_lengths: NDArray[np.int32],
         block_tables: NDArray[np.int32],
         logit_rows: NDArray[np.int32],
+        adapters: NDArray[np.int32] | None = None,
     ) -> None:
         """One step. tokens: [tokens], flat; sequence s owns tokens[starts[s]:starts[s+1]] (starts: [sequences + 1]),
         whose first position is context_lengths[s] (tokens already in the cache).
         block_tables: [sequences, max_blocks], cache block ids, -1 where unused.
         logit_rows: [rows], indices into tokens whose logits are wanted, ascending.
+        adapters: [sequences], the slot of `set_adapter` that each uses, -1 for none.
         The logits stay inside for `sample`, `logits` and `score`. Raises ValueError on any id out of range.
         A row's logits are the same to the last bit whatever else is in the batch and however its tokens came."""
     def logits(self) -> NDArray[np.float32]:
