@@ -274,8 +274,8 @@ Activations Executor::activations(Memory &memory, int rows, int columns, bool fl
     Activations result;
     result.codes = memory.as<int8_t>();
     result.scales = reinterpret_cast<float *>(result.codes + codes);
-    result.sums = result.scales + groups;
-    result.floats = floats ? result.sums + groups : nullptr;
+    result.sums = reinterpret_cast<int32_t *>(result.scales + groups);
+    result.floats = floats ? result.scales + 2 * groups : nullptr;
     return result;
 }
 

@@ -16,6 +16,8 @@ constexpr int alone = 2;
 constexpr int row_block = 64, tile_block = 4;
 // With few rows a thread takes ever smaller shares of what is left, at most and at least about so many bytes.
 constexpr size_t most_bytes = 256 << 10, least_bytes = 8 << 10;
+// The rows that can be computed with a weight in the time that memory takes to bring it.
+constexpr int rows_for_bytes = 8;
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
@@ -209,10 +211,13 @@ bool Executor::run_product(size_t index, const Walk &walk) {
                 compute(unit, std::min(unit + width, units), row, std::min(row + row_block, rows));
             });
     }
-    const size_t unit_bytes = first_matrix.tile_bytes() * (activated ? 2 * node.segments.size() : 1) * size_t(rows);
+    const size_t unit_bytes = first_matrix.tile_bytes() * (activated ? 2 * node.segments.size() : 1) *
+                              size_t(std::max(1, rows / rows_for_bytes));
     const int least = int(std::max<size_t>(1, least_bytes / unit_bytes));
     const int most = int(std::max<size_t>(least, most_bytes / unit_bytes));
-    auto share = [&](int left) { return std::min(left, std::clamp(left / (2 * team_.threads()), least, most)); };
+    auto share = [&](int left) {
+        return std::min(left, (std::clamp(left / (2 * team_.threads()), least, most) + 1) & ~1);
+    };
     return phase.run(walk.round, units, share, [&](int first, int last) { compute(first, last, 0, rows); });
 }
 

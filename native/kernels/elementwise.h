@@ -36,7 +36,8 @@ static inline Floats exp(Floats x) {
 static void quantise(const float *x, int columns, const Activations &to, int row, int first_group) {
     size_t at = (size_t)row * to.groups + first_group;
     int8_t *codes = to.codes + at * GROUP;
-    float *scales = to.scales + at, *sums = to.sums + at;
+    float *scales = to.scales + at;
+    int32_t *sums = to.sums + at;
     for (int group = 0; group * GROUP < columns; group++) {
         int left = columns - group * GROUP;
         Floats a = load_part(x + group * GROUP, left);
@@ -47,7 +48,7 @@ static void quantise(const float *x, int columns, const Activations &to, int row
         store_codes(codes + group * GROUP, m);
         store_codes(codes + group * GROUP + 16, n);
         scales[group] = size * (1.0f / 127.0f);  // NaN and infinity make every product of the row NaN
-        sums[group] = (float)sum(add(m, n));
+        sums[group] = sum(add(m, n));
     }
 }
 

@@ -53,7 +53,8 @@ struct Matrix {
 // Row r starts at codes + r * groups * 32, scales + r * groups, sums + r * groups, floats + r * groups * 32.
 struct Activations {
     int8_t *codes = nullptr;
-    float *scales = nullptr, *sums = nullptr, *floats = nullptr;
+    float *scales = nullptr, *floats = nullptr;
+    int32_t *sums = nullptr;
     int groups = 0;
 };
 

@@ -1,10 +1,10 @@
 // Sixteen lanes as two AVX2 registers; with MYNA_VNNI the byte products use AVX-VNNI. Included inside the variant's
 // namespace. The meaning of each function is documented in lanes_generic.h.
-enum { ROWS = 4, SCORE_QUERIES = 4, MIX_QUERIES = 2, MIX_LANES = 2 };
+enum { TILES_AT_ONCE = 1, ROWS = 4, SCORE_QUERIES = 4, MIX_QUERIES = 2, MIX_LANES = 2 };
 #ifdef MYNA_VNNI
-static const float W8_OFFSET = 128;
+static const int W8_OFFSET = 128;
 #else
-static const float W8_OFFSET = 0;
+static const int W8_OFFSET = 0;
 #endif
 
 struct Floats {
@@ -15,6 +15,9 @@ struct Ints {
 };
 struct Bytes {
     __m256i a, b;
+};
+struct Quad {
+    __m256i v;
 };
 
 static inline Floats splat(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
@@ -102,34 +105,27 @@ static inline Bytes low_nibbles(Bytes x) { return {low_half(x.a), low_half(x.b)}
 static inline Bytes high_nibbles(Bytes x) {
     return {low_half(_mm256_srli_epi16(x.a, 4)), low_half(_mm256_srli_epi16(x.b, 4))};
 }
-static inline __m256i splat_quad(const int8_t *x) {
+static inline Quad load_quad(const int8_t *p) {
     int quad;
-    memcpy(&quad, x, 4);
-    return _mm256_set1_epi32(quad);
+    memcpy(&quad, p, 4);
+    return {_mm256_set1_epi32(quad)};
 }
 #ifdef MYNA_VNNI
-static inline Ints dot(Ints s, Bytes w, const int8_t *x) {
-    __m256i quad = splat_quad(x);
-    return {_mm256_dpbusd_avx_epi32(s.a, w.a, quad), _mm256_dpbusd_avx_epi32(s.b, w.b, quad)};
+static inline Ints dot(Ints s, Bytes w, Quad x) {
+    return {_mm256_dpbusd_avx_epi32(s.a, w.a, x.v), _mm256_dpbusd_avx_epi32(s.b, w.b, x.v)};
 }
-static inline Ints dot_w8(Ints s, Bytes w, const int8_t *x) { return dot(s, w, x); }
+static inline Ints dot_w8(Ints s, Bytes w, Quad x) { return dot(s, w, x); }
 #else
 // Pairs of byte products meet in 16 bits first: 2 * 15 * 127 fits.
 static inline __m256i dot_half(__m256i s, __m256i w, __m256i x) {
     return _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(w, x), _mm256_set1_epi16(1)));
 }
-static inline Ints dot(Ints s, Bytes w, const int8_t *x) {
-    __m256i quad = splat_quad(x);
-    return {dot_half(s.a, w.a, quad), dot_half(s.b, w.b, quad)};
-}
+static inline Ints dot(Ints s, Bytes w, Quad x) { return {dot_half(s.a, w.a, x.v), dot_half(s.b, w.b, x.v)}; }
 // Unsigned bytes up to 255 would overflow 16 bits: multiply |w| by x with w's sign instead, 2 * 128 * 127 fits.
 static inline __m256i dot_signed(__m256i s, __m256i w, __m256i x) {
     w = _mm256_xor_si256(w, _mm256_set1_epi8((char)0x80));
     return dot_half(s, _mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
 }
-static inline Ints dot_w8(Ints s, Bytes w, const int8_t *x) {
-    __m256i quad = splat_quad(x);
-    return {dot_signed(s.a, w.a, quad), dot_signed(s.b, w.b, quad)};
-}
+static inline Ints dot_w8(Ints s, Bytes w, Quad x) { return {dot_signed(s.a, w.a, x.v), dot_signed(s.b, w.b, x.v)}; }
 #endif
 static inline void prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }

@@ -1,7 +1,7 @@
 // Sixteen lanes as AVX-512 registers, byte products by AVX-512 VNNI. Included inside the variant's namespace.
 // The meaning of each function is documented in lanes_generic.h.
-enum { ROWS = 8, SCORE_QUERIES = 8, MIX_QUERIES = 4, MIX_LANES = 4 };
-static const float W8_OFFSET = 128;
+enum { TILES_AT_ONCE = 2, ROWS = 6, SCORE_QUERIES = 8, MIX_QUERIES = 4, MIX_LANES = 4 };
+static const int W8_OFFSET = 128;
 
 struct Floats {
     __m512 v;
@@ -10,6 +10,9 @@ struct Ints {
     __m512i v;
 };
 struct Bytes {
+    __m512i v;
+};
+struct Quad {
     __m512i v;
 };
 
@@ -59,10 +62,11 @@ static inline Bytes low_nibbles(Bytes x) { return {_mm512_and_si512(x.v, _mm512_
 static inline Bytes high_nibbles(Bytes x) {
     return {_mm512_and_si512(_mm512_srli_epi16(x.v, 4), _mm512_set1_epi8(15))};
 }
-static inline Ints dot(Ints a, Bytes w, const int8_t *x) {
+static inline Quad load_quad(const int8_t *p) {
     int quad;
-    memcpy(&quad, x, 4);
-    return {_mm512_dpbusd_epi32(a.v, w.v, _mm512_set1_epi32(quad))};
+    memcpy(&quad, p, 4);
+    return {_mm512_set1_epi32(quad)};
 }
-static inline Ints dot_w8(Ints a, Bytes w, const int8_t *x) { return dot(a, w, x); }
+static inline Ints dot(Ints a, Bytes w, Quad x) { return {_mm512_dpbusd_epi32(a.v, w.v, x.v)}; }
+static inline Ints dot_w8(Ints a, Bytes w, Quad x) { return dot(a, w, x); }
 static inline void prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }

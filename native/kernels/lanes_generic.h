@@ -1,11 +1,11 @@
 // Sixteen lanes in plain C++, for any processor: what every other lanes_*.h must mean. Included inside the variant's
 // namespace.
 
-// How many rows a product, queries a score and queries and registers a value sum work on at once: as many as the
-// instruction set has registers for.
-enum { ROWS = 2, SCORE_QUERIES = 2, MIX_QUERIES = 1, MIX_LANES = 1 };
+// How many tiles and rows a product, queries a score and queries and registers a value sum work on at once: as many as
+// the instruction set has registers for.
+enum { TILES_AT_ONCE = 1, ROWS = 2, SCORE_QUERIES = 2, MIX_QUERIES = 1, MIX_LANES = 1 };
 // What dot_w8 leaves for the caller to subtract, a unit of the activations' sum.
-static const float W8_OFFSET = 128;
+static const int W8_OFFSET = 128;
 
 #define MYNA_EACH_LANE for (int i = 0; i < 16; i++)
 
@@ -17,6 +17,9 @@ struct Ints {
 };
 struct Bytes {
     uint8_t v[64];
+};
+struct Quad {
+    int8_t v[4];
 };
 
 static inline Floats splat(float x) {
@@ -149,14 +152,20 @@ static inline Bytes high_nibbles(Bytes x) {
     for (int i = 0; i < 64; i++) x.v[i] >>= 4;
     return x;
 }
+// Four codes of an activation row.
+static inline Quad load_quad(const int8_t *p) {
+    Quad r;
+    memcpy(r.v, p, 4);
+    return r;
+}
 // a + w . x of four bytes a lane, the same four x for all lanes; w is 0 … 15.
-static inline Ints dot(Ints a, Bytes w, const int8_t *x) {
+static inline Ints dot(Ints a, Bytes w, Quad x) {
     MYNA_EACH_LANE {
         const uint8_t *q = w.v + 4 * i;
-        a.v[i] += q[0] * x[0] + q[1] * x[1] + q[2] * x[2] + q[3] * x[3];
+        a.v[i] += q[0] * x.v[0] + q[1] * x.v[1] + q[2] * x.v[2] + q[3] * x.v[3];
     }
     return a;
 }
 // The same for w of 0 … 255, standing for w - 128; see W8_OFFSET.
-static inline Ints dot_w8(Ints a, Bytes w, const int8_t *x) { return dot(a, w, x); }
+static inline Ints dot_w8(Ints a, Bytes w, Quad x) { return dot(a, w, x); }
 static inline void prefetch(const void *) {}

@@ -1,7 +1,7 @@
 // Sixteen lanes as four NEON registers, byte products by the dot product extension (ARMv8.2 and later). Included
 // inside the variant's namespace. The meaning of each function is documented in lanes_generic.h.
-enum { ROWS = 4, SCORE_QUERIES = 4, MIX_QUERIES = 2, MIX_LANES = 2 };
-static const float W8_OFFSET = 0;
+enum { TILES_AT_ONCE = 1, ROWS = 4, SCORE_QUERIES = 4, MIX_QUERIES = 2, MIX_LANES = 2 };
+static const int W8_OFFSET = 0;
 
 #define MYNA_EACH_PART for (int i = 0; i < 4; i++)
 
@@ -13,6 +13,9 @@ struct Ints {
 };
 struct Bytes {
     uint8x16_t v[4];
+};
+struct Quad {
+    int8x16_t v;
 };
 
 static inline Floats splat(float x) {
@@ -135,19 +138,17 @@ static inline Bytes high_nibbles(Bytes x) {
     MYNA_EACH_PART x.v[i] = vshrq_n_u8(x.v[i], 4);
     return x;
 }
-static inline int8x16_t splat_quad(const int8_t *x) {
+static inline Quad load_quad(const int8_t *p) {
     int32_t quad;
-    memcpy(&quad, x, 4);
-    return vreinterpretq_s8_s32(vdupq_n_s32(quad));
+    memcpy(&quad, p, 4);
+    return {vreinterpretq_s8_s32(vdupq_n_s32(quad))};
 }
-static inline Ints dot(Ints a, Bytes w, const int8_t *x) {
-    int8x16_t quad = splat_quad(x);
-    MYNA_EACH_PART a.v[i] = vdotq_s32(a.v[i], vreinterpretq_s8_u8(w.v[i]), quad);
+static inline Ints dot(Ints a, Bytes w, Quad x) {
+    MYNA_EACH_PART a.v[i] = vdotq_s32(a.v[i], vreinterpretq_s8_u8(w.v[i]), x.v);
     return a;
 }
-static inline Ints dot_w8(Ints a, Bytes w, const int8_t *x) {
-    int8x16_t quad = splat_quad(x);
-    MYNA_EACH_PART a.v[i] = vdotq_s32(a.v[i], vreinterpretq_s8_u8(veorq_u8(w.v[i], vdupq_n_u8(0x80))), quad);
+static inline Ints dot_w8(Ints a, Bytes w, Quad x) {
+    MYNA_EACH_PART a.v[i] = vdotq_s32(a.v[i], vreinterpretq_s8_u8(veorq_u8(w.v[i], vdupq_n_u8(0x80))), x.v);
     return a;
 }
 static inline void prefetch(const void *p) {
