@@ -89,6 +89,11 @@ def test_yarn_scales_what_it_turns(tmp_path: Path, keys: dict[str, float], scale
     assert rope.scale == pytest.approx(scale)
 
 
+def test_yarn_reaches_beyond_the_context_of_training(tmp_path: Path) -> None:
+    yarn = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 256}
+    assert configured(tmp_path, {"rope_scaling": yarn}).context == 1024
+
+
 def test_longrope_has_factors_for_short_contexts_too(tmp_path: Path) -> None:
     scaling = {"type": "su", "short_factor": [1] * 8, "long_factor": [1.5, *range(2, 9)]}
     keys = {"model_type": "phi3", "original_max_position_embeddings": 64, "rope_scaling": scaling}

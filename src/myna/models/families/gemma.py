@@ -14,6 +14,7 @@ from myna.formats import ModelFile
 from myna.models.config import AttentionConfig, ModelConfig, RopeConfig
 from myna.models.families import gguf, huggingface
 from myna.models.families.base import Family, Layout
+from myna.models.families.huggingface_rope import rope_config
 from myna.models.families.layers import windowed
 from myna.models.weights import Offset, Source
 
@@ -102,10 +103,8 @@ def gemma3_from_huggingface(file: ModelFile) -> ModelConfig:
     period = read.integer(f"{section}sliding_window_pattern", 6, minimum=1, maximum=1024)
     default = [(layer + 1) % period != 0 for layer in range(config.layers)]
     rotary: dict[str, Any] = {"section": section, "head_dim": config.head_dim, "context": config.context}
-    everywhere = huggingface.rope_config(
-        file, **rotary, places=("rope_parameters.full_attention.", "rope_scaling."), theta=1e6
-    )
-    local = huggingface.rope_config(
+    everywhere = rope_config(file, **rotary, places=("rope_parameters.full_attention.", "rope_scaling."), theta=1e6)
+    local = rope_config(
         file, **rotary, places=("rope_parameters.sliding_attention.",), bases=("rope_local_base_freq",), theta=1e4
     )
     config = replace(config, attention=(AttentionConfig(everywhere),) * config.layers)
