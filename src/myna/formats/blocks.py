@@ -58,9 +58,10 @@ def decode(data: memoryview | bytes, type_: str) -> Floats:
     if type_.startswith("Q5"):
         fifth = np.unpackbits(blocks[:, -20:-16], axis=1, bitorder="little")
         whole += 16 * fifth.astype(np.float32)
+    values: Floats = scale * (whole if type_.endswith("_1") else whole - (8 if type_ == "Q4_0" else 16))
     if type_.endswith("_1"):
-        return (scale * whole + _half(blocks[:, 2:4])).reshape(-1)
-    return (scale * (whole - (8 if type_ == "Q4_0" else 16))).reshape(-1)
+        values += _half(blocks[:, 2:4])
+    return values.reshape(-1)
 
 
 def _q8_0(blocks: Floats) -> Bytes:
@@ -93,7 +94,7 @@ def _inverse(scale: Floats) -> Floats:
 
 
 def _pairs(codes: Bytes) -> Bytes:
-    return codes[:, :16] | codes[:, 16:] << 4
+    return codes[:, :16] | codes[:, 16:] << np.uint8(4)
 
 
 def _half(raw: NDArray[Any]) -> Floats:

@@ -43,6 +43,9 @@ bf16 would cut three bits off a float16."""
 VOCABULARY = ("embedding", "head", "head.bias")
 """Weights with a row a token; rows beyond the tokenizer's vocabulary are padding and stay where they are."""
 
+EXACT = ("position_embedding", ".mlp.router")
+"""Small matrices that keep the file's precision whatever is asked for: a rounded router picks other experts."""
+
 GROUP = 32
 """Weights that share a scale; the packed integer formats need rows of whole groups."""
 
@@ -161,6 +164,8 @@ def _target(weight: Weight, stored: str, quant: Quantisation) -> str:
     if weight.kind == "vector":
         return "f32"
     kept = TARGETS[stored]
+    if weight.name.endswith(EXACT):
+        return kept
     # Asked for w4, a file of w4s keeps it: the smaller of the two, and nothing is lost.
     target = kept if quant == "auto" or (quant == "w4" and kept == "w4s") else quant
     if target in ("w4", "w4s", "w8") and weight.columns % GROUP:

@@ -41,6 +41,7 @@ class Tokenizer:
         self.adds_bos = adds_bos
         self.stop_token_ids = stop_token_ids
         self.fingerprint = fingerprint
+        self.vocabulary = vocabulary
         self.prefix_after_control = vocabulary.prefix_after_control
         self._path = path
         self._pieces = pieces = vocabulary.pieces

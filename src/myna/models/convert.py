@@ -1,0 +1,321 @@
+"""Any model that can be read -> one GGUF file, as llama.cpp reads it too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, fields, replace
+from math import isclose
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myna.errors import ModelFileError, UnsupportedParameter
+from myna.formats import Kind, Metadata, ModelFile, Scalar, Tensor
+from myna.formats.base import Array
+from myna.formats.blocks import GROUP, READABLE, decode, encode
+from myna.formats.floats import as_bytes
+from myna.formats.gguf_writer import Value, Written
+from myna.models.config import ModelConfig
+from myna.models.decoder import build_decoder
+from myna.models.families import Layout, layout_of
+from myna.models.gguf_keys import architecture_keys, main_rope, rope_tensors
+from myna.models.gguf_vocabulary import tokenizer_keys
+from myna.models.loader import title_of
+from myna.models.packing import EXACT, Packing, plan_packing
+from myna.models.tokenizer import load_tokenizer
+from myna.models.weights import Flat, Part, QueryKeyValue, Source, Stored
+
+TargetType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1"]
+
+FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "BF16": 32}
+"""What general.file_type says of most of a file's weights."""
+
+FINE = ("embedding", "head")
+"""Matrices that stay at 8 bits when the others get 4: their errors cost most (docs/decisions/022)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What a GGUF file is to hold."""
+
+    metadata: dict[str, Value]
+    tensors: list[Written]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the tensors."""
+        return sum(tensor.bytes for tensor in self.tensors)
+
+
+def plan_gguf(file: ModelFile, quant: TargetType | None = None) -> Conversion:
+    """What the GGUF file of a model is to hold; None keeps each tensor's own precision.
+
+    Raises:
+        ModelFileError: it cannot be read, or a GGUF file cannot say what it is.
+        UnsupportedParameter: its weights are quantised in a way that only other programs can change.
+    """
+    kind = quant.upper() if quant else None
+    if file.kind == "gguf":
+        return _again(file, kind)
+    layout = layout_of(file)
+    tokenizer = load_tokenizer(file)
+    config = layout.configure(file)
+    if not isinstance(config, ModelConfig):
+        raise ModelFileError(file.path, "embedding models cannot be written as GGUF files yet")
+    config = replace(config, vocab_size=min(config.vocab_size, tokenizer.vocab_size))
+    plan = plan_packing(file, layout, build_decoder(config), config)
+    keys = architecture_keys(config, file) | {"general.name": title_of(file)}
+    extra = [
+        Written(name, "F32", factors.shape, lambda factors=factors: nullcontext(as_bytes(factors)))  # type: ignore[misc]
+        for name, factors in rope_tensors(config).items()
+    ]
+    target = _architecture(file, keys)
+    tensors = [*_tensors(file, target, plan, config, kind), *extra]
+    told = layout_of(planned := _Planned(file.path, keys, tensors)).configure(planned)
+    assert isinstance(told, ModelConfig)
+    _check_same(file, config, told)
+    here, there = main_rope(config), main_rope(told)
+    if here is not None and there is not None and here.layout != there.layout:
+        order = neighbours if there.layout == "interleaved" else halves
+        turned = _turned_plan(plan, config, order)
+        tensors = [*_tensors(file, target, turned, config, kind), *extra]
+    types = [tensor.type for tensor in tensors if len(tensor.shape) > 1]
+    keys |= {"general.file_type": FILE_TYPES.get(max(types, key=types.count), 0), "general.quantization_version": 2}
+    return Conversion(keys | tokenizer_keys(file, tokenizer), tensors)
+
+
+def neighbours(rows: int, heads: int, dims: int) -> NDArray[np.intp]:
+    """Which row comes where so that rotary pairs half of ``dims`` apart become neighbours, head by head."""
+    head = np.arange(rows // heads)
+    head[:dims] = head[:dims].reshape(2, -1).T.ravel()
+    return (np.arange(heads)[:, None] * len(head) + head).ravel()
+
+
+def halves(rows: int, heads: int, dims: int) -> NDArray[np.intp]:
+    """The way back of `neighbours`."""
+    return np.argsort(neighbours(rows, heads, dims))
+
+
+class _Planned:
+    """The file that is to be written, as far as a family's ``configure`` looks at it."""
+
+    kind: Kind = "gguf"
+    directories: tuple[Path, ...] = ()
+
+    def __init__(self, path: Path, keys: Mapping[str, Value], tensors: list[Written]) -> None:
+        self.path = path
+        scalars = {key: value for key, value in keys.items() if isinstance(value, bool | int | float | str)}
+        self.metadata = Metadata(path, scalars)
+        self.tensors = {
+            written.name: Tensor(written.name, written.type, written.shape, 0, written.bytes) for written in tensors
+        }
+        self._written = {written.name: written for written in tensors}
+
+    def read(self, tensor: Tensor) -> AbstractContextManager[memoryview]:
+        return self._written[tensor.name].lend()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _architecture(file: ModelFile, keys: Mapping[str, Value]) -> Layout:
+    try:
+        return layout_of(_Planned(file.path, keys, []))
+    except ModelFileError:
+        raise ModelFileError(
+            file.path, f"there is no GGUF layout for its architecture {keys['general.architecture']!r}"
+        ) from None
+
+
+def _check_same(file: ModelFile, config: ModelConfig, told: ModelConfig) -> None:
+    """Raise ModelFileError naming what a GGUF file would say otherwise than the model's own configuration."""
+    for field in fields(ModelConfig):
+        if field.name == "architecture":
+            continue
+        ours, theirs = getattr(config, field.name), getattr(told, field.name)
+        if not _alike(ours, theirs):
+            raise ModelFileError(
+                file.path, f"a GGUF file of its architecture cannot say that {field.name} is {ours!s:.120}"
+            )
+
+
+def _alike(ours: Any, theirs: Any) -> bool:
+    """Equal but for the layout of rotary pairs, which rows can follow, and for what float32 rounds."""
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return isclose(ours, theirs, rel_tol=1e-5)
+    if isinstance(ours, tuple) and isinstance(theirs, tuple):
+        return len(ours) == len(theirs) and all(map(_alike, ours, theirs))
+    if hasattr(ours, "__dataclass_fields__") and type(ours) is type(theirs):
+        names = [field.name for field in fields(ours) if field.name != "layout"]
+        return all(_alike(getattr(ours, name), getattr(theirs, name)) for name in names)
+    return bool(ours == theirs)
+
+
+def _turned_plan(
+    plan: list[Packing], config: ModelConfig, order: Callable[[int, int, int], NDArray[np.intp]]
+) -> list[Packing]:
+    rope = main_rope(config)
+    assert rope is not None
+    turned = []
+    for packing in plan:
+        bare = packing.weight.name.removesuffix(".bias")
+        heads = {"q": config.heads, "k": config.kv_heads}.get(bare.rpartition(".attention.")[2])
+        if heads is not None:
+            rows = packing.stored.shape[0]
+            packing = replace(packing, stored=_in_order(packing.stored, order(rows, heads, rope.dims)))
+        turned.append(packing)
+    return turned
+
+
+def _in_order(stored: Stored, rows: NDArray[np.intp]) -> Stored:
+    @contextmanager
+    def lend() -> Iterator[memoryview]:
+        with stored.lend() as data:
+            yield as_bytes(np.frombuffer(data, np.uint8).reshape(len(rows), -1)[rows])
+
+    return replace(stored, lend=lend)
+
+
+def _tensors(
+    file: ModelFile, layout: Layout, plan: list[Packing], config: ModelConfig, kind: str | None
+) -> list[Written]:
+    """The tensors of a GGUF file: what it fuses is put together, in the order of the source's own."""
+    gathered: dict[str, list[tuple[int, Packing, Source]]] = {}
+    for packing in plan:
+        name = packing.weight.name
+        layer, pattern = "", name
+        if name.startswith("layers."):
+            _, layer, rest = name.split(".", 2)
+            pattern = f"layers.{{}}.{rest}"
+        source = layout.weights.get(pattern)
+        tensor, place = _written_as(source)
+        if source is None or tensor is None:
+            raise ModelFileError(file.path, f"a GGUF file of its architecture has no place for {name}")
+        gathered.setdefault(tensor.format(layer), []).append((place, packing, source))
+    written = []
+    for name, pieces in gathered.items():
+        pieces.sort(key=lambda piece: piece[0])
+        packings = [packing for _, packing, _ in pieces]
+        shape = (sum(packing.stored.shape[0] for packing in packings), *packings[0].stored.shape[1:])
+        if isinstance(pieces[0][2], Flat):
+            assert config.experts is not None
+            shape = (config.experts.count, shape[0] // config.experts.count, *shape[1:])
+        type_ = _type(packings[0], kind)
+        written.append(Written(name, type_, shape, _lender(file, packings, type_)))
+    return written
+
+
+def _written_as(source: Source | None) -> tuple[str | None, int]:
+    """The tensor that a GGUF layout's source is in, and as which part of it."""
+    match source:
+        case str():
+            return source, 0
+        case Flat(str(name)):
+            return name, 0
+        case QueryKeyValue(str(name), part):
+            return name, "qkv".index(part)
+        case Part(str(name), index, _):
+            return name, index
+    return None, 0
+
+
+def _type(packing: Packing, kind: str | None) -> str:
+    """GGUF type of a weight; None keeps its own."""
+    own, weight = packing.stored.type, packing.weight
+    if weight.kind == "vector" or weight.name.endswith(EXACT):
+        return "F32"
+    if kind is None or (own not in READABLE and own == kind):
+        return own
+    if kind in ("F32", "F16", "BF16"):
+        return kind
+    if weight.columns % GROUP:
+        return "F16"
+    return "Q8_0" if weight.name in FINE else kind
+
+
+def _lender(file: ModelFile, packings: list[Packing], type_: str) -> Callable[[], AbstractContextManager[memoryview]]:
+    """Bytes of one or several weights, one below the other, as ``type_``."""
+
+    @contextmanager
+    def lend() -> Iterator[memoryview]:
+        if len(packings) == 1 and packings[0].stored.type == type_:
+            with packings[0].stored.lend() as data:
+                yield data
+            return
+        parts = []
+        for packing in packings:
+            stored = packing.stored
+            with stored.lend() as data:
+                parts.append(converted(file, stored.name, data, stored.type, type_))
+        yield parts[0] if len(parts) == 1 else memoryview(b"".join(parts))
+
+    return lend
+
+
+def converted(file: ModelFile, name: str, data: memoryview, own: str, wanted: str) -> memoryview:
+    """A tensor's bytes as another type.
+
+    Raises:
+        ModelFileError: the tensor holds what that type cannot.
+        UnsupportedParameter: its own type cannot be computed with.
+    """
+    if own == wanted:
+        return memoryview(bytes(data))
+    if own not in READABLE:
+        raise UnsupportedParameter(
+            f"Tensor {name!r} is quantised as {own}, which cannot be converted; convert the original instead, "
+            "or leave the quantisation as it is.",
+            param="quant",
+        )
+    try:
+        return encode(decode(data, own), wanted)
+    except ValueError as error:
+        raise ModelFileError(file.path, f"tensor {name!r} cannot be written ({error})") from error
+
+
+def _again(file: ModelFile, kind: str | None) -> Conversion:
+    """A GGUF file with other types (or, of a split one, in one file); everything else as it was."""
+    tensors = []
+    for tensor in sorted(file.tensors.values(), key=lambda tensor: (tensor.part, tensor.offset)):
+        type_ = tensor.type
+        if (
+            kind is not None
+            and len(tensor.shape) > 1
+            and tensor.type in READABLE
+            and not tensor.name.startswith("position")
+        ):
+            fine = tensor.name in ("token_embd.weight", "output.weight") and kind in ("Q4_0", "Q4_1")
+            type_ = "F16" if kind.startswith("Q") and tensor.shape[-1] % GROUP else "Q8_0" if fine else kind
+        elif kind is not None and tensor.type not in READABLE:
+            raise UnsupportedParameter(
+                f"Tensor {tensor.name!r} is quantised as {tensor.type}, which cannot be converted; "
+                "convert the original instead.",
+                param="quant",
+            )
+        tensors.append(Written(tensor.name, type_, tensor.shape, _copier(file, tensor, type_)))
+    keys: dict[str, Value] = {
+        key: _copied(value) for key, value in file.metadata.items() if not key.startswith("split.")
+    }
+    if kind is not None:
+        keys["general.file_type"] = FILE_TYPES[kind]
+    return Conversion(keys, tensors)
+
+
+def _copier(file: ModelFile, tensor: Tensor, type_: str) -> Callable[[], AbstractContextManager[memoryview]]:
+    @contextmanager
+    def lend() -> Iterator[memoryview]:
+        with file.read(tensor) as data:
+            yield data if tensor.type == type_ else converted(file, tensor.name, data, tensor.type, type_)
+
+    return lend
+
+
+def _copied(value: Scalar | Array) -> Value:
+    if isinstance(value, bool | int | float | str):
+        return value
+    if value.element is int and value.count and len(value.raw()) == value.count:
+        return value.raw()  # one byte each: a map of characters, not numbers
+    return cast("Value", list(value.values()))

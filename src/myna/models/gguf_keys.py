@@ -1,0 +1,109 @@
+"""A configuration as GGUF's keys: the way back of `myna.models.families.gguf`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from myna.formats import ModelFile
+from myna.formats.gguf_writer import Value
+from myna.models.config import ModelConfig, RopeConfig
+
+ARCHITECTURES = {
+    "gemma3_text": "gemma3",
+    "gpt_neox": "gptneox",
+    "gpt_oss": "gpt-oss",
+    "mistral": "llama",
+    "mixtral": "llama",
+    "qwen3_moe": "qwen3moe",
+}
+"""What GGUF calls an architecture, where not as Hugging Face does."""
+
+FACTORS, LONG, SHORT = "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"
+
+
+def architecture_keys(config: ModelConfig, source: ModelFile) -> dict[str, Value]:
+    """Everything that describes the model's shape; ``source`` is asked for what a configuration has computed away."""
+    name = ARCHITECTURES.get(config.architecture, config.architecture)
+    keys: dict[str, Value | None] = {
+        "block_count": config.layers,
+        "context_length": config.context,
+        "embedding_length": config.width,
+        "feed_forward_length": config.mlp_width,
+        "vocab_size": config.vocab_size,
+        "attention.head_count": config.heads,
+        "attention.head_count_kv": config.kv_heads,
+        "attention.key_length": config.head_dim,
+        "attention.value_length": config.head_dim,
+        f"attention.layer_norm_{'rms_' if config.norm == 'rms' else ''}epsilon": config.norm_epsilon,
+        "attention.sliding_window": next((layer.window for layer in config.attention if layer.window), None),
+        "attn_logit_softcapping": config.attention_softcap,
+        "final_logit_softcapping": config.logit_softcap,
+        "use_parallel_residual": config.parallel_residual if name == "gptneox" else None,
+    }
+    if config.experts is not None:
+        keys |= {
+            "expert_count": config.experts.count,
+            "expert_used_count": config.experts.chosen,
+            "expert_feed_forward_length": config.mlp_width,
+        }
+    keys |= _rope_keys(config, source)
+    return {"general.architecture": name} | {f"{name}.{key}": value for key, value in keys.items() if value is not None}
+
+
+def rope_tensors(config: ModelConfig) -> dict[str, NDArray[np.float32]]:
+    """Factors of frequencies that no key can tell, as the tensors that GGUF has for them."""
+    rope = main_rope(config)
+    if rope is None or rope.factors is None or _is_uniform(rope) or (rope.scale != 1.0 and not rope.short_factors):
+        return {}
+    factors = np.array(rope.factors, np.float32)
+    if rope.short_factors is None:
+        return {FACTORS: factors}
+    return {LONG: factors, SHORT: np.array(rope.short_factors, np.float32)}
+
+
+def main_rope(config: ModelConfig) -> RopeConfig | None:
+    """Rotary positions of the layers without a window, or of all if all have one."""
+    turned = [layer for layer in config.attention if layer.rope is not None]
+    whole = [layer for layer in turned if layer.window is None]
+    return (whole or turned)[0].rope if turned else None
+
+
+def _rope_keys(config: ModelConfig, source: ModelFile) -> dict[str, Any]:
+    rope = main_rope(config)
+    if rope is None:
+        return {}
+    keys: dict[str, Any] = {"rope.dimension_count": rope.dims, "rope.freq_base": rope.base}
+    local = next((layer.rope for layer in config.attention if layer.window and layer.rope), rope)
+    if local.base != rope.base:
+        keys["rope.freq_base_swa"] = local.base
+    if rope.short_factors is not None:
+        keys |= {"rope.scaling.attn_factor": rope.scale, "rope.scaling.original_context_length": rope.short_context}
+    elif rope.factors is not None and _is_uniform(rope):
+        keys |= {"rope.scaling.type": "linear", "rope.scaling.factor": rope.factors[0]}
+    elif rope.scale != 1.0:
+        keys |= {"rope.scaling.type": "yarn"} | _yarn(source)
+    return keys
+
+
+def _yarn(source: ModelFile) -> dict[str, Any]:
+    """YaRN's own parameters, which the factors were computed from."""
+    names = {
+        "factor": "rope.scaling.factor",
+        "original_max_position_embeddings": "rope.scaling.original_context_length",
+        "beta_fast": "rope.scaling.yarn_beta_fast",
+        "beta_slow": "rope.scaling.yarn_beta_slow",
+    }
+    found = {}
+    for name, key in names.items():
+        for place in ("rope_parameters.", "rope_scaling."):
+            value = source.metadata.get(place + name)
+            if isinstance(value, int | float):
+                found[key] = int(value) if name.startswith("original") else float(value)
+    return found
+
+
+def _is_uniform(rope: RopeConfig) -> bool:
+    return rope.factors is not None and len(set(rope.factors)) == 1
