@@ -87,6 +87,7 @@ class FakeExecutor:
         self._rows: list[bytes] = []
         self._last: list[int] = []  # of each row, the token before it
         self.discarded: list[int] = []
+        self.adapters: dict[int, bytes] = {}
 
     def cache_block_bytes(self, block_size: int, dtype: str) -> int:
         return block_size
@@ -101,6 +102,7 @@ class FakeExecutor:
         context_lengths: NDArray[np.int32],
         block_tables: NDArray[np.int32],
         logit_rows: NDArray[np.int32],
+        adapters: NDArray[np.int32] | None = None,
     ) -> None:
         if self.fail_with is not None:
             raise self.fail_with
@@ -115,19 +117,29 @@ class FakeExecutor:
             ]
             assert all(0 <= place < self.blocks * self.block_size for place in places)
             digest = self._cache[places[first - 1]] if first else b""
+            slot = -1 if adapters is None else int(adapters[index])
+            salt = self.adapters[slot] if slot >= 0 else b""
             for place, token in zip(places[first:], tokens[start:end].tolist(), strict=True):
                 assert place not in written, "two sequences write to one place"
                 written.add(place)
-                digest = blake2b(digest + token.to_bytes(4), digest_size=16).digest()
+                digest = blake2b(digest + token.to_bytes(4) + salt, digest_size=16).digest()
                 self._cache[place] = digest
                 digests.append(digest)
         assert logit_rows.tolist() == sorted(set(logit_rows.tolist()))
         self._rows = [digests[row] for row in logit_rows.tolist()]
         self._last = [int(tokens[row]) for row in logit_rows.tolist()]
 
-    def discard_blocks(self, blocks: Items[int]) -> None:
-        self.discarded += blocks
-        for block in blocks:
+    def set_adapter(self, slot: int, weights: Any) -> None:
+        if not weights:
+            raise ValueError("no weights")
+        self.adapters[slot] = repr(weights).encode()
+
+    def clear_adapter(self, slot: int) -> None:
+        del self.adapters[slot]
+
+    def discard_blocks(self, blocks: NDArray[np.int32]) -> None:
+        self.discarded += blocks.tolist()
+        for block in blocks.tolist():
             for place in range(block * self.block_size, (block + 1) * self.block_size):
                 self._cache.pop(place, None)
 
@@ -188,10 +200,17 @@ def fake_engine(
     )
 
 
-def request(name: str, prompt: str | Items[int] = "a prompt", *, owner: str = "", **params: Any) -> GenerationRequest:
+def request(
+    name: str,
+    prompt: str | Items[int] = "a prompt",
+    *,
+    owner: str = "",
+    adapter: str | None = None,
+    **params: Any,
+) -> GenerationRequest:
     params.setdefault("seed", 7)
     ids = tuple(prompt.encode()) if isinstance(prompt, str) else tuple(prompt)
-    return GenerationRequest(name, SamplingParams(**params), token_ids=ids, owner=owner)
+    return GenerationRequest(name, SamplingParams(**params), token_ids=ids, owner=owner, adapter=adapter)
 
 
 class Answer:

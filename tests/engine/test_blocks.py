@@ -118,6 +118,22 @@ def test_memory_grows_for_what_runs_at_the_same_time() -> None:
     assert pool.num_cached == pool.num_free == 100
 
 
+def test_what_was_needed_for_a_while_is_given_back() -> None:
+    pool = BlockPool(100, SIZE, keep=4)
+    first = pool.allocate(20)
+    assert first is not None
+    pool.release(first)
+    pool.release(fill(pool, ids(*range(24))))
+    in_use = pool.allocate(2)
+    assert len(set(pool.trim())) == 16
+    assert pool.trim() == []
+    assert pool.num_resident == 4, "two in use, and the two that were used last"
+    assert len(pool.find(digests_of(ids(*range(24))), ids(*range(24)))) == 2
+    assert in_use is not None
+    pool.release(in_use)
+    pool.check_idle()
+
+
 def test_too_many_leaves_everything_as_it_was() -> None:
     pool = BlockPool(4, SIZE)
     assert pool.allocate(5) is None

@@ -71,6 +71,17 @@ class Backend(Protocol):
     async def detokenize(self, token_ids: Sequence[int]) -> str:
         """The text of these tokens; control tokens have none. An unknown id raises `InvalidParameter`."""
 
+    async def load_adapter(self, name: str, path: str) -> None:
+        """Read a LoRA adapter from a directory; requests name it as their ``adapter``.
+
+        Raises:
+            Conflict: the name is in use, or too many adapters are loaded.
+            ModelFileError, UnsupportedParameter, InvalidParameter: it cannot be used, and why.
+        """
+
+    async def unload_adapter(self, name: str) -> None:
+        """Refuse an adapter from now on; requests that use it go on to their end. Raises NotFound."""
+
     async def describe(self) -> ModelDescription: ...
 
     async def statistics(self) -> dict[str, float]:

@@ -20,14 +20,18 @@ from myna.engine.messages import (
     EngineMessage,
     Events,
     GetStatistics,
+    LoadAdapter,
     LoadFailed,
     Ready,
     Reply,
     Submit,
     Tokenize,
+    UnloadAdapter,
 )
 from myna.engine.request import Delta, Event, Failed, Finished, GenerationRequest, Started
 from myna.errors import EngineError, InvalidParameter, MynaError
+
+Call = Tokenize | Detokenize | GetStatistics | LoadAdapter | UnloadAdapter
 
 
 class Link(Protocol):
@@ -87,6 +91,12 @@ class NativeBackend:
 
     async def detokenize(self, token_ids: Sequence[int]) -> str:
         return cast("str", await self._call(lambda number: Detokenize(number, list(token_ids))))
+
+    async def load_adapter(self, name: str, path: str) -> None:
+        await self._call(lambda number: LoadAdapter(number, name, path))
+
+    async def unload_adapter(self, name: str) -> None:
+        await self._call(lambda number: UnloadAdapter(number, name))
 
     async def describe(self) -> ModelDescription:
         """The loaded model. Waits while it is loading; raises what kept it from being loaded."""
@@ -186,7 +196,7 @@ class NativeBackend:
         else:
             call.set_result(result)
 
-    async def _call(self, make: Callable[[int], Tokenize | Detokenize | GetStatistics]) -> object:
+    async def _call(self, make: Callable[[int], Call]) -> object:
         if self._ended:
             raise _copy(self._ended)
         number = next(self._call_numbers)

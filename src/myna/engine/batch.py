@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from myna.engine.adapters import NO_ADAPTER
 from myna.engine.blocks import ID_TYPECODE
 from myna.engine.scheduler import Chunk
 from myna.engine.sequence import Sequence
@@ -35,6 +36,7 @@ class Batch:
     context_lengths: NDArray[np.int32]  # [sequences]
     block_tables: NDArray[np.int32]  # [sequences, blocks]
     logit_rows: NDArray[np.int32]  # [rows]
+    adapters: NDArray[np.int32] | None  # [sequences], slots; None where no sequence has one
     sampled: list[Sequence]
     sampled_rows: NDArray[np.int32]  # [sampled and their drafts]
     scored: list[tuple[Sequence, int, int]]
@@ -105,6 +107,7 @@ class BatchBuilder:
             context_lengths=np.frombuffer(contexts, np.int32),
             block_tables=self._tables[slots, :width],
             logit_rows=_int32(logit_rows),
+            adapters=_adapters(chunks),
             sampled=sampled,
             sampled_rows=_int32(sampled_rows),
             scored=scored,
@@ -183,6 +186,11 @@ class BatchBuilder:
             "history_starts": _int32(starts),
             "prompt_lengths": _int32(prompt_lengths),
         }
+
+
+def _adapters(chunks: Items[Chunk]) -> NDArray[np.int32] | None:
+    slots = [NO_ADAPTER if chunk.sequence.adapter is None else chunk.sequence.adapter.slot for chunk in chunks]
+    return None if max(slots) == NO_ADAPTER else np.array(slots, np.int32)
 
 
 def _needs_history(sequence: Sequence) -> bool:

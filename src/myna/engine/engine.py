@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from collections.abc import Sequence as Items
 
 import numpy as np
 
+from myna.engine.adapters import Adapter, Adapters
 from myna.engine.batch import Batch, BatchBuilder
 from myna.engine.blocks import BLOCK_SIZE, BlockPool
 from myna.engine.cache_size import cache_blocks, kept_blocks
@@ -15,7 +15,7 @@ from myna.engine.counters import Counters
 from myna.engine.drafts import Drafter
 from myna.engine.embedding import EmbeddingRequest
 from myna.engine.failures import failed
-from myna.engine.model import PAGED, CacheTraits, Model
+from myna.engine.model import PAGED, Additions, CacheTraits, Model
 from myna.engine.options import EngineOptions
 from myna.engine.prepare import prepare
 from myna.engine.request import (
@@ -30,7 +30,7 @@ from myna.engine.request import (
 from myna.engine.scheduler import Chunk, Scheduler
 from myna.engine.sequence import Sequence
 from myna.engine.stream import Piece
-from myna.errors import EngineError, InvalidParameter, MynaError
+from myna.errors import EngineBusy, EngineError, InvalidParameter, MynaError
 
 EventsByChannel = dict[int, list[Event]]
 """What happened, by the channel that it is for."""
@@ -82,11 +82,11 @@ class Engine:
             max_waiting=options.max_waiting,
             cache=cache,
         )
-        self._discard: Callable[[list[int]], None] | None = getattr(model.executor, "discard_blocks", None)
         self._guesses = options.speculation and cache.shares_blocks
         self.counters = Counters()
         max_blocks = -(-self.scheduler.limit // BLOCK_SIZE)
         self._batches = BatchBuilder(self.scheduler.max_sequences, max_blocks)
+        self._adapters = Adapters()
         self._sequences: dict[tuple[int, str], Sequence] = {}
         self._events: EventsByChannel = {}
 
@@ -119,14 +119,46 @@ class Engine:
 
         Raises:
             EngineBusy: too many wait.
-            InvalidParameter: its id is in use on its channel.
+            InvalidParameter: its id is in use on its channel, or there is no such adapter.
         """
         key = sequence.channel, sequence.id
         if key in self._sequences:
             raise InvalidParameter(f"Request id {sequence.id!r} is in use; every request needs its own.", param="id")
-        self.scheduler.add(sequence)
+        if sequence.adapter_name is not None:
+            sequence.adapter = self._adapters.use(sequence.adapter_name)
+            sequence.salt = f"{sequence.owner}\0{sequence.adapter.salt}"
+        try:
+            self.scheduler.add(sequence)
+        except EngineBusy:
+            self._leave_adapter(sequence)
+            raise
         self._sequences[key] = sequence
         self.counters.requests += 1
+
+    def load_adapter(self, name: str, weights: Additions) -> None:
+        """Add what an adapter changes, to be asked for by its name.
+
+        Raises:
+            Conflict: the name is in use, or too many adapters are loaded.
+            InvalidParameter: the executor refuses the weights.
+        """
+        adapter = self._adapters.reserve(name)
+        try:
+            self.model.executor.set_adapter(adapter.slot, weights)
+        except ValueError as error:
+            self._adapters.free(adapter)
+            raise InvalidParameter(f"The adapter {name!r} cannot be used: {error}.", param="adapter") from error
+        self._adapters.publish(adapter)
+
+    def unload_adapter(self, name: str) -> None:
+        """Refuse an adapter from now on; its memory is free once the requests that use it are done.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        adapter = self._adapters.retire(name)
+        if not adapter.users:
+            self._clear_adapter(adapter)
 
     def cancel(self, channel: int, request_id: str) -> None:
         """End a request; the next step's events have its end. Unknown ids are ignored: it may just have finished."""
@@ -184,7 +216,12 @@ class Engine:
     def _run(self, batch: Batch) -> None:
         began = _clock()
         self.model.executor.forward(
-            batch.tokens, batch.sequence_starts, batch.context_lengths, batch.block_tables, batch.logit_rows
+            batch.tokens,
+            batch.sequence_starts,
+            batch.context_lengths,
+            batch.block_tables,
+            batch.logit_rows,
+            *(() if batch.adapters is None else (batch.adapters,)),
         )
         self.counters.forward_seconds += _clock() - began
 
@@ -318,12 +355,21 @@ class Engine:
 
     def _trim(self) -> None:
         """Give back the memory of blocks that were needed for a while only."""
-        if self._discard is not None and (blocks := self.pool.trim()):
-            self._discard(blocks)
+        if blocks := self.pool.trim():
+            self.model.executor.discard_blocks(np.array(sorted(blocks), np.int32))
 
     def _remove(self, sequence: Sequence) -> None:
         self.scheduler.remove(sequence)
+        self._leave_adapter(sequence)
         del self._sequences[sequence.channel, sequence.id]
+
+    def _leave_adapter(self, sequence: Sequence) -> None:
+        if sequence.adapter is not None and self._adapters.leave(sequence.adapter):
+            self._clear_adapter(sequence.adapter)
+
+    def _clear_adapter(self, adapter: Adapter) -> None:
+        self.model.executor.clear_adapter(adapter.slot)
+        self._adapters.free(adapter)
 
     def _emit(self, sequence: Sequence, event: Event) -> None:
         self._events.setdefault(sequence.channel, []).append(event)

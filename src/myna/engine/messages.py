@@ -84,6 +84,21 @@ class GetStatistics(Message, frozen=True):
     call: int
 
 
+class LoadAdapter(Message, frozen=True):
+    """A call: read an adapter from a directory, to be asked for by its name. Its result is the name."""
+
+    call: int
+    name: str
+    path: str
+
+
+class UnloadAdapter(Message, frozen=True):
+    """A call: refuse an adapter from now on. Its result is the name."""
+
+    call: int
+    name: str
+
+
 class Ready(Message, frozen=True):
     """The model is loaded; the fields of `myna.backends.base.ModelDescription`."""
 
@@ -126,7 +141,7 @@ class CallFailed(Message, frozen=True):
     details: dict[str, Any]
 
 
-ClientMessage = Hello | Submit | Embed | Cancel | Tokenize | Detokenize | GetStatistics
+ClientMessage = Hello | Submit | Embed | Cancel | Tokenize | Detokenize | GetStatistics | LoadAdapter | UnloadAdapter
 EngineMessage = Ready | LoadFailed | Events | Reply | CallFailed
 
 _encoder = msgspec.msgpack.Encoder()

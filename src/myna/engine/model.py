@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from typing import Protocol
@@ -30,6 +30,10 @@ class CacheTraits:
 PAGED = CacheTraits()
 
 
+Additions = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32], float]]
+"""What an adapter adds: by weight A [rank, columns], B [rows, rank] and a scale."""
+
+
 class Executor(Protocol):
     """The part of `myna._native.Executor` that a step uses."""
 
@@ -44,7 +48,15 @@ class Executor(Protocol):
         context_lengths: NDArray[np.int32],
         block_tables: NDArray[np.int32],
         logit_rows: NDArray[np.int32],
+        adapters: NDArray[np.int32] | None = None,
     ) -> None: ...
+
+    def set_adapter(self, slot: int, weights: Additions) -> None: ...
+
+    def clear_adapter(self, slot: int) -> None: ...
+
+    def discard_blocks(self, blocks: NDArray[np.int32]) -> None:
+        """Give back the memory of these blocks, whose content nobody needs."""
 
     @property
     def sample(self) -> Callable[..., Sampled]:

@@ -31,8 +31,6 @@ def prepare(request: GenerationRequest, model: Model, *, limit: int, channel: in
     arrived_at = time.perf_counter()
     params, tokenizer = request.params, model.tokenizer
     check_params(params, tokenizer.vocab_size)
-    if request.adapter is not None:
-        raise InvalidParameter(f"There is no adapter {request.adapter!r} on this model.", param="adapter")
     stop_strings, stop_token_ids = params.stop, tokenizer.stop_token_ids
     if request.messages is not None:
         dialect = model.dialect_for(request.dialect)

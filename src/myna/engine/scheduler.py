@@ -106,7 +106,7 @@ class Scheduler:
         num_full = sequence.num_computed // size
         if num_full == sequence.num_remembered or not self.cache.shares_blocks:
             return
-        extend_digests(sequence.digests, sequence.tokens, size, sequence.owner)
+        extend_digests(sequence.digests, sequence.tokens, size, sequence.salt)
         for index in range(sequence.num_remembered, num_full):
             tokens = sequence.tokens[index * size : (index + 1) * size]
             self.pool.remember(sequence.blocks[index], sequence.digests[index], tokens)
@@ -203,7 +203,7 @@ class Scheduler:
         if sequence.is_scoring or not self.cache.shares_blocks:
             return []
         size = self.pool.block_size
-        extend_digests(sequence.digests, sequence.tokens, size, sequence.owner)
+        extend_digests(sequence.digests, sequence.tokens, size, sequence.salt)
         return self.pool.find(sequence.digests[: (len(sequence.tokens) - 1) // size], sequence.tokens)
 
     def _give_back(self, sequence: Sequence) -> None:

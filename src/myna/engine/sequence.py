@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence as Items
 
+from myna.engine.adapters import Adapter
 from myna.engine.blocks import ID_TYPECODE
 from myna.engine.drafts import Drafter
 from myna.engine.request import GenerationRequest, TokenLogprob
@@ -21,6 +22,8 @@ class Sequence:
     """
 
     __slots__ = (
+        "adapter",
+        "adapter_name",
         "admitted_at",
         "arrived_at",
         "blocks",
@@ -40,6 +43,7 @@ class Sequence:
         "owner",
         "params",
         "prompt_logprobs",
+        "salt",
         "seed",
         "slot",
         "stop_token_ids",
@@ -62,6 +66,9 @@ class Sequence:
         self.id = request.id
         self.channel = channel  # which client asked; ids are unique within a channel only
         self.owner = request.owner
+        self.adapter_name = request.adapter
+        self.adapter: Adapter | None = None  # once it is added to an engine
+        self.salt = request.owner  # who has another salt shares no prefix
         self.params = request.params
         self.seed = seed
         self.max_tokens = max_tokens  # resolved: at most what the context leaves

@@ -6,12 +6,14 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import psutil
 
 from myna.engine.embedding import EmbeddingRequest
+from myna.engine.engine import Engine
 from myna.engine.failures import describe_error, failed
 from myna.engine.messages import (
     CallFailed,
@@ -21,16 +23,18 @@ from myna.engine.messages import (
     Embed,
     EngineMessage,
     GetStatistics,
+    LoadAdapter,
     Ready,
     Reply,
     Submit,
     Tokenize,
+    UnloadAdapter,
     group,
 )
 from myna.engine.options import EngineOptions
 from myna.engine.prepare import checked_ids
 from myna.engine.request import GenerationRequest
-from myna.engine.start import Work, start
+from myna.engine.start import Work, read_adapter, start, taking_adapters
 from myna.errors import MynaError
 
 _log = logging.getLogger(__name__)
@@ -94,7 +98,13 @@ class Service:
                 try:
                     self._send(channel, Reply(message.call, self._result(message)))
                 except BaseException as error:
-                    self._send(channel, CallFailed(message.call, *describe_error(self._log_own(error))))
+                    self._fail_call(channel, message.call, error)
+            case LoadAdapter():
+                self._preparers.submit(self._load_adapter, channel, message)
+            case UnloadAdapter():
+                self._commands.put(
+                    lambda: self._change_adapters(channel, message, lambda engine: engine.unload_adapter(message.name))
+                )
 
     def disconnect(self, channel: int) -> None:
         """A client is gone: cancel its requests."""
@@ -109,6 +119,32 @@ class Service:
             self._commands.put(lambda: self._refuse(channel, request.id, reason))
         else:
             self._commands.put(lambda: self._add(work))
+
+    def _load_adapter(self, channel: int, message: LoadAdapter) -> None:
+        """Read beside the step; it is the step's thread that may touch the executor."""
+        try:
+            weights = read_adapter(self._model, Path(message.path))
+        except BaseException as error:
+            self._fail_call(channel, message.call, error)
+        else:
+            self._commands.put(
+                lambda: self._change_adapters(
+                    channel, message, lambda engine: engine.load_adapter(message.name, weights)
+                )
+            )
+
+    def _change_adapters(
+        self, channel: int, message: LoadAdapter | UnloadAdapter, change: Callable[[Engine], None]
+    ) -> None:
+        try:
+            change(taking_adapters(self._engine))
+        except MynaError as error:
+            self._fail_call(channel, message.call, error)
+        else:
+            self._send(channel, Reply(message.call, message.name))
+
+    def _fail_call(self, channel: int, call: int, error: BaseException) -> None:
+        self._send(channel, CallFailed(call, *describe_error(self._log_own(error))))
 
     def _add(self, work: Work) -> None:
         key = work.channel, work.id

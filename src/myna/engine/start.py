@@ -12,10 +12,12 @@ from myna import hardware
 from myna.engine.embedder import Embedder
 from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.engine import Engine
-from myna.engine.model import CacheTraits
+from myna.engine.model import Additions, CacheTraits
 from myna.engine.options import EngineOptions
 from myna.engine.request import Event, GenerationRequest
-from myna.models.config import EncoderConfig
+from myna.errors import UnsupportedParameter
+from myna.models.adapters import load_adapter
+from myna.models.config import EncoderConfig, ModelConfig
 from myna.models.families import FAMILIES
 from myna.models.loader import LoadedModel, load_model
 
@@ -95,6 +97,28 @@ def start(options: EngineOptions) -> tuple[ServedModel, Steps]:
     if isinstance(model.config, EncoderConfig):
         return model, Embedder(model, model.config, options, memory)
     return model, Engine(model, options, memory)
+
+
+def taking_adapters(engine: Steps) -> Engine:
+    """The same engine. Raises UnsupportedParameter for one that makes embeddings."""
+    if not isinstance(engine, Engine):
+        raise UnsupportedParameter("Models that make embeddings take no adapters.", param="adapter")
+    return engine
+
+
+def read_adapter(model: ServedModel, path: Path) -> Additions:
+    """What the LoRA adapter in a directory changes in a model.
+
+    Raises:
+        ModelFileError: it is missing, corrupt or does not fit.
+        UnsupportedParameter: this adapter or this model is of a kind that is not supported, and which.
+    """
+    if not isinstance(model, LoadedModel) or not isinstance(model.config, ModelConfig):
+        raise UnsupportedParameter(
+            f"{model.title} takes no adapters: they are for models that write text with Myna's own kernels.",
+            param="adapter",
+        )
+    return load_adapter(path, model.config, "huggingface" if model.path.is_dir() else "gguf")
 
 
 def choose_backend(path: Path, wanted: str) -> Literal["native", "transformers"]:

@@ -65,10 +65,17 @@ class TorchExecutor:
     def allocate_cache(self, blocks: int, block_size: int, dtype: str) -> None:
         """Nothing is reserved: each sequence's cache grows as it does."""
 
-    def discard_blocks(self, blocks: Items[int]) -> None:
+    def discard_blocks(self, blocks: NDArray[np.int32]) -> None:
         """Forget the sequences that began in these blocks."""
-        for block in blocks:
+        for block in blocks.tolist():
             self._states.pop(block, None)
+
+    def set_adapter(self, slot: int, weights: object) -> None:
+        """Refuses: adapters are for Myna's own kernels."""
+        raise ValueError("models that PyTorch runs take no adapters")
+
+    def clear_adapter(self, slot: int) -> None:
+        """Nothing was ever set."""
 
     def forward(
         self,
@@ -77,6 +84,7 @@ class TorchExecutor:
         context_lengths: NDArray[np.int32],
         block_tables: NDArray[np.int32],
         logit_rows: NDArray[np.int32],
+        adapters: NDArray[np.int32] | None = None,
     ) -> None:
         """One step; see `myna._native.Executor.forward`."""
         starts, rows = sequence_starts.tolist(), logit_rows.tolist()
