@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from myna.engine.embedder import BATCH_TOKENS, Embedder
+from myna.engine.embedder import Embedder
 from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.options import EngineOptions
 from myna.engine.request import Failed, GenerationRequest, SamplingParams
@@ -121,7 +121,7 @@ def test_texts_are_tokenised_with_what_the_model_wants_around_them() -> None:
 
 
 def test_requests_share_batches_and_take_turns() -> None:
-    engine, executor = embedder()
+    engine, executor = embedder(step_tokens=1000)
     long = [[5] * CONTEXT] * 60
     engine.add(engine.prepare(ids(*long, name="long")))
     engine.add(engine.prepare(ids([1], [2], name="short")))
@@ -130,7 +130,7 @@ def test_requests_share_batches_and_take_turns() -> None:
     while not engine.is_idle:
         engine.step()
     assert sum(map(len, executor.batches)) == 62
-    assert all(sum(batch) <= BATCH_TOKENS for batch in executor.batches)
+    assert all(sum(batch) <= 1000 for batch in executor.batches)
 
 
 def test_a_vector_does_not_depend_on_what_is_beside_it() -> None:

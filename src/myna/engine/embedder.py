@@ -24,8 +24,8 @@ from myna.engine.request import Failed, GenerationRequest
 from myna.errors import EngineBusy, EngineError, InvalidParameter, ModelTooLarge, MynaError, PromptTooLong
 from myna.models.config import EncoderConfig
 
-BATCH_TOKENS = 2048
-"""Tokens of a batch. Fewer leave the kernels less to share out; more gain nothing and hold up other requests."""
+CACHE_TYPE = "float32"
+"""Keys and values are read as soon as they are written and then forgotten: rounding them would only cost time."""
 
 _clock = time.perf_counter
 
@@ -103,14 +103,14 @@ class Embedder:
         self._model = model
         self._config = config
         self._max_jobs = options.max_waiting
-        self._blocks = -(-max(BATCH_TOKENS, self.limit) // BLOCK_SIZE)
-        block_bytes = model.executor.cache_block_bytes(BLOCK_SIZE, options.kv_dtype)
+        self._blocks = -(-max(options.step_tokens, self.limit) // BLOCK_SIZE)
+        block_bytes = model.executor.cache_block_bytes(BLOCK_SIZE, CACHE_TYPE)
         if self._blocks * block_bytes > available_memory:
             raise ModelTooLarge(
                 f"A batch of texts needs {self._blocks * block_bytes / 2**20:.1f} MiB, but "
                 f"{available_memory / 2**20:.1f} MiB of memory are there. Close other programs or unload a model."
             )
-        model.executor.allocate_cache(self._blocks, BLOCK_SIZE, options.kv_dtype)
+        model.executor.allocate_cache(self._blocks, BLOCK_SIZE, CACHE_TYPE)
         self.cache_tokens = self._blocks * BLOCK_SIZE
         self.kv_bytes_per_token = block_bytes // BLOCK_SIZE
         self._jobs: dict[tuple[int, str], Job] = {}
