@@ -201,4 +201,4 @@ def test_what_breaks_or_is_not_a_number_fails_its_requests_alone() -> None:
 
 def test_a_model_without_room_for_a_batch_is_refused() -> None:
     with pytest.raises(ModelTooLarge, match="MiB"):
-        embedder(memory=1000)
+        embedder(memory=100)
