@@ -44,8 +44,16 @@ def test_an_output_matrix_unties_the_embeddings(tmp_path: Path) -> None:
     assert not configured(tmp_path, tied=False).tied_embeddings
 
 
-def test_linear_rope_scaling_divides_every_frequency(tmp_path: Path) -> None:
-    keys = {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0},
+        {"llama.rope.scaling.factor": 4.0},
+        {"llama.rope.scale_linear": 4.0},
+    ],
+    ids=["as of today", "without its kind", "as of early files"],
+)
+def test_linear_rope_scaling_divides_every_frequency(tmp_path: Path, keys: dict[str, Any]) -> None:
     assert configured(tmp_path, metadata=keys).attention[0].rope == RopeConfig(16, 1e4, "interleaved", (4.0,) * 8)
 
 
@@ -114,6 +122,7 @@ def test_impossible_rope_factors_are_refused(tmp_path: Path, factors: list[float
         ({"llama.rope.dimension_count": 15}, "llama.rope.dimension_count is 15, expected an even number"),
         ({"llama.rope.scaling.type": "stretched"}, "rotary scaling 'stretched' (llama.rope.scaling.type)"),
         ({"llama.rope.scaling.type": "yarn"}, "its metadata lacks llama.rope.scaling.factor"),
+        ({"llama.attention.causal": False}, "sees the future (llama.attention.causal)"),
         ({"llama.attention.value_length": 8}, "keys and values of different length"),
         ({"llama.expert_count": 8}, "its metadata lacks llama.expert_used_count"),
         ({"llama.expert_count": 8, "llama.expert_used_count": 9}, "llama.expert_used_count is 9, expected 1 to 8"),

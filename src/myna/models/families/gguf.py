@@ -89,6 +89,10 @@ def decoder_config(
         ModelFileError: naming the key that is missing, impossible or not supported.
     """
     read = file.metadata
+    if not read.boolean(f"{architecture}.attention.causal", True):
+        raise ModelFileError(
+            file.path, f"a decoder that sees the future ({architecture}.attention.causal) is not supported"
+        )
     heads = read.integer(f"{architecture}.attention.head_count", minimum=1, maximum=1024)
     kv_heads = read.integer(f"{architecture}.attention.head_count_kv", heads, minimum=1, maximum=heads)
     if heads % kv_heads:
@@ -152,11 +156,13 @@ def rope_config(
     base = read.number(f"{key}.freq_base", 10_000.0, minimum=2.0, maximum=1e12)
     if ROPE_FACTORS in file.tensors:
         return RopeConfig(dims, base, layout, rope_factors(file, ROPE_FACTORS, dims // 2))
-    match read.string(f"{key}.scaling.type", "none"):
+    old = f"{key}.scale_linear"  # of files from before there were several kinds
+    factor_key = old if old in read else f"{key}.scaling.factor"
+    match read.string(f"{key}.scaling.type", "linear" if factor_key in read else "none"):
         case "none":
             return RopeConfig(dims, base, layout)
         case "linear":
-            factor = read.number(f"{key}.scaling.factor", minimum=1e-6, maximum=1e6)
+            factor = read.number(factor_key, minimum=1e-6, maximum=1e6)
             return RopeConfig(dims, base, layout, linear_factors(dims, factor))
         case "yarn":
             factor = read.number(f"{key}.scaling.factor", minimum=1.0, maximum=1e6)
