@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from myna.formats import GGUFFile
 from myna.formats.floats import as_bytes
-from myna.formats.gguf_writer import Value, Written, write_gguf
+from myna.formats.gguf_writer import Value, write_gguf
+from myna.formats.written import Written
 
 METADATA: dict[str, Value] = {
     "general.architecture": "test", "yes": True, "few": 7, "minus": -7, "many": 2**40, "half": 0.5, "empty": [],

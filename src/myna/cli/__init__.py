@@ -34,6 +34,9 @@ QuantOption = Annotated[
     str | None,
     typer.Option("--quant", metavar="FORMAT", help="Weights: auto (the file's own), w4, w8, bf16, f32."),
 ]
+AdapterOption = Annotated[
+    list[str] | None, typer.Option("--adapter", metavar="NAME=DIR", help="A LoRA adapter of the model; repeatable.")
+]
 DataOption = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Where chats and models are kept (MYNA_DATA_DIR).")
 ]
@@ -74,6 +77,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = None,
     model: ModelOption = None,
     quant: QuantOption = None,
+    adapter: AdapterOption = None,
     data_dir: DataOption = None,
     browser: Annotated[bool | None, typer.Option("--browser/--no-browser", help="Open the browser when ready.")] = None,
 ) -> None:
@@ -81,10 +85,20 @@ def serve(
 
     The first start fetches the default model.
     """
-    from myna.cli.serve import run_server
+    from myna.cli.serve import named_paths, run_server
     from myna.settings import load_settings
 
-    run_server(load_settings(host=host, port=port, model=model, quant=quant, data_dir=data_dir, browser=browser))
+    run_server(
+        load_settings(
+            host=host,
+            port=port,
+            model=model,
+            quant=quant,
+            adapters=named_paths(adapter),
+            data_dir=data_dir,
+            browser=browser,
+        )
+    )
 
 
 @app.command(
@@ -179,6 +193,51 @@ def show(
 
     settings = load_settings(quant=quant, data_dir=data_dir)
     print_model(settings, name or settings.model, as_json=as_json)
+
+
+@app.command(
+    epilog="\b\nExamples:\n  myna convert ./checkpoint model.gguf --quant q8_0\n"
+    "  myna convert ./llama-7b ./vicuna-7b --delta ./vicuna-7b-delta-v0"
+)
+def convert(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A model's name or path.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="A name that ends in .gguf, else a directory.")],
+    quant: Annotated[
+        str | None,
+        typer.Option("--quant", metavar="TYPE", help="f32, f16, bf16, q8_0, q4_1 or q4_0; without it, as it is."),
+    ] = None,
+    delta: Annotated[
+        str | None, typer.Option("--delta", metavar="DIR", help="Weights to add, as Vicuna v0 was published.")
+    ] = None,
+    adapter: Annotated[
+        Path | None, typer.Option("--adapter", metavar="DIR", help="LoRA adapter (PEFT) to merge into the weights.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the target if it is a file.")] = False,
+    data_dir: DataOption = None,
+) -> None:
+    """Write a model as a GGUF file or a checkpoint directory.
+
+    Tokenizer and chat template go with it.
+    """
+    from typing import cast
+
+    from myna.cli.convert import convert_model
+    from myna.models.convert import FILE_TYPES, TargetType
+    from myna.settings import load_settings
+
+    if quant is not None and quant.upper() not in FILE_TYPES:
+        raise typer.BadParameter(
+            f"{quant} is not one of {', '.join(map(str.lower, FILE_TYPES))}.", param_hint="--quant"
+        )
+    convert_model(
+        load_settings(data_dir=data_dir),
+        source,
+        target,
+        quant=cast("TargetType | None", quant),
+        delta=delta,
+        adapter=adapter,
+        force=force,
+    )
 
 
 @app.command(epilog="\b\nExample:\n  myna rm smollm2:135m")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from math import prod
 from typing import BinaryIO
 
 from myna.formats.gguf import DEFAULT_ALIGNMENT, MAGIC
-from myna.formats.types import BLOCK_TYPES, TENSOR_TYPES
+from myna.formats.types import TENSOR_TYPES
+from myna.formats.written import Written
 
 Value = bool | int | float | str | bytes | Sequence[str] | Sequence[int] | Sequence[float]
 """Whole numbers become uint32 (int32 where negative, uint64 where large), bytes an array of uint8."""
@@ -18,22 +16,6 @@ Value = bool | int | float | str | bytes | Sequence[str] | Sequence[int] | Seque
 NUMBERS = {block.name: number for number, block in TENSOR_TYPES.items()}
 
 _U8, _U32, _I32, _F32, _BOOL, _STRING, _ARRAY, _U64 = 0, 4, 5, 6, 7, 8, 9, 10
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A tensor to be written: its name, GGUF type and row-major shape, and what lends its bytes when it is its turn."""
-
-    name: str
-    type: str
-    shape: tuple[int, ...]
-    lend: Callable[[], AbstractContextManager[memoryview]]
-
-    @property
-    def bytes(self) -> int:
-        """Stored size."""
-        block = BLOCK_TYPES[self.type]
-        return prod(self.shape) // block.elements * block.bytes
 
 
 def write_gguf(

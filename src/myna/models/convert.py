@@ -17,7 +17,8 @@ from myna.formats import Kind, Metadata, ModelFile, Scalar, Tensor
 from myna.formats.base import Array
 from myna.formats.blocks import GROUP, READABLE, decode, encode
 from myna.formats.floats import as_bytes
-from myna.formats.gguf_writer import Value, Written
+from myna.formats.gguf_writer import Value
+from myna.formats.written import Written
 from myna.models.config import ModelConfig
 from myna.models.decoder import build_decoder
 from myna.models.families import Layout, layout_of

@@ -1,16 +1,35 @@
-"""Files that are written whole or not at all."""
+"""Files that are written tensor by tensor, and whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
 from myna.errors import ConfigurationError, DiskFull
+from myna.formats.types import BLOCK_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A tensor to be written: its name, type and row-major shape, and what lends its bytes when it is its turn."""
+
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    lend: Callable[[], AbstractContextManager[memoryview]]
+
+    @property
+    def bytes(self) -> int:
+        """Stored size."""
+        block = BLOCK_TYPES[self.type]
+        return prod(self.shape) // block.elements * block.bytes
 
 
 @contextmanager

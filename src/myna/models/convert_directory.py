@@ -1,0 +1,109 @@
+"""A checkpoint of any kind -> one directory as Hugging Face's libraries save it: config.json and model.safetensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from myna.errors import UnsupportedParameter
+from myna.formats import Metadata, ModelFile, Tensor
+from myna.formats.jsonfile import read_object
+from myna.formats.written import Written
+from myna.models.convert import TargetType, converted
+
+DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+BESIDE = {
+    name: name
+    for name in (
+        "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "vocab.json", "merges.txt", "vocab.txt", "tekken.json", "chat_template.jinja", "chat_template.json",
+        "generation_config.json", "LICENSE", "LICENSE.txt", "README.md",
+    )
+} | {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}  # fmt: skip
+"""What is copied with the weights, and what it is called there; OpenAI's names are for the same files."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryConversion:
+    """What a directory is to hold: the configuration, the tensors, and files that are copied by their new names."""
+
+    configuration: dict[str, Any]
+    tensors: list[Written]
+    copies: dict[str, Path]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the tensors."""
+        return sum(tensor.bytes for tensor in self.tensors)
+
+
+def plan_directory(file: ModelFile, quant: TargetType | None = None) -> DirectoryConversion:
+    """What the directory of a model is to hold; None keeps each tensor's own precision.
+
+    Raises:
+        UnsupportedParameter: the model is a GGUF file, or safetensors have no such type.
+    """
+    if file.kind != "huggingface":
+        raise UnsupportedParameter(
+            "A GGUF file cannot be made into a checkpoint directory; give the target a name that ends in .gguf.",
+            param="target",
+        )
+    kind = quant.upper() if quant else None
+    if kind is not None and kind not in DTYPES:
+        raise UnsupportedParameter(
+            f"A checkpoint directory holds f32, f16 or bf16 weights, not {quant}; only a GGUF file does.", param="quant"
+        )
+    tensors = [
+        Written(tensor.name, type_, tensor.shape, _lender(file, tensor, type_))
+        for tensor in file.tensors.values()
+        for type_ in [kind if kind and tensor.type in DTYPES else tensor.type]
+    ]
+    copies: dict[str, Path] = {}
+    for directory in file.directories:
+        for name, called in BESIDE.items():
+            if (directory / name).is_file():
+                copies.setdefault(called, directory / name)
+    return DirectoryConversion(_configuration(file, kind), tensors, copies)
+
+
+def _configuration(file: ModelFile, kind: str | None) -> dict[str, Any]:
+    path = file.path / "config.json"
+    configuration = read_object(path) if path.is_file() else nested(file.metadata)
+    configuration.pop("torch_dtype", None)
+    types = [tensor.type for tensor in file.tensors.values() if tensor.type in DTYPES]
+    if kind or types:
+        configuration["dtype"] = DTYPES[kind or max(types, key=types.count)]
+    return configuration
+
+
+def nested(metadata: Metadata) -> dict[str, Any]:
+    """The way back of `myna.formats.jsonfile.flatten`."""
+    whole: dict[str, Any] = {}
+    for key, value in metadata.items():
+        *parents, last = key.split(".")
+        inner = whole
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value if isinstance(value, bool | int | float | str) else list(value.values())
+    return whole
+
+
+def write_beside(plan: DirectoryConversion, directory: Path) -> None:
+    """Everything but the weights."""
+    (directory / "config.json").write_text(json.dumps(plan.configuration, indent=2) + "\n", encoding="utf-8")
+    for name, source in plan.copies.items():
+        (directory / name).write_bytes(source.read_bytes())
+
+
+def _lender(file: ModelFile, tensor: Tensor, type_: str) -> Callable[[], AbstractContextManager[memoryview]]:
+    @contextmanager
+    def lend() -> Iterator[memoryview]:
+        with file.read(tensor) as data:
+            yield data if tensor.type == type_ else converted(file, tensor.name, data, tensor.type, type_)
+
+    return lend
