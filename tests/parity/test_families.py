@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from myna import _native
 from myna.settings import Quantisation
 from tests.parity import models
 from tests.parity.cases import WAYS, Case, build_case
@@ -35,6 +36,20 @@ def runner(request: pytest.FixtureRequest, case: Case) -> Runner:
 @pytest.mark.parametrize("way", WAYS)
 def test_logits_agree_however_a_text_is_read(case: Case, runner: Runner, way: str) -> None:
     assert WAYS[way](runner, case) < EXACT
+
+
+@pytest.mark.parametrize("quant", ["f32", "w8", "w4"])
+def test_bits_are_the_same_however_a_text_is_read(case: Case, quant: Quantisation) -> None:
+    runner = Runner(case.files["huggingface"], quant)
+    whole = runner.whole(case.texts[0])
+    assert np.array_equal(runner.together(case.texts)[0], whole)
+    assert np.array_equal(runner.in_chunks(case.texts[0], [5, 17, 1]), whole)
+
+
+@pytest.mark.parametrize("instruction_set", _native.instruction_sets()[1:])
+def test_lesser_processors_agree(case: Case, instruction_set: str) -> None:
+    runner = Runner(case.files["huggingface"], instruction_set=instruction_set)
+    assert WAYS["beside others"](runner, case) < EXACT
 
 
 @pytest.mark.parametrize("quant", ROUNDED)
