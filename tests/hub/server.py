@@ -30,15 +30,19 @@ class Site:
     gate: threading.Event = field(default_factory=threading.Event)
     """Downloads wait for it in the middle."""
 
-    def add_repository(self, name: str, files: dict[str, bytes], revision: str = "c0ffee") -> None:
-        """Serve files as the Hugging Face Hub does, with the repository's description."""
+    def add_repository(
+        self, name: str, files: dict[str, bytes], revision: str = "c0ffee", small: tuple[str, ...] = ()
+    ) -> None:
+        """Serve files as the Hugging Face Hub does, with the repository's description; small ones are in Git itself."""
         siblings = []
         for file, content in files.items():
             self.files[f"/{name}/resolve/{revision}/{file}"] = content
             self.files[f"/{name}/resolve/main/{file}"] = content
             digest = hashlib.sha256(content).hexdigest()
             lfs = {"sha256": digest, "size": len(content), "pointerSize": 130}
-            siblings.append({"rfilename": file, "size": len(content), "lfs": lfs})
+            blob = hashlib.sha1(b"blob %d\0%b" % (len(content), content)).hexdigest()
+            entry = {"rfilename": file, "size": len(content), "blobId": blob}
+            siblings.append(entry if file in small else entry | {"lfs": lfs})
         description = {"id": name, "modelId": name, "sha": revision, "siblings": siblings, "tags": [], "private": False}
         self.files[f"/api/models/{name}"] = json.dumps(description).encode()
 

@@ -6,10 +6,12 @@ import tomllib
 import pytest
 
 from myna.hub import RecommendedSampling, catalog, recommended_sampling
-from myna.hub.entries import known_templates
+from myna.hub.entries import known_templates, tables
 from myna.hub.licences import licence
+from myna.hub.sources import Snapshot
 from myna.hub.sources.huggingface import HuggingFaceSource
 from myna.hub.sources.url import UrlSource
+from myna.models.dialects.formats import dialect_names
 from myna.settings import Settings
 
 
@@ -37,7 +39,8 @@ def test_every_source_has_size_and_hash() -> None:
         assert model.sources
         for source in model.sources:
             assert source.bytes > 0
-            assert re.fullmatch("[0-9a-f]{64}", source.sha256)
+            digests = [file.digest for file in source.files] if isinstance(source, Snapshot) else [source.digest]
+            assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests)
             assert source.disk_bytes >= source.bytes
 
 
@@ -57,6 +60,52 @@ def test_every_licence_in_the_catalog_has_a_class() -> None:
 )
 def test_licence_classes(identifier: str, expected: str) -> None:
     assert licence(identifier).licence_class == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect", "licence_class"),
+    [
+        ("gpt2", None, "open"),
+        ("hf:EleutherAI/pythia-160m", None, "open"),
+        ("databricks/dolly-v1-6b", "dolly", "non-commercial"),
+        ("hf:databricks/dolly-v2-3b:pytorch_model.bin", "dolly", "open"),
+        ("bigscience/bloom-560m", None, "use-restricted"),
+        ("meta-llama/Llama-2-7b-hf", None, "community"),
+        ("meta-llama/Llama-2-7b-chat-hf", "llama2", "community"),
+        ("meta-llama/Meta-Llama-3-8B-Instruct", "llama3", "community"),
+        ("meta-llama/Llama-3.2-1B", None, "community"),
+        ("lmsys/vicuna-7b-delta-v0", "vicuna-v0", "non-commercial"),
+        ("lmsys/vicuna-7b-delta-v1.1", "vicuna", "non-commercial"),
+        ("lmsys/vicuna-7b-v1.5", "vicuna", "community"),
+        ("vicuna-13b-v1.5", "vicuna", "community"),
+        ("tatsu-lab/alpaca-7b-wdiff", "alpaca", "non-commercial"),
+        ("mistralai/Mistral-7B-Instruct-v0.2", "mistral-v1", "open"),
+        ("mistralai/Mistral-7B-Instruct-v0.3", "mistral-v3", "open"),
+        ("mistralai/Mixtral-8x7B-v0.1", None, "open"),
+        ("Qwen/Qwen2.5-3B-Instruct", None, "non-commercial"),
+        ("Qwen/Qwen3-0.6B", None, "open"),
+        ("google/gemma-3-1b-it", None, "use-restricted"),
+        ("OpenAssistant/oasst-sft-4-pythia-12b-epoch-3.5", "oasst", "open"),
+        ("intfloat/e5-small-v2", None, "open"),
+    ],
+)
+def test_published_weights_have_a_licence_and_their_authors_dialect(
+    name: str, dialect: str | None, licence_class: str
+) -> None:
+    known = catalog.checkpoint(name)
+    assert known is not None
+    assert (known.dialect, known.licence.licence_class) == (dialect, licence_class)
+
+
+def test_weights_that_nobody_listed_are_not_known() -> None:
+    assert catalog.checkpoint("owner/repo") is None
+
+
+def test_every_dialect_and_licence_of_the_catalog_is_one() -> None:
+    for entry in tables()["checkpoint"]:
+        assert licence(entry["licence"]).licence_class != "unknown", entry
+        assert entry.get("dialect", "plain") in dialect_names(), entry
+        assert all(pattern == pattern.casefold() for pattern in entry["repositories"])
 
 
 ENTRY = """

@@ -51,7 +51,7 @@ def test_a_broken_download_goes_on_where_it_was(hub: Hub, site: Site, offer: Off
 def test_a_cancelled_pull_keeps_what_arrived_and_the_next_goes_on(
     hub: Hub, site: Site, offer: Offer, models_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("myna.hub.hub.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("myna.hub.progress.REPORT_SECONDS", 0.0)
     offer(source(site))
     site.gate.clear()
 
@@ -251,8 +251,8 @@ def test_a_blob_that_was_cut_short_counts_as_absent_and_is_fetched_again(hub: Hu
     [
         ("smolm2:135m", "Did you mean smollm2:135m?"),
         ("smolllm", "Did you mean smollm2:135m?"),
-        ("zzzz", "Known: smollm2:135m."),
-        ("", "Known: smollm2:135m."),
+        ("zzzz", "Known: smollm2:135m, all-minilm:l6."),
+        ("", "Known: smollm2:135m, all-minilm:l6."),
         ("hf:owner", "is not of the form hf:owner/repo"),
         ("hf:../..", "is not of the form"),
         ("hf:owner/repo:../x.gguf", "is not of the form"),
@@ -274,6 +274,18 @@ def test_a_path_is_its_own_model(hub: Hub, tmp_path: Path) -> None:
     assert hub.resolve(str(file)).kind == "local"
     assert hub.find(str(file)) == hub.pull(str(file)) == file
     assert hub.local() == []
+
+
+def test_a_directory_with_a_model_is_its_own_model(hub: Hub, tmp_path: Path) -> None:
+    directory = tmp_path / "mine"
+    directory.mkdir()
+    with pytest.raises(NotFound, match=r"holds no model: it has none of config\.json"):
+        hub.resolve(str(directory))
+    (directory / "config.json").write_text("{}")
+    (directory / "model.safetensors").write_bytes(b"12345678")
+    assert hub.resolve(str(directory)).kind == "local"
+    assert hub.find(str(directory)) == hub.pull(str(directory)) == directory
+    assert hub.size(str(directory)) == 10
 
 
 def test_check_sources_tells_what_could_be_reached(hub: Hub, site: Site, offer: Offer) -> None:

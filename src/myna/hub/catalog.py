@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
-from myna.hub.entries import entries
+from myna.hub.entries import checkpoint_entry, entries
 from myna.hub.licences import Licence, LicenceClass, licence
-from myna.hub.sources import Source, source_from_catalog
+from myna.hub.sources import Snapshot, Source, source_from_catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class CatalogModel:
     """A known model. ``context`` is in tokens; ``sources`` are in order of preference.
 
     ``dialect`` names the way it is talked to; ``template_sha256`` is the hash of the chat template that was reviewed.
+    Models for embeddings have neither.
     """
 
     name: str
@@ -41,11 +42,12 @@ class CatalogModel:
     sampling: RecommendedSampling
     dialect: str
     template_sha256: str
-    sources: tuple[Source, ...]
+    sources: tuple[Source | Snapshot, ...]
+    kind: Literal["chat", "embedding"] = "chat"
 
     @property
     def bytes(self) -> int:
-        """Size of the model file on disk."""
+        """Size of the model on disk."""
         return self.sources[0].bytes
 
     @property
@@ -57,6 +59,18 @@ class CatalogModel:
     def licence_class(self) -> LicenceClass:
         """What the licence lets people do."""
         return self.licence_details.licence_class
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What is known of published weights that Myna does not offer by a name of its own.
+
+    ``dialect`` names the way they are talked to where they bring no chat template; None where they do, or where they
+    were never taught to chat.
+    """
+
+    licence: Licence
+    dialect: str | None = None
 
 
 @lru_cache(maxsize=1)
@@ -76,9 +90,10 @@ def parse(entry: dict[str, Any]) -> CatalogModel:
         context=entry["context"],
         licence=entry["licence"],
         sampling=RecommendedSampling(**entry.get("sampling", {})),
-        dialect=entry["dialect"]["name"],
-        template_sha256=entry["dialect"]["template_sha256"],
+        dialect=entry.get("dialect", {}).get("name", ""),
+        template_sha256=entry.get("dialect", {}).get("template_sha256", ""),
         sources=tuple(map(source_from_catalog, entry["source"])),
+        kind=entry.get("kind", "chat"),
     )
 
 
@@ -86,6 +101,12 @@ def find(name: str) -> CatalogModel | None:
     """The model of that name or alias, in any case."""
     wanted = name.casefold()
     return next((model for model in models() if wanted in (model.name, *model.aliases)), None)
+
+
+def checkpoint(name: str) -> Checkpoint | None:
+    """What is known of a repository: ``owner/repo``, with or without ``hf:`` before and a file after it."""
+    entry = checkpoint_entry(name)
+    return Checkpoint(licence(entry["licence"]), entry.get("dialect")) if entry else None
 
 
 def nearest(name: str) -> str | None:

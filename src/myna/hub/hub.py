@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import re
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from myna.errors import DiskFull, HashMismatch, HubError, NotFound, SourcesUnreachable
 from myna.hub import catalog
-from myna.hub.cache import Cache
+from myna.hub.cache import Cache, CacheEntry, has_size
 from myna.hub.catalog import CatalogModel
-from myna.hub.sources import Source, SourceError
+from myna.hub.progress import Meter, Progress
+from myna.hub.sources import RemoteFile, Snapshot, Source, SourceError
 from myna.hub.sources.huggingface import locate
-from myna.hub.sources.local import is_file, local_file, looks_like_path
+from myna.hub.sources.local import is_local, local_model, looks_like_path
 
-HUGGINGFACE_NAME = re.compile(r"hf:(?P<repository>[\w.-]+/[\w.-]+)(?::(?P<file>[\w./ +-]+\.gguf))?", re.ASCII)
-REPORT_SECONDS = 0.1
-SPEED_SECONDS = 5.0
+HUGGINGFACE_NAME = re.compile(
+    r"hf:(?P<repository>[\w.-]+/[\w.-]+)"
+    r"(?::(?P<file>[\w./ +-]+\.(gguf|safetensors|safetensors\.index\.json|bin|bin\.index\.json|pth)))?",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +39,11 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class PullProgress:
-    """Bytes done and in all, the speed of the last seconds, and where they come from."""
-
-    done: int
-    total: int
-    bytes_per_second: float
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model that was pulled; ``pulled_at`` in Unix seconds. ``entry`` is what the catalog says about it."""
+    """A model that was pulled; ``pulled_at`` in Unix seconds. ``entry`` is what the catalog says about it.
+
+    ``path`` is its file, or its directory where it has several; then ``sha256`` is that of their list.
+    """
 
     name: str
     path: Path
@@ -58,13 +54,12 @@ class LocalModel:
     entry: CatalogModel | None
 
 
-Progress = Callable[[PullProgress], None]
-
-
 class Hub:
     """Models by name, kept below one directory.
 
-    A name is one of the catalog's, ``hf:owner/repo``, ``hf:owner/repo:file.gguf``, or the path of a GGUF file.
+    A name is one of the catalog's, ``hf:owner/repo``, ``hf:owner/repo:file``, or the path of a GGUF file or of a
+    directory with a model. What has a GGUF file is that file; any other repository is a directory with its safetensors,
+    configuration and vocabulary.
     """
 
     def __init__(self, models_dir: Path) -> None:
@@ -78,8 +73,8 @@ class Hub:
             return Reference(name, "huggingface")
         if entry := catalog.find(name):
             return Reference(entry.name, "catalog", entry)
-        if looks_like_path(name) or is_file(name):
-            return Reference(str(local_file(name)), "local")
+        if looks_like_path(name) or is_local(name):
+            return Reference(str(local_model(name)), "local")
         near = catalog.nearest(name)
         hint = f"Did you mean {near}?" if near else f"Known: {', '.join(model.name for model in catalog.models())}."
         raise NotFound(
@@ -87,15 +82,25 @@ class Hub:
         )
 
     def find(self, name: str) -> Path | None:
-        """The file of a model that is on disk, else None. Raises NotFound for a name that means nothing."""
+        """The file or directory of a model on disk, else None. Raises NotFound for a name that means nothing."""
         reference = self.resolve(name)
         if reference.kind == "local":
             return Path(reference.name)
         entry = self._cache.lookup(reference.name)
-        return self._cache.blob(entry.sha256) if entry else None
+        return self._cache.path(entry) if entry else None
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a model that is on disk, else None. Raises NotFound for a name that means nothing."""
+        reference = self.resolve(name)
+        if reference.kind == "local":
+            path = Path(reference.name)
+            files = [path] if path.is_file() else [each for each in path.iterdir() if each.is_file()]
+            return sum(each.stat().st_size for each in files)
+        entry = self._cache.lookup(reference.name)
+        return entry.bytes if entry else None
 
     def pull(self, name: str, progress: Progress | None = None) -> Path:
-        """Fetch a model unless it is there, and return its file. Blocks; several processes may pull at once.
+        """Fetch a model unless it is there, and return its file or directory. Blocks; several processes may pull.
 
         ``progress`` is called several times a second, also while another process fetches the same model. Whatever it
         raises ends the pull and is passed on; what has arrived is kept for the next time.
@@ -113,9 +118,11 @@ class Hub:
         attempts: list[tuple[str, str]] = []
         mismatch: HashMismatch | None = None
         for source in self._sources(reference, attempts):
-            meter = _Meter(source.label, progress)
+            meter = Meter(source.label, progress)
             try:
                 with _disk_errors(self._cache.directory):
+                    if isinstance(source, Snapshot):
+                        return self._fetch_snapshot(reference.name, source, meter)
                     return self._fetch(reference.name, source, meter)
             except SourceError as error:
                 attempts.append((source.label, str(error)))
@@ -131,7 +138,7 @@ class Hub:
         return [
             LocalModel(
                 entry.name,
-                self._cache.blob(entry.sha256),
+                self._cache.path(entry),
                 entry.bytes,
                 entry.sha256,
                 entry.source,
@@ -161,7 +168,7 @@ class Hub:
                 checked.append((source.label, str(error)))
         return [*attempts, *checked]
 
-    def _sources(self, reference: Reference, attempts: list[tuple[str, str]]) -> tuple[Source, ...]:
+    def _sources(self, reference: Reference, attempts: list[tuple[str, str]]) -> tuple[Source | Snapshot, ...]:
         if reference.entry is not None:
             return reference.entry.sources
         match = HUGGINGFACE_NAME.fullmatch(reference.name)
@@ -173,55 +180,62 @@ class Hub:
             attempts.append((f"Hugging Face {match['repository']}", str(error)))
             return ()
 
-    def _fetch(self, name: str, source: Source, meter: _Meter) -> Path:
-        cache, sha256 = self._cache, source.sha256
-        with cache.lock(sha256, waiting=meter.repeat):
-            if not cache.has_blob(sha256, source.bytes):
-                partial, workspace = cache.partial(sha256), cache.workspace(sha256)
-                _check_space(cache.directory, source, partial)
-                shutil.rmtree(workspace, ignore_errors=True)
-                workspace.mkdir()
-                try:
+    def _fetch(self, name: str, source: Source, meter: Meter) -> Path:
+        cache, digest = self._cache, source.digest
+        blob = cache.blob(digest)
+        with cache.lock(digest, waiting=meter.repeat):
+            if not has_size(blob, source.bytes):
+                partial = cache.partial(digest)
+                _check_space(cache.directory, source.disk_bytes - _length(partial))
+                with cache.workspace(digest) as workspace:
                     source.fetch(partial, workspace, meter.report)
-                finally:
-                    shutil.rmtree(workspace, ignore_errors=True)
-                cache.commit(sha256, source.bytes)
-            cache.record(name, sha256, source.bytes, source.label)
-            return cache.blob(sha256)
+                cache.commit(digest, source.bytes, blob)
+            return cache.record(CacheEntry(name, digest, source.bytes, source.label, time.time()))
+
+    def _fetch_snapshot(self, name: str, snapshot: Snapshot, meter: Meter) -> Path:
+        cache = self._cache
+        listed = "".join(f"{file.digest} {file.path}\n" for file in snapshot.files)
+        digest = hashlib.sha256(listed.encode()).hexdigest()
+        store = _Store(cache, digest, meter)
+        with cache.lock(digest, waiting=meter.repeat):
+            missing = store.missing(snapshot.files)
+            there = snapshot.bytes - sum(file.bytes - _length(cache.partial(file.digest)) for file in missing)
+            _check_space(cache.directory, snapshot.disk_bytes - there if missing else 0)
+            snapshot.fetch(store, meter.report)
+            return cache.record(
+                CacheEntry(name, digest, snapshot.bytes, snapshot.label, time.time(), snapshot.files, snapshot.main)
+            )
 
 
-class _Meter:
-    """Turns a source's reports into `PullProgress`, not too often, with the speed of the last seconds."""
+class _Store:
+    """The cache as a snapshot sees it while it is fetched."""
 
-    def __init__(self, source: str, progress: Progress | None) -> None:
-        self._source = source
-        self._progress = progress
-        self._samples: deque[tuple[float, int]] = deque()
-        self._reported = float("-inf")
-        self._last = PullProgress(0, 0, 0.0, source)
+    def __init__(self, cache: Cache, digest: str, meter: Meter) -> None:
+        self._cache = cache
+        self._digest = digest
+        self._meter = meter
 
-    def report(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if self._progress is None or (now - self._reported < REPORT_SECONDS and done < total):
-            return
-        self._reported = now
-        self._samples.append((now, done))
-        while now - self._samples[0][0] > SPEED_SECONDS:
-            self._samples.popleft()
-        since, before = self._samples[0]
-        speed = max(0, done - before) / (now - since) if now > since else 0.0
-        self._last = PullProgress(done, total, speed, self._source)
-        self._progress(self._last)
+    def missing(self, files: tuple[RemoteFile, ...]) -> tuple[RemoteFile, ...]:
+        return tuple(file for file in files if not has_size(self._cache.part(file.digest), file.bytes))
 
-    def repeat(self) -> None:
-        """Say once more what was said last, so that whoever waits can still cancel."""
-        if self._progress is not None:
-            self._progress(self._last)
+    def partial(self, file: RemoteFile) -> Path:
+        return self._cache.partial(file.digest)
+
+    def held(self, file: RemoteFile) -> AbstractContextManager[None]:
+        return self._cache.lock(file.digest, waiting=self._meter.repeat)
+
+    def commit(self, file: RemoteFile) -> None:
+        self._cache.commit(file.digest, file.bytes, self._cache.part(file.digest))
+
+    def workspace(self) -> AbstractContextManager[Path]:
+        return self._cache.workspace(self._digest)
 
 
-def _check_space(directory: Path, source: Source, partial: Path) -> None:
-    there = partial.stat().st_size if partial.exists() else 0
-    needed = source.disk_bytes - there
+def _length(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _check_space(directory: Path, needed: int) -> None:
     free = shutil.disk_usage(directory).free
     if needed > free:
         raise DiskFull(

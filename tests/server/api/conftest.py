@@ -40,6 +40,7 @@ CATALOG = (
         licence="apache-2.0",
         licence_class="open",
         sampling=catalog.RecommendedSampling(),
+        kind="chat",
         bytes=100,
     ),
     SimpleNamespace(
@@ -52,6 +53,7 @@ CATALOG = (
         licence="mit",
         licence_class="open",
         sampling=catalog.RecommendedSampling(),
+        kind="chat",
         bytes=1000,
     ),
 )
@@ -78,6 +80,10 @@ class ScriptedHub:
     def find(self, name: str) -> Path | None:
         path = self._path(self.resolve(name).name)
         return path if path.exists() else None
+
+    def size(self, name: str) -> int | None:
+        path = self.find(name)
+        return path.stat().st_size if path else None
 
     def local(self) -> list[SimpleNamespace]:
         return [SimpleNamespace(name=entry.name, entry=entry) for entry in CATALOG if self._path(entry.name).exists()]

@@ -23,6 +23,11 @@ class UrlSource:
         return urlsplit(self.url).hostname or self.url
 
     @property
+    def digest(self) -> str:
+        """The file's SHA-256."""
+        return self.sha256
+
+    @property
     def disk_bytes(self) -> int:
         """Only the file itself."""
         return self.bytes

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote
 
 from myna.errors import InvalidParameter
 from myna.formats import ModelFile
+from myna.hub.entries import checkpoint_entry
 from myna.models.dialects import Dialect
 from myna.models.dialects.formats import FORMATS, dialect_names
 from myna.models.dialects.named import NamedDialect
 from myna.models.dialects.template import TemplateDialect
 from myna.models.tokenizer import Tokenizer, chat_template
 
+NAMES = ("_name_or_path", "general.source.huggingface.repository", "general.name")
+"""Keys in which model files say what weights they hold."""
+
 
 def load_dialect(file: ModelFile, tokenizer: Tokenizer, name: str | None = None) -> Dialect:
-    """The dialect of a model: the named one, else its own chat template, else plain.
+    """The dialect of a model: the named one, else its own chat template, else its authors' if the catalog knows it.
+
+    What has none of these is a base model, and gets a plain transcript.
 
     Raises:
         InvalidParameter: there is no dialect of that name.
@@ -24,7 +31,20 @@ def load_dialect(file: ModelFile, tokenizer: Tokenizer, name: str | None = None)
         return named_dialect(name, tokenizer)
     if template := chat_template(file):
         return TemplateDialect(Path(file.path), template, tokenizer)
-    return named_dialect("plain", tokenizer)
+    return named_dialect(_authors_dialect(file) or "plain", tokenizer)
+
+
+def _authors_dialect(file: ModelFile) -> str | None:
+    """What the catalog says of published weights, by any of the names that a file goes by."""
+    metadata = file.metadata
+    names = [unquote(part) for part in Path(file.path).parts if part.startswith("hf%3A")]
+    names += [metadata.string(key, "", maximum=1000) for key in NAMES if isinstance(metadata.get(key), str)]
+    for name in names:
+        # Those who convert files often write owner_model.
+        for spelling in (name, name.replace("_", "/", 1)):
+            if (entry := checkpoint_entry(spelling)) is not None and "dialect" in entry:
+                return str(entry["dialect"])
+    return None
 
 
 def named_dialect(name: str, tokenizer: Tokenizer) -> Dialect:

@@ -187,8 +187,10 @@ class Library:
         return frozenset(status.name for status in self._manager.loaded() if status.state == "ready")
 
     def _list(self, ready: frozenset[str]) -> list[types.Model]:
-        on_disk = [local.name for local in self._hub.local()]
-        names = dict.fromkeys([*on_disk, *(entry.name for entry in catalog.models()), self.default])
+        """What can be talked to: a model for embeddings has no place in a chat."""
+        on_disk = [local.name for local in self._hub.local() if local.entry is None or local.entry.kind == "chat"]
+        known = [entry.name for entry in catalog.models() if entry.kind == "chat"]
+        names = dict.fromkeys([*on_disk, *known, self.default])
         models = []
         for name in names:
             with contextlib.suppress(NotFound):  # a default that is a file, and the file is gone
@@ -207,10 +209,11 @@ class Library:
             licence=entry.licence if entry else None,
             licence_class=entry.licence_class if entry else None,
             context=entry.context if entry else None,
-            bytes=path.stat().st_size if path else entry.bytes if entry else None,
+            bytes=self._hub.size(name) if path else entry.bytes if entry else None,
             on_disk=path is not None,
             loaded=reference.name in ready,
             default=reference.name == self.default,
+            adapters=self._manager.adapters().get(reference.name, []),
             pull=fetch.pull if fetch else None,
         )
 
