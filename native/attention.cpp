@@ -12,7 +12,7 @@ namespace myna {
 namespace {
 
 // Queries (rows times heads of a group) that share their reads of the cache.
-constexpr int queries_together = 16;
+constexpr int queries_together = 36;
 
 int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
@@ -39,6 +39,7 @@ void Executor::plan_attention(const Batch &batch) {
     partial_size_ = size_t(chunks) * queries * (padded + 2);
     for (Workplace &place : places_) {
         place.scores.need(sizeof(float) * size_t(queries) * chunk_keys);
+        place.strip.need(sizeof(float) * size_t(padded) * 32);
         place.queries.need(sizeof(Query) * size_t(queries));
         if (!split_) place.partial.need(sizeof(float) * partial_size_);
     }
@@ -131,7 +132,7 @@ void Executor::attend_tile(const Node &node, int tile_index, int kv_head, int fi
         }
         work.queries = queries, work.query = query;
         work.scale = op.scale, work.cap = op.cap, work.sloped = !op.slopes.empty();
-        work.scores = place.scores.as<float>();
+        work.scores = place.scores.as<float>(), work.strip = place.strip.as<float>();
         work.largest = largest + size_t(chunk) * queries, work.total = total + size_t(chunk) * queries;
         work.mixed = mixed + size_t(chunk) * queries * padded;
         kernels_.attend(work);

@@ -120,7 +120,7 @@ private:
     };
     struct Workplace {  // a thread's own buffers
         Activations prepared;
-        Memory prepared_memory, row, tile, scores, partial, queries, adapted, delta;
+        Memory prepared_memory, row, tile, scores, strip, partial, queries, adapted, delta;
     };
 
     void check(const Batch &batch) const;

@@ -1,5 +1,8 @@
 // Attention over one chunk of cached keys, and the merge of chunks. Included inside the variant's namespace, after
 // its lanes and elementwise.h. For each query, keys are taken in order whatever other queries are computed with it.
+//
+// Keys are taken in strips of a few sixteens, and each strip meets all queries, some at a time. Where that is more than
+// once, float16 keys and values are widened before.
 
 struct HalfCache {
     typedef uint16_t Element;
@@ -10,50 +13,89 @@ struct FloatCache {
     static inline Floats get(const float *p) { return load(p); }
 };
 
-template <typename Cache> static inline const typename Cache::Element *cache_block(const AttentionChunk &c, int key) {
-    return (const typename Cache::Element *)c.cache + (size_t)c.blocks[key / c.block_size] * c.block_stride;
+enum { STRIP = 4, WIDE_STRIP = 2 };
+
+// Keys of sixteens first … first + count - 1 of a chunk, each [head_dim][16], or their values, each [16][padded].
+template <typename Element> struct Strip {
+    int first, count;
+    const Element *part[STRIP];
+};
+
+static inline size_t padded_dim(const AttentionChunk &c) { return (size_t)(c.head_dim + 15) / 16 * 16; }
+static inline size_t score_stride(const AttentionChunk &c) { return (size_t)(c.count + 15) / 16 * 16; }
+
+template <typename Element>
+static inline Strip<Element> find_strip(const AttentionChunk &c, int first, int most, bool values) {
+    const int left = (c.count + 15) / 16 - first;
+    Strip<Element> strip = {first, left < most ? left : most, {}};
+    for (int i = 0; i < strip.count; i++) {
+        const int key = c.first + 16 * (first + i), slot = key % c.block_size;
+        const size_t start =
+            values ? (size_t)c.block_size * c.head_dim + slot * padded_dim(c) : (size_t)slot * c.head_dim;
+        strip.part[i] = (const Element *)c.cache + c.blocks[key / c.block_size] * c.block_stride + start;
+    }
+    return strip;
 }
 
-// Scores of COUNT queries against BLOCKS times 16 keys, a lane a key.
-template <typename Cache, int COUNT, int BLOCKS>
-static inline void score_keys(const AttentionChunk &c, int query, int key) {
-    const typename Cache::Element *keys[BLOCKS];
+static inline Strip<float> widened(const AttentionChunk &c, const Strip<uint16_t> &strip, size_t size) {
+    Strip<float> wide = {strip.first, strip.count, {}};
+    for (int i = 0; i < strip.count; i++) {
+        float *to = c.strip + i * size;
+        for (size_t j = 0; j < size; j += 16) store(to + j, load_half(strip.part[i] + j));
+        wide.part[i] = to;
+    }
+    return wide;
+}
+
+// Scores of COUNT queries against PARTS sixteens of a strip, a lane a key.
+template <typename Cache, int COUNT, int PARTS>
+static inline void score_parts(const AttentionChunk &c, int query, const Strip<typename Cache::Element> &strip,
+                               int part) {
     const float *vectors[COUNT];
     for (int q = 0; q < COUNT; q++) vectors[q] = c.query[query + q].vector;
-    Floats scores[COUNT][BLOCKS];
-    for (int b = 0; b < BLOCKS; b++) {
-        int first = key + 16 * b;
-        keys[b] = cache_block<Cache>(c, first) + (size_t)(first % c.block_size / 16) * c.head_dim * 16;
-        for (int q = 0; q < COUNT; q++) scores[q][b] = splat(0);
-    }
-    for (int d = 0; d < c.head_dim; d++) {
-        Floats k[BLOCKS];
-        for (int b = 0; b < BLOCKS; b++) k[b] = Cache::get(keys[b] + (size_t)d * 16);
-        for (int q = 0; q < COUNT; q++)
-            for (int b = 0; b < BLOCKS; b++) scores[q][b] = fma(k[b], splat(vectors[q][d]), scores[q][b]);
-    }
-    size_t stride = (size_t)(c.count + 15) / 16 * 16;
+    Floats scores[COUNT][PARTS];
     for (int q = 0; q < COUNT; q++)
-        for (int b = 0; b < BLOCKS; b++)
-            store(c.scores + (query + q) * stride + (key - c.first) + 16 * b, scores[q][b]);
+        for (int b = 0; b < PARTS; b++) scores[q][b] = splat(0);
+    for (int d = 0; d < c.head_dim; d++) {
+        Floats k[PARTS];
+        for (int b = 0; b < PARTS; b++) k[b] = Cache::get(strip.part[part + b] + (size_t)d * 16);
+        for (int q = 0; q < COUNT; q++) {
+            const Floats x = splat(vectors[q][d]);
+            for (int b = 0; b < PARTS; b++) scores[q][b] = fma(k[b], x, scores[q][b]);
+        }
+    }
+    for (int q = 0; q < COUNT; q++)
+        for (int b = 0; b < PARTS; b++)
+            store(c.scores + (query + q) * score_stride(c) + 16 * (strip.first + part + b), scores[q][b]);
 }
 
-template <typename Cache, int COUNT> static void score_rest(const AttentionChunk &c, int query, int count) {
+template <typename Cache, int COUNT>
+static void score_strip(const AttentionChunk &c, int query, int count, const Strip<typename Cache::Element> &strip) {
     if (count == COUNT) {
-        // Few queries leave registers for two blocks of keys, which hide each other's latency.
-        int key = c.first, stop = c.first + c.count;
-        if constexpr (2 * COUNT <= SCORE_QUERIES)
-            for (; key + 16 < stop; key += 32) score_keys<Cache, COUNT, 2>(c, query, key);
-        for (; key < stop; key += 16) score_keys<Cache, COUNT, 1>(c, query, key);
+        // Few queries leave registers for more keys, which hide each other's latency.
+        constexpr int PARTS = STRIP * COUNT <= SCORES ? (int)STRIP : 2 * COUNT <= SCORES ? 2 : 1;
+        int part = 0;
+        for (; part + PARTS <= strip.count; part += PARTS) score_parts<Cache, COUNT, PARTS>(c, query, strip, part);
+        for (; part < strip.count; part++) score_parts<Cache, COUNT, 1>(c, query, strip, part);
     } else if constexpr (COUNT > 1) {
-        score_rest<Cache, COUNT - 1>(c, query, count);
+        score_strip<Cache, COUNT - 1>(c, query, count, strip);
+    }
+}
+
+template <typename Cache>
+static void score_queries(const AttentionChunk &c, const Strip<typename Cache::Element> &strip) {
+    const int turns = (c.queries + SCORE_QUERIES - 1) / SCORE_QUERIES;
+    for (int turn = 0, query = 0; turn < turns; turn++) {
+        const int count = c.queries / turns + (turn < c.queries % turns);
+        score_strip<Cache, SCORE_QUERIES>(c, query, count, strip);
+        query += count;
     }
 }
 
 // Scores of one query become exp(final score - largest); keys that it may not see become 0.
 static void soften(const AttentionChunk &c, int query) {
     static const float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    size_t stride = (size_t)(c.count + 15) / 16 * 16;
+    const size_t stride = score_stride(c);
     float *scores = c.scores + query * stride;
     const Query &q = c.query[query];
     const int start = q.first / 16 * 16;
@@ -81,56 +123,84 @@ static void soften(const AttentionChunk &c, int query) {
     c.total[query] = sum(total);
 }
 
-// mixed[lanes] += p * values for COUNT queries and LANES registers of the head.
-template <typename Cache, int COUNT, int LANES> static void mix_values(const AttentionChunk &c, int query, int lane) {
-    int padded = (c.head_dim + 15) / 16 * 16, first = c.count, last = 0;
-    size_t stride = (size_t)(c.count + 15) / 16 * 16;
+// mixed[lanes] += p * values of a strip, for COUNT queries and LANES registers of the head.
+template <typename Cache, int COUNT, int LANES>
+static inline void mix_values(const AttentionChunk &c, int query, const Strip<typename Cache::Element> &strip,
+                              size_t lane) {
+    const size_t padded = padded_dim(c), stride = score_stride(c);
+    int first = c.count, last = 0;  // keys that some of the queries see
     for (int q = 0; q < COUNT; q++) {
         first = first < c.query[query + q].first ? first : c.query[query + q].first;
         last = last > c.query[query + q].last ? last : c.query[query + q].last;
     }
     Floats mixed[COUNT][LANES];
+    float *out = c.mixed + (size_t)query * padded + lane;
     for (int q = 0; q < COUNT; q++)
-        for (int l = 0; l < LANES; l++) mixed[q][l] = splat(0);
-    const float *p = c.scores + query * stride;
-    for (int i = first; i < last;) {
-        int key = c.first + i, stop = c.block_size - key % c.block_size;
-        if (stop > last - i) stop = last - i;
-        const typename Cache::Element *values = cache_block<Cache>(c, key) + (size_t)c.block_size * c.head_dim +
-                                                (size_t)(key % c.block_size) * padded + lane;
-        for (stop += i; i < stop; i++, values += padded) {
+        for (int l = 0; l < LANES; l++) mixed[q][l] = strip.first ? load(out + q * padded + 16 * l) : splat(0);
+    for (int part = 0; part < strip.count; part++) {
+        const int start = 16 * (strip.first + part), stop = last < start + 16 ? last : start + 16;
+        int key = first > start ? first : start;
+        const typename Cache::Element *values = strip.part[part] + (key - start) * padded + lane;
+        const float *p = c.scores + query * stride;
+        for (; key < stop; key++, values += padded) {
             Floats v[LANES];
             for (int l = 0; l < LANES; l++) v[l] = Cache::get(values + 16 * l);
             for (int q = 0; q < COUNT; q++) {
-                Floats weight = splat(p[q * stride + i]);
+                Floats weight = splat(p[q * stride + key]);
                 for (int l = 0; l < LANES; l++) mixed[q][l] = fma(weight, v[l], mixed[q][l]);
             }
         }
     }
     for (int q = 0; q < COUNT; q++)
-        for (int l = 0; l < LANES; l++) store(c.mixed + (size_t)(query + q) * padded + lane + 16 * l, mixed[q][l]);
+        for (int l = 0; l < LANES; l++) store(out + q * padded + 16 * l, mixed[q][l]);
 }
 
-template <typename Cache, int COUNT> static void mix_lanes(const AttentionChunk &c, int query) {
-    int padded = (c.head_dim + 15) / 16 * 16, lane = 0;
-    for (; lane + 16 * MIX_LANES <= padded; lane += 16 * MIX_LANES) mix_values<Cache, COUNT, MIX_LANES>(c, query, lane);
-    for (; lane < padded; lane += 16) mix_values<Cache, COUNT, 1>(c, query, lane);
+template <typename Cache, int COUNT>
+static void mix_strip(const AttentionChunk &c, int query, int count, const Strip<typename Cache::Element> &strip) {
+    if (count == COUNT) {
+        const size_t padded = padded_dim(c);
+        size_t lane = 0;
+        for (; lane + 16 * MIX_LANES <= padded; lane += 16 * MIX_LANES)
+            mix_values<Cache, COUNT, MIX_LANES>(c, query, strip, lane);
+        for (; lane < padded; lane += 16) mix_values<Cache, COUNT, 1>(c, query, strip, lane);
+    } else if constexpr (COUNT > 1) {
+        mix_strip<Cache, COUNT - 1>(c, query, count, strip);
+    }
 }
 
-template <typename Cache, int COUNT> static void mix_rest(const AttentionChunk &c, int query, int count) {
-    if (count == COUNT) mix_lanes<Cache, COUNT>(c, query);
-    else if constexpr (COUNT > 1) mix_rest<Cache, COUNT - 1>(c, query, count);
+template <typename Cache>
+static void mix_queries(const AttentionChunk &c, const Strip<typename Cache::Element> &strip) {
+    const int turns = (c.queries + MIX_QUERIES - 1) / MIX_QUERIES;
+    for (int turn = 0, query = 0; turn < turns; turn++) {
+        const int count = c.queries / turns + (turn < c.queries % turns);
+        mix_strip<Cache, MIX_QUERIES>(c, query, count, strip);
+        query += count;
+    }
 }
 
 template <typename Cache> static void attend_in(const AttentionChunk &c) {
-    for (int query = 0; query < c.queries; query += SCORE_QUERIES) {
-        int left = c.queries - query;
-        score_rest<Cache, SCORE_QUERIES>(c, query, left < SCORE_QUERIES ? left : (int)SCORE_QUERIES);
+    typedef typename Cache::Element Element;
+    const int parts = (c.count + 15) / 16;
+    const bool widen = sizeof(Element) == 2 && c.queries > SCORE_QUERIES;
+    const int most = widen ? WIDE_STRIP : STRIP;
+    for (int part = 0; part < parts; part += most) {
+        const Strip<Element> keys = find_strip<Element>(c, part, most, false);
+        if constexpr (sizeof(Element) == 2)
+            if (widen) {
+                score_queries<FloatCache>(c, widened(c, keys, (size_t)c.head_dim * 16));
+                continue;
+            }
+        score_queries<Cache>(c, keys);
     }
     for (int query = 0; query < c.queries; query++) soften(c, query);
-    for (int query = 0; query < c.queries; query += MIX_QUERIES) {
-        int left = c.queries - query;
-        mix_rest<Cache, MIX_QUERIES>(c, query, left < MIX_QUERIES ? left : (int)MIX_QUERIES);
+    for (int part = 0; part < parts; part += most) {
+        const Strip<Element> values = find_strip<Element>(c, part, most, true);
+        if constexpr (sizeof(Element) == 2)
+            if (widen) {
+                mix_queries<FloatCache>(c, widened(c, values, padded_dim(c) * 16));
+                continue;
+            }
+        mix_queries<Cache>(c, values);
     }
 }
 

@@ -83,6 +83,7 @@ struct AttentionChunk {
     float scale, cap;    // scores are scaled, then capped unless cap is 0
     bool sloped;
     float *scores;  // scratch [queries][count rounded up to 16]
+    float *strip;   // scratch [32][head_dim rounded up to 16]
     // Results: the largest score, the sum of exp(score - largest), and the values so weighted; -infinity, 0 and zeros
     // for a query that sees nothing.
     float *largest, *total;  // [queries]

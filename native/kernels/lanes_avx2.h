@@ -1,6 +1,6 @@
 // Sixteen lanes as two AVX2 registers; with MYNA_VNNI the byte products use AVX-VNNI. Included inside the variant's
 // namespace. The meaning of each function is documented in lanes_generic.h.
-enum { TILES_AT_ONCE = 1, ROWS = 4, SCORE_QUERIES = 4, MIX_QUERIES = 2, MIX_LANES = 2 };
+enum { TILES_AT_ONCE = 1, ROWS = 4, SCORES = 4, SCORE_QUERIES = 4, MIX_QUERIES = 2, MIX_LANES = 2 };
 #ifdef MYNA_VNNI
 static const int W8_OFFSET = 128;
 #else

@@ -1,6 +1,6 @@
 // Sixteen lanes as AVX-512 registers, byte products by AVX-512 VNNI. Included inside the variant's namespace.
 // The meaning of each function is documented in lanes_generic.h.
-enum { TILES_AT_ONCE = 2, ROWS = 6, SCORE_QUERIES = 8, MIX_QUERIES = 4, MIX_LANES = 4 };
+enum { TILES_AT_ONCE = 2, ROWS = 6, SCORES = 24, SCORE_QUERIES = 12, MIX_QUERIES = 6, MIX_LANES = 4 };
 static const int W8_OFFSET = 128;
 
 struct Floats {

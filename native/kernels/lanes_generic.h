@@ -3,7 +3,7 @@
 
 // How many tiles and rows a product, queries a score and queries and registers a value sum work on at once: as many as
 // the instruction set has registers for.
-enum { TILES_AT_ONCE = 1, ROWS = 2, SCORE_QUERIES = 2, MIX_QUERIES = 1, MIX_LANES = 1 };
+enum { TILES_AT_ONCE = 1, ROWS = 2, SCORES = 2, SCORE_QUERIES = 2, MIX_QUERIES = 1, MIX_LANES = 1 };
 // What dot_w8 leaves for the caller to subtract, a unit of the activations' sum.
 static const int W8_OFFSET = 128;
 

@@ -1,6 +1,6 @@
 // Sixteen lanes as four NEON registers, byte products by the dot product extension (ARMv8.2 and later). Included
 // inside the variant's namespace. The meaning of each function is documented in lanes_generic.h.
-enum { TILES_AT_ONCE = 1, ROWS = 4, SCORE_QUERIES = 4, MIX_QUERIES = 2, MIX_LANES = 2 };
+enum { TILES_AT_ONCE = 1, ROWS = 4, SCORES = 4, SCORE_QUERIES = 4, MIX_QUERIES = 2, MIX_LANES = 2 };
 static const int W8_OFFSET = 0;
 
 #define MYNA_EACH_PART for (int i = 0; i < 4; i++)
