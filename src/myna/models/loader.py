@@ -18,6 +18,7 @@ from myna.models.dialects import Dialect
 from myna.models.dialects.load import load_dialect, named_dialect
 from myna.models.encoder import build_encoder
 from myna.models.families import Layout, layout_of
+from myna.models.packed_cache import PackedCache, cache_key, is_worth_keeping
 from myna.models.packing import (
     Packing,
     check_memory,
@@ -80,6 +81,7 @@ def load_model(
     threads: int = 0,
     instruction_set: InstructionSet = "auto",
     context: int = 0,
+    packed_dir: Path | None = None,
 ) -> LoadedModel:
     """Load a model file.
 
@@ -89,6 +91,7 @@ def load_model(
         threads: of the kernels; 0 means one a physical core.
         instruction_set: of the kernels; ``auto`` means the best that this processor has.
         context: longest sequence in tokens; 0 means the model's own.
+        packed_dir: where weights that had to be quantised are kept for the next time; None means nowhere.
 
     Raises:
         ModelFileError: the file is missing, truncated, corrupt, hostile or of a kind that is not supported.
@@ -111,7 +114,10 @@ def load_model(
         program = build_program(file, config.within(chosen_context))
         plan = choose_plan(file, layout, program, config, quant)
         executor = _native.Executor(program.to_ops(), threads, chosen_set)
-        pack(file, plan, executor)
+        if packed_dir is not None and is_worth_keeping(plan):
+            pack_once(file, plan, executor, PackedCache(packed_dir))
+        else:
+            pack(file, plan, executor)
         tokenizer, dialect = pending.result()
         if tokenizer.vocab_size != config.vocab_size:
             raise ModelFileError(
@@ -199,6 +205,16 @@ def pack(file: ModelFile, plan: list[Packing], executor: _native.Executor) -> No
         except ValueError as error:
             raise ModelFileError(file.path, f"tensor {stored.name!r} cannot be packed ({error})") from error
     executor.seal()
+
+
+def pack_once(file: ModelFile, plan: list[Packing], executor: _native.Executor, cache: PackedCache) -> None:
+    """`pack`, or what it made the last time, mapped from disk. Raises as it does."""
+    key = cache_key(file, plan)
+    if cache.load(executor, key, plan):
+        executor.seal()
+        return
+    pack(file, plan, executor)
+    cache.store(executor, key, file, plan)
 
 
 def choose_instruction_set(wanted: InstructionSet) -> str:
