@@ -1,6 +1,6 @@
 """What each weight format costs: perplexity and logit error beside Transformers on the same weights, dequantised.
 
-    python benchmarks/perplexity.py MODEL.gguf TEXT.txt
+    python -m benchmarks.perplexity MODEL.gguf TEXT.txt
 
 Prints a Markdown table. The text's first tokens are cut into windows that are scored independently; every token of a
 window but its first is predicted from those before it. The error of logits is the largest difference over the largest
@@ -10,7 +10,6 @@ magnitude, over the first window. Needs the development tools (torch, transforme
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -20,8 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from myna import _native, hardware
 from myna.formats import GGUFFile

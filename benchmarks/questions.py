@@ -1,6 +1,6 @@
 """How many of two dozen simple questions a model answers right, by system prompt and sampling.
 
-    python benchmarks/questions.py [NAME]
+    python -m benchmarks.questions [NAME]
 
 Chooses nothing by itself; docs/decisions/002 says what was chosen from its table. An answer is right when it contains
 one of the expected words. So few questions tell good prompts from bad ones, not good from slightly better.
