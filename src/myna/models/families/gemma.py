@@ -36,7 +36,7 @@ def gemma2_from_gguf(file: ModelFile) -> ModelConfig:
 
 
 def gemma3_from_gguf(file: ModelFile) -> ModelConfig:
-    """Five layers with a window and a rotary base of their own, then one without."""
+    """Five layers with a window and a rotary base of their own, then one without; all alike if there is no window."""
     cap = "gemma3.final_logit_softcapping"
     config = gguf_config(
         file,
@@ -44,6 +44,8 @@ def gemma3_from_gguf(file: ModelFile) -> ModelConfig:
         head_norm=True,
         logit_softcap=file.metadata.number(cap, minimum=1e-3, maximum=1e6) if cap in file.metadata else None,
     )
+    if file.metadata.get("gemma3.attention.sliding_window", 0) == 0:
+        return config
     window = gguf.sliding_window(file, "gemma3", config.context)
     base = file.metadata.number("gemma3.rope.freq_base_swa", 10_000.0, minimum=2.0, maximum=1e12)
     local = RopeConfig(config.head_dim, base, "half")
