@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     kv_dtype: Literal["float16", "float32"] = "float16"
     kv_cache_bytes: int = Field(default=0, ge=0)
     """0: sized from free memory and the model's context."""
+    adapters: dict[str, Path] = Field(default_factory=dict)
+    """LoRA adapters of the default model, loaded with it: names and PEFT's directories."""
+    adapters_dir: Path | None = None
+    """Where adapters must lie that are loaded over HTTP; None: data_dir/adapters."""
     context: int = Field(default=0, ge=0)
     """Longest sequence in tokens; 0: the model's own."""
     max_sequences: int = Field(default=64, ge=1, le=4096)
@@ -91,6 +95,11 @@ class Settings(BaseSettings):
     def models_dir(self) -> Path:
         """Content-addressed cache of model files."""
         return self.cache_dir or self.data_dir / "models"
+
+    @property
+    def shared_adapters_dir(self) -> Path:
+        """Where adapters must lie that are loaded over HTTP."""
+        return self.adapters_dir or self.data_dir / "adapters"
 
 
 def load_settings(**overrides: Any) -> Settings:

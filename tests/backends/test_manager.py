@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import os
 import signal
@@ -16,9 +17,18 @@ import pytest
 from myna.backends.base import Backend
 from myna.backends.manager import MAX_CRASHES, ModelManager, ModelStatus
 from myna.backends.process import EngineProcess, start_early
-from myna.engine.request import Finished, GenerationRequest, SamplingParams, Started
-from myna.errors import EngineCrashed, EngineError, ModelFileError, ModelTooLarge, NotFound
+from myna.engine.request import Delta, Finished, GenerationRequest, SamplingParams, Started
+from myna.errors import (
+    Conflict,
+    EngineCrashed,
+    EngineError,
+    InvalidParameter,
+    ModelFileError,
+    ModelTooLarge,
+    NotFound,
+)
 from myna.settings import Settings, load_settings
+from tests.adapters import write_adapter
 from tests.synthetic import write_model
 
 WAIT = 60.0
@@ -281,6 +291,67 @@ async def test_the_model_idle_for_longest_makes_room(
         await manager.get(second)
     assert [Path(status.name).stem for status in manager.loaded() if status.state == "ready"] == ["endless"]
     await events.aclose()
+
+
+async def adapted(backend: Backend, adapter: str | None) -> str:
+    request = dataclasses.replace(ask(max_tokens=20), id=str(adapter), adapter=adapter)
+    return "".join([event.text async for event in backend.generate(request) if isinstance(event, Delta)])
+
+
+async def test_adapters_come_and_go_and_outlive_their_process(manager: ModelManager, tmp_path: Path) -> None:
+    for seed, name in enumerate(("pirate", "poet")):
+        write_adapter(tmp_path / "adapters" / name, seed=seed)
+    backend, model = await manager.get(), manager.default
+    plain = await adapted(backend, None)
+    with pytest.raises(InvalidParameter, match="no adapter 'pirate'"):
+        await adapted(backend, "pirate")
+    for name in ("pirate", "poet"):
+        await manager.load_adapter(model, name, name)
+    assert manager.adapters() == {model: ["pirate", "poet"]}
+    assert manager.status(model).adapters == ("pirate", "poet")
+    with pytest.raises(Conflict):
+        await manager.load_adapter(model, "pirate", "pirate")
+    pirate, poet, again = await asyncio.gather(*(adapted(backend, name) for name in ("pirate", "poet", None)))
+    assert len({pirate, poet, plain}) == 3
+    assert again == plain
+
+    os.kill(await process_id(backend), signal.SIGKILL)
+    await Watch(manager).until("failed")
+    backend = await manager.get()
+    assert await adapted(backend, "poet") == poet, "it is loaded with the new process"
+    events = backend.generate(dataclasses.replace(ask(), adapter="poet"))
+    await anext(events)
+    await manager.unload_adapter(model, "poet")
+    assert isinstance(await anext(events), Delta), "who uses it goes on"
+    await events.aclose()
+    with pytest.raises(NotFound):
+        await manager.unload_adapter(model, "poet")
+    with pytest.raises(InvalidParameter, match="loaded are pirate"):
+        await adapted(backend, "poet")
+
+
+@pytest.mark.parametrize("path", ["/etc", "..", "nowhere", "a\0b", "x" * 5000])
+async def test_adapters_are_loaded_from_their_directory_only(manager: ModelManager, path: str, tmp_path: Path) -> None:
+    (tmp_path / "adapters").mkdir()
+    with pytest.raises(InvalidParameter, match="There is no adapter in") as caught:
+        await manager.load_adapter(manager.default, "pirate", path)
+    assert caught.value.param == "lora_path"
+    with pytest.raises(InvalidParameter, match="cannot be called"):
+        await manager.load_adapter(manager.default, "../pirate", path)
+
+
+async def test_adapters_of_the_settings_may_lie_anywhere(settings: Settings, tmp_path: Path) -> None:
+    path = write_adapter(tmp_path / "elsewhere")
+    for given, expected in ((path, None), (tmp_path / "missing", ModelFileError)):
+        manager = ModelManager(settings.model_copy(update={"adapters": {"pirate": given}}))
+        async with asyncio.timeout(WAIT):
+            assert manager.adapters() == {manager.default: ["pirate"]}
+            if expected is None:
+                assert await adapted(await manager.get(), "pirate")
+            else:
+                with pytest.raises(expected, match="missing"):
+                    await manager.get()
+            await manager.close()
 
 
 async def test_statistics_of_every_ready_model(manager: ModelManager) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from myna.backends.base import Delta, Finished, GenerationRequest, ModelDescription, Started
 from myna.engine.request import FinishReason
-from myna.errors import MynaError
+from myna.errors import MynaError, NotFound
 
 TOKENIZER = "scripted-1"
 
@@ -116,6 +116,7 @@ class ScriptedModels:
         self.gate.set()
         self.error: MynaError | None = None
         self.listeners: list[Callable[[Any], None]] = []
+        self.adapted: dict[str, str] = {}
 
     async def get(self, name: str | None = None) -> ScriptedBackend:
         await self.gate.wait()
@@ -125,6 +126,17 @@ class ScriptedModels:
 
     def loaded(self) -> list[Any]:
         return []
+
+    def adapters(self) -> dict[str, list[str]]:
+        return {self.default: sorted(self.adapted)}
+
+    async def load_adapter(self, model: str, name: str, path: str) -> None:
+        assert model == self.default
+        self.adapted[name] = path
+
+    async def unload_adapter(self, model: str, name: str) -> None:
+        if self.adapted.pop(name, None) is None:
+            raise NotFound(f"{model} has no adapter {name!r}.", param="lora_name")
 
     def subscribe(self, callback: Callable[[Any], None]) -> Callable[[], None]:
         self.listeners.append(callback)

@@ -164,6 +164,9 @@ class ScriptedModels:
     def default(self) -> str:
         return MODEL
 
+    def adapters(self) -> dict[str, list[str]]:
+        return {MODEL: ["pirate"]}
+
     async def get(self, name: str | None = None) -> ScriptedBackend:
         if name in (None, MODEL):
             return self.backend

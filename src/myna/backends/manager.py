@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from myna.backends.base import Backend, ModelDescription
 from myna.backends.native import NativeBackend, connect
 from myna.backends.process import EngineProcess
 from myna.engine.options import EngineOptions, engine_options
-from myna.errors import EngineCrashed, EngineError, ModelTooLarge, MynaError, NotFound
+from myna.errors import EngineCrashed, EngineError, InvalidParameter, ModelTooLarge, MynaError, NotFound
 from myna.hub import Hub
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ _log = logging.getLogger(__name__)
 MAX_CRASHES = 3
 CRASH_WINDOW = 60.0
 """A model whose process crashed `MAX_CRASHES` times within so many seconds is left alone until they have passed."""
+
+_ADAPTER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 ModelState = Literal["absent", "loading", "ready", "failed"]
 
@@ -39,6 +43,7 @@ class ModelStatus:
     error: MynaError | None = None
     description: ModelDescription | None = None
     running: int = 0
+    adapters: tuple[str, ...] = ()
 
     @property
     def process_id(self) -> int | None:
@@ -50,6 +55,7 @@ class _Slot:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.adapters: dict[str, Path] = {}  # loaded with every new process
         self.state: ModelState = "absent"
         self.error: MynaError | None = None
         self.backend: NativeBackend | None = None
@@ -64,7 +70,9 @@ class _Slot:
 
     @property
     def status(self) -> ModelStatus:
-        return ModelStatus(self.name, self.state, self.error, self.description, self.running)
+        return ModelStatus(
+            self.name, self.state, self.error, self.description, self.running, tuple(sorted(self.adapters))
+        )
 
 
 class ModelManager:
@@ -105,7 +113,7 @@ class ModelManager:
         if self._is_closed:
             raise EngineError("Myna is shutting down.")
         name = self._canonical(self._settings.model if name is None else name)
-        slot = self._slots.setdefault(name, _Slot(name))
+        slot = self._slot(name)
         slot.last_used = time.monotonic()
         if slot.state == "ready":
             assert slot.backend is not None
@@ -147,6 +155,46 @@ class ModelManager:
         if slot is not None:
             await self._unload(slot)
 
+    async def load_adapter(self, model: str, name: str, path: str) -> None:
+        """Give a model a LoRA adapter, which it keeps until it is taken away, also over a crash and when unloaded.
+
+        Raises:
+            NotFound: no such model.
+            InvalidParameter: the name is malformed, or the directory is not below `Settings.shared_adapters_dir`.
+            Conflict: the model has an adapter of this name.
+            ModelFileError, UnsupportedParameter: it cannot be used, and why; or what loading the model raises.
+        """
+        if not _ADAPTER_NAME.fullmatch(name):
+            raise InvalidParameter(
+                f"An adapter cannot be called {name!r:.80}; use up to 64 letters, digits and the marks . _ -",
+                param="lora_name",
+            )
+        directory = self._adapter_directory(path)
+        backend = await self.get(model)
+        await backend.load_adapter(name, str(directory))
+        slot = self._slot(self._canonical(model))
+        slot.adapters[name] = directory
+        self._change(slot, slot.state, slot.error)
+
+    async def unload_adapter(self, model: str, name: str) -> None:
+        """Take an adapter from a model; answers that use it are still finished.
+
+        Raises:
+            NotFound: no such model, or it has no such adapter.
+        """
+        slot = self._slot(self._canonical(model))
+        if slot.adapters.pop(name, None) is None:
+            raise NotFound(f"{slot.name} has no adapter {name!r:.80}.", param="lora_name")
+        if slot.backend is not None:
+            await slot.backend.unload_adapter(name)
+        self._change(slot, slot.state, slot.error)
+
+    def adapters(self) -> dict[str, list[str]]:
+        """Names of adapters by model; without those models that have none."""
+        found = {self.default: sorted(self._settings.adapters)}
+        found.update((slot.name, sorted(slot.adapters)) for slot in self._slots.values())
+        return {model: names for model, names in found.items() if names}
+
     async def statistics(self) -> dict[str, dict[str, float]]:
         """The engine's counters and gauges of every model that is ready."""
         found = {}
@@ -164,6 +212,31 @@ class ModelManager:
         if early is not None:
             await asyncio.to_thread(early.end)
 
+    def _slot(self, name: str) -> _Slot:
+        """What is known of a model; the default one begins with the adapters of the settings."""
+        slot = self._slots.get(name)
+        if slot is None:
+            slot = self._slots[name] = _Slot(name)
+            if name == self.default:
+                slot.adapters.update(self._settings.adapters)
+        return slot
+
+    def _adapter_directory(self, path: str) -> Path:
+        """A directory that may be asked for over HTTP: whoever asks must not find out what other files there are."""
+        allowed = self._settings.shared_adapters_dir.resolve()
+        try:
+            directory = (allowed / path).resolve()
+            is_there = directory.is_relative_to(allowed) and directory.is_dir()
+        except (OSError, ValueError):  # too long, or a null character
+            is_there = False
+        if not is_there:
+            raise InvalidParameter(
+                f"There is no adapter in {path!r:.200}. Put its directory into {allowed}, or start Myna with "
+                "--adapter NAME=PATH.",
+                param="lora_path",
+            )
+        return directory
+
     def _canonical(self, name: str) -> str:
         return self._hub.resolve(name).name
 
@@ -175,6 +248,7 @@ class ModelManager:
             if path is None:
                 raise NotFound(f"{slot.name} is not on disk. Fetch it first: myna pull {slot.name}", param="model")
             backend = await self._start_with_room(slot, engine_options(self._settings, path, slot.name))
+            await _load_adapters(backend, slot.adapters)
             slot.backend, slot.description = backend, await backend.describe()
         except MynaError as error:
             if isinstance(error, EngineCrashed):
@@ -251,6 +325,16 @@ class ModelManager:
         slot.state, slot.error = state, error
         for listener in list(self._listeners):
             listener(slot.status)
+
+
+async def _load_adapters(backend: NativeBackend, adapters: Mapping[str, Path]) -> None:
+    """Load all, or close the backend and raise why not."""
+    try:
+        for name, directory in adapters.items():
+            await backend.load_adapter(name, str(directory))
+    except BaseException:
+        await backend.close()
+        raise
 
 
 def _start_message(model: ModelDescription, seconds: float) -> str:

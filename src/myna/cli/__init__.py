@@ -180,18 +180,17 @@ def models(as_json: JsonOption = False, data_dir: DataOption = None) -> None:
 @app.command(epilog="\b\nExamples:\n  myna show smollm2:135m\n  myna show ./model.gguf --json")
 def show(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The model; without one, the default.")] = None,
-    quant: QuantOption = None,
     as_json: JsonOption = False,
     data_dir: DataOption = None,
 ) -> None:
-    """Describe a model: licence, sources, how it runs here.
+    """Describe a model: its shape, the memory that it takes, its licence, where it came from.
 
-    One on disk is loaded for that.
+    Its weights are not loaded.
     """
     from myna.cli.library import print_model
     from myna.settings import load_settings
 
-    settings = load_settings(quant=quant, data_dir=data_dir)
+    settings = load_settings(data_dir=data_dir)
     print_model(settings, name or settings.model, as_json=as_json)
 
 

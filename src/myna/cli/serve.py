@@ -7,6 +7,7 @@ import gc
 import socket
 import sys
 import webbrowser
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -16,7 +17,7 @@ from myna.backends.process import start_early
 from myna.cli.interrupts import raises_on_interrupt
 from myna.cli.library import fetch
 from myna.cli.terminal import print_fields, size
-from myna.errors import MynaError
+from myna.errors import ConfigurationError, MynaError
 from myna.settings import Settings, has_display
 
 if TYPE_CHECKING:
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 3.0
 """How long the announcement waits for the model; a large one takes longer and is announced by itself."""
+
+
+def named_paths(given: list[str] | None) -> dict[str, Path] | None:
+    """``NAME=DIR``, several times, as a mapping; None when none is given.
+
+    Raises:
+        ConfigurationError: one is not of that form.
+    """
+    paths = {}
+    for text in given or ():
+        name, mark, path = text.partition("=")
+        if not (name and mark and path):
+            raise ConfigurationError(f"--adapter {text} is not of the form NAME=DIR.", param="adapters")
+        paths[name] = Path(path)
+    return paths or None
 
 
 def run_server(settings: Settings) -> None:

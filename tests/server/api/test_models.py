@@ -36,6 +36,16 @@ async def test_what_is_loaded_is_asked_for_in_the_managers_own_thread(
     assert set(asked) == {threading.current_thread()}
 
 
+async def test_adapters_of_a_model(served: Served) -> None:
+    path = "/api/models/scripted/adapters"
+    loaded = await served.call("POST", path, {"name": "pirate", "path": "pirate"}, expect=201)
+    assert loaded["adapters"] == ["pirate"]
+    assert (await served.call("DELETE", f"{path}/pirate"))["adapters"] == []
+    await served.call("DELETE", f"{path}/pirate", expect=404)
+    await served.call("POST", path, {"name": "pirate"}, expect=400)
+    await served.call("POST", "/api/models/unheard-of/adapters", {"name": "pirate", "path": "pirate"}, expect=404)
+
+
 async def test_fetching_a_model_once_with_progress(served: Served) -> None:
     async with served.tab() as tab:
         await tab.send(type="lists", after=0)

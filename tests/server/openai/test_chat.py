@@ -119,6 +119,18 @@ async def test_parameters_reach_the_engine(client: httpx2.AsyncClient, backend: 
     assert (backend.requests[0].dialect, backend.requests[0].adapter) == ("alpaca", "pirate")
 
 
+@pytest.mark.parametrize("model", [f"{MODEL}+pirate", "default+pirate", "pirate"])
+async def test_an_adapter_is_asked_for_as_a_model(
+    client: httpx2.AsyncClient, backend: ScriptedBackend, model: str
+) -> None:
+    answer = (await client.post(CHAT, json=body(model=model))).json()
+    assert answer["model"] == f"{MODEL}+pirate"
+    assert backend.requests[0].adapter == "pirate"
+    refused = await client.post(CHAT, json=body(model=model, adapter="poet"))
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "adapter"
+
+
 async def test_defaults_are_openais(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
     await client.post(CHAT, json=body())
     params = backend.requests[0].params

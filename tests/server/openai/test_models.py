@@ -12,7 +12,7 @@ from tests.server.scripted import MODEL
 def test_the_official_client_lists_and_retrieves(address: str) -> None:
     with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
         models = list(client.models.list())
-        assert [model.id for model in models] == [MODEL]
+        assert [model.id for model in models] == [MODEL, f"{MODEL}+pirate"]
         assert models[0].object == "model"
         assert client.models.retrieve(MODEL).id == MODEL
         with pytest.raises(openai.NotFoundError, match="scripted:1b"):

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from myna.backends.manager import ModelManager, ModelStatus
 from myna.errors import Conflict, MynaError, NotFound
@@ -23,6 +24,13 @@ CANCEL_SECONDS = 5.0
 
 class PullCancelled(Exception):
     """Raised inside a fetch to end it."""
+
+
+class _Loaded(NamedTuple):
+    """Names of the models that are loaded, and of each model's adapters."""
+
+    names: frozenset[str]
+    adapters: dict[str, list[str]]
 
 
 class _Fetch:
@@ -182,11 +190,12 @@ class Library:
         self._announcing.add(task)
         task.add_done_callback(self._announcing.discard)
 
-    def _ready(self) -> frozenset[str]:
-        """Names of the models that are loaded; asked for in the event loop, to which the manager belongs."""
-        return frozenset(status.name for status in self._manager.loaded() if status.state == "ready")
+    def _ready(self) -> _Loaded:
+        """What the manager knows; asked for in the event loop, to which it belongs."""
+        names = frozenset(status.name for status in self._manager.loaded() if status.state == "ready")
+        return _Loaded(names, self._manager.adapters())
 
-    def _list(self, ready: frozenset[str]) -> list[types.Model]:
+    def _list(self, ready: _Loaded) -> list[types.Model]:
         """What can be talked to: a model for embeddings has no place in a chat."""
         on_disk = [local.name for local in self._hub.local() if local.entry is None or local.entry.kind == "chat"]
         known = [entry.name for entry in catalog.models() if entry.kind == "chat"]
@@ -197,7 +206,7 @@ class Library:
                 models.append(self._one(name, ready))
         return sorted(models, key=lambda model: not model.on_disk)  # stable: otherwise in the order of the catalog
 
-    def _one(self, name: str, ready: frozenset[str]) -> types.Model:
+    def _one(self, name: str, ready: _Loaded) -> types.Model:
         reference = self._hub.resolve(name)
         entry, path = reference.entry, self._hub.find(name)
         fetch = self._fetches.get(reference.name)
@@ -211,9 +220,9 @@ class Library:
             context=entry.context if entry else None,
             bytes=self._hub.size(name) if path else entry.bytes if entry else None,
             on_disk=path is not None,
-            loaded=reference.name in ready,
+            loaded=reference.name in ready.names,
             default=reference.name == self.default,
-            adapters=self._manager.adapters().get(reference.name, []),
+            adapters=ready.adapters.get(reference.name, []),
             pull=fetch.pull if fetch else None,
         )
 

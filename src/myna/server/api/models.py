@@ -16,6 +16,22 @@ async def list_models(services: Services) -> types.ModelList:
     return types.ModelList(models=await services.library.models(), default=services.library.default)
 
 
+@router.post("/{name:path}/adapters", status_code=201)
+async def load_adapter(services: Services, name: str, adapter: types.NewAdapter) -> types.Model:
+    """Give a model a LoRA adapter from the directory for adapters."""
+    name = services.library.canonical(name)
+    await services.manager.load_adapter(name, adapter.name, adapter.path)
+    return await services.library.model(name)
+
+
+@router.delete("/{name:path}/adapters/{adapter}")
+async def unload_adapter(services: Services, name: str, adapter: str) -> types.Model:
+    """Take an adapter from a model; answers that use it are still finished."""
+    name = services.library.canonical(name)
+    await services.manager.unload_adapter(name, adapter)
+    return await services.library.model(name)
+
+
 @router.post("/{name:path}/pull", status_code=202)
 async def pull(services: Services, name: str, response: Response) -> types.Model:
     """Begin to fetch a model; 200 when it is there already."""

@@ -22,10 +22,11 @@ LOCAL_OWNER = "local"
 class ApiServices:
     """The database, the runs and the models of one server."""
 
-    def __init__(self, database: Database, runs: RunService, library: Library) -> None:
+    def __init__(self, database: Database, runs: RunService, library: Library, manager: ModelManager) -> None:
         self.database = database
         self.runs = runs
         self.library = library
+        self.manager = manager
         self.closing = False
         self._disconnects: set[Callable[[], None]] = set()
 
@@ -59,7 +60,7 @@ async def open_services(settings: Settings, manager: ModelManager, hub: Hub) -> 
         runs = RunService(database, manager)
         await runs.start()
         library = Library(hub, manager)
-        services = ApiServices(database, runs, library)
+        services = ApiServices(database, runs, library, manager)
         try:
             yield services
         finally:

@@ -91,6 +91,13 @@ class RunRequest(Request):
         return self
 
 
+class NewAdapter(Request):
+    """Body of ``POST /api/models/{name}/adapters``: ``path`` is a directory in the one for adapters."""
+
+    name: ModelName
+    path: ModelName
+
+
 class ChatPatch(Request):
     """Body of ``PATCH /api/chats/{id}``: what is absent stays."""
 
@@ -227,6 +234,7 @@ class Model(Answer):
     on_disk: bool
     loaded: bool
     default: bool
+    adapters: list[str]
     pull: Pull | None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from myna.server.openai import chat, completions, embeddings, models
+from myna.server.openai import adapters, chat, completions, embeddings, models
 
 __all__ = ["create_router"]
 
@@ -12,6 +12,6 @@ __all__ = ["create_router"]
 def create_router() -> APIRouter:
     """All routes under ``/v1``. They expect ``app.state.models`` and ``app.state.hub``."""
     router = APIRouter()
-    for module in (models, chat, completions, embeddings):
+    for module in (models, adapters, chat, completions, embeddings):
         router.include_router(module.router)
     return router

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -40,13 +41,12 @@ async def create_chat_completion(request: Request) -> Response:
         messages=parse_messages(body.messages),
         owner=OWNER,
         dialect=body.dialect,
-        adapter=body.adapter,
     )
     include_usage = body.include_usage
 
     async def answer() -> Response:
-        model = await serve_model(request.app.state.models, body.model)
-        events = run_all(model.backend, [generation])
+        model = await serve_model(request.app.state.models, body.model, body.adapter)
+        events = run_all(model.backend, [replace(generation, adapter=model.adapter)])
         if not body.stream:
             return json_response(await _complete(generation.id, model, events))
         _, started = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
@@ -62,7 +62,7 @@ def _common(request_id: str, model: ServedModel, kind: str) -> dict[str, Any]:
         "id": request_id,
         "object": kind,
         "created": now(),
-        "model": model.description.name,
+        "model": model.name,
         "system_fingerprint": model.fingerprint,
     }
 

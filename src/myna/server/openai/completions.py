@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -69,22 +69,21 @@ async def create_completion(request: Request) -> Response:
             text=prompt if isinstance(prompt, str) else None,
             token_ids=prompt if isinstance(prompt, tuple) else None,
             owner=OWNER,
-            adapter=body.adapter,
         )
         for index, prompt in enumerate(prompts)
     ]
 
     async def answer() -> Response:
-        model = await serve_model(request.app.state.models, body.model)
+        model = await serve_model(request.app.state.models, body.model, body.adapter)
         choices = [Choice(echo, body.logprobs is not None) for echo in await _echoes(model, prompts, body.echo)]
         common = {
             "id": request_id,
             "object": "text_completion",
             "created": now(),
-            "model": model.description.name,
+            "model": model.name,
             "system_fingerprint": model.fingerprint,
         }
-        events = run_all(model.backend, generations)
+        events = run_all(model.backend, [replace(each, adapter=model.adapter) for each in generations])
         if not body.stream:
             return json_response(common | await _complete(choices, events))
         first = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream

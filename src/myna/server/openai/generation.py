@@ -13,11 +13,13 @@ from typing import Any, Protocol
 import myna
 from myna.backends.base import Backend, ModelDescription
 from myna.engine.request import Delta, Finished, GenerationRequest, Started
-from myna.errors import EngineError, NotFound
+from myna.errors import EngineError, InvalidParameter, NotFound
 from myna.hub import catalog
 from myna.server.errors import excerpt, suggestion
 
 DEFAULT_MODEL_ALIAS = "default"
+ADAPTER_MARK = "+"
+"""Between a model's name and its adapter's; in no name of the catalog or of a repository."""
 OWNER = "local"
 """Salt of the prefix cache. One owner until there are accounts: the person whose machine this is."""
 
@@ -32,36 +34,79 @@ class Models(Protocol):
     async def get(self, name: str | None = None) -> Backend:
         """The loaded model, loading it first where needed; raises NotFound and what loading raises."""
 
+    def adapters(self) -> dict[str, list[str]]:
+        """Names of loaded LoRA adapters by model."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A loaded model, and how answers name it."""
+    """A loaded model, and how answers name it. ``adapter``: the LoRA adapter that was asked for."""
 
     backend: Backend
     description: ModelDescription
     fingerprint: str
+    adapter: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As it is listed."""
+        return adapted(self.description.name, self.adapter)
 
 
-async def serve_model(models: Models, name: str) -> ServedModel:
-    """The model of a request, loaded; the name "default" means the server's default model.
+def adapted(model: str, adapter: str | None) -> str:
+    """What a model with an adapter is called."""
+    return model if adapter is None else f"{model}{ADAPTER_MARK}{adapter}"
+
+
+def split_name(models: Models, name: str, adapter: str | None) -> tuple[str, str | None]:
+    """A model's own name, and the adapter that is asked for: as ``model+adapter``, by its name alone, or apart.
+
+    Raises:
+        InvalidParameter: two different adapters are asked for.
+    """
+    base, _, named = name.rpartition(ADAPTER_MARK)
+    if not base or name == models.default:
+        owner = next((model for model, adapters in models.adapters().items() if name in adapters), None)
+        base, named = (name, "") if owner is None or catalog.find(name) is not None else (owner, name)
+    if named and adapter not in (None, named):
+        raise InvalidParameter(
+            f"'model' asks for the adapter {excerpt(named)} and 'adapter' for {excerpt(adapter)}; name one.",
+            param="adapter",
+        )
+    return base, named or adapter
+
+
+def known_model(models: Models, name: str) -> str:
+    """The model that a request names; "default" means the server's default model.
 
     A path is no name here, unless it is the default model's: requests must not find out what files there are.
 
     Raises:
         NotFound: no such model.
-        EngineError, ModelFileError: it cannot be loaded.
     """
     if name in (DEFAULT_MODEL_ALIAS, models.default):
-        name = models.default
-    elif not name.startswith("hf:") and catalog.find(name) is None:
+        return models.default
+    if not name.startswith("hf:") and catalog.find(name) is None:
         known = (models.default, *(model.name for model in catalog.models()))
         raise NotFound(
             f"There is no model {excerpt(name)}.{suggestion(name, known)} GET /v1/models lists those there are.",
             param="model",
         )
-    backend = await models.get(name)
+    return name
+
+
+async def serve_model(models: Models, name: str, adapter: str | None = None) -> ServedModel:
+    """The model of a request, loaded; see `known_model` and `split_name`.
+
+    Raises:
+        NotFound: no such model.
+        InvalidParameter: two different adapters are asked for.
+        EngineError, ModelFileError: it cannot be loaded.
+    """
+    name, adapter = split_name(models, name, adapter)
+    backend = await models.get(known_model(models, name))
     description = await backend.describe()
-    return ServedModel(backend, description, fingerprint(description))
+    return ServedModel(backend, description, fingerprint(description), adapter)
 
 
 def fingerprint(model: ModelDescription) -> str:

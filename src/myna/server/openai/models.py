@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from myna.errors import NotFound
 from myna.server.errors import json_response, suggestion
-from myna.server.openai.generation import DEFAULT_MODEL_ALIAS, Models
+from myna.server.openai.generation import DEFAULT_MODEL_ALIAS, Models, adapted
 
 if TYPE_CHECKING:
     from myna.hub import Hub
@@ -22,7 +22,7 @@ OWNED_BY = "myna"
 
 @router.get("/v1/models")
 async def list_models(request: Request) -> Response:
-    """All models on disk, the default one first."""
+    """All models on disk, the default one first, each followed by itself with each of its adapters."""
     return json_response({"object": "list", "data": await _available(request)})
 
 
@@ -42,7 +42,12 @@ async def _available(request: Request) -> list[dict[str, Any]]:
     models: Models = request.app.state.models
     names = {model.name: int(model.pulled_at) for model in await asyncio.to_thread(hub.local)}
     names.setdefault(models.default, 0)
-    return [
-        {"id": name, "object": "model", "created": created, "owned_by": OWNED_BY}
-        for name, created in sorted(names.items(), key=lambda item: (item[0] != models.default, item[0]))
-    ]
+    adapters = models.adapters()
+    listed: list[dict[str, Any]] = []
+    for name, created in sorted(names.items(), key=lambda item: (item[0] != models.default, item[0])):
+        entry = {"id": name, "object": "model", "created": created, "owned_by": OWNED_BY}
+        listed.append(entry)
+        listed += [
+            entry | {"id": adapted(name, adapter), "root": name, "parent": name} for adapter in adapters.get(name, ())
+        ]
+    return listed
