@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from tests.parity import models
 from tests.parity.cases import Case, build_case, whole
-from tests.parity.runner import Runner
+from tests.parity.runner import Runner, relative_error
 
 State = dict[str, NDArray[Any]]
 EXACT = 2e-5
@@ -67,6 +69,14 @@ def test_other_names_and_more_of_them(tmp_path: Path, name: str, change: Callabl
     state = change(load_file(path))
     save_file(state, path)
     assert whole(Runner(case.files["huggingface"]), case) < EXACT
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_is_read_to_the_bit(tmp_path: Path, dtype: torch.dtype) -> None:
+    model = models.build("gpt2").to(dtype)  # transposed and cut apart while it is read
+    path = models.save(model, tmp_path / "half")
+    text = list(range(3, 60))
+    assert relative_error(Runner(path).whole(text), models.expected_logits(model.float(), text)) < EXACT
 
 
 @pytest.mark.parametrize(
