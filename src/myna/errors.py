@@ -84,19 +84,30 @@ class UnsupportedParameter(RequestError):
 
 
 class PromptTooLong(RequestError):
-    """The prompt does not fit into the model's context.
+    """A prompt, or a text to embed, does not fit into the model's context.
 
     Args:
-        tokens: length of the prompt, in tokens.
+        tokens: its length, in tokens.
         limit: what the context holds, in tokens.
+        param: the field that holds it.
+        what: what it is called.
+        remedy: what to do about it, before choosing another model.
     """
 
     code = "context_length_exceeded"
 
-    def __init__(self, tokens: int, limit: int, *, param: str | None = "messages") -> None:
+    def __init__(
+        self,
+        tokens: int,
+        limit: int,
+        *,
+        param: str | None = "messages",
+        what: str = "prompt",
+        remedy: str = "Shorten the prompt, start a new chat",
+    ) -> None:
         super().__init__(
-            f"The prompt has {tokens} tokens, but this model's context holds {limit}. "
-            "Shorten the prompt, start a new chat or choose a model with a longer context.",
+            f"The {what} has {tokens} tokens, but this model's context holds {limit}. "
+            f"{remedy} or choose a model with a longer context.",
             param=param,
         )
         self.tokens = tokens

@@ -89,6 +89,7 @@ async def test_a_text_that_is_too_long_is_refused_with_both_numbers(backend: Nat
     with pytest.raises(PromptTooLong) as caught:
         await embed(backend, "fox", "fox " * 100)
     assert (caught.value.tokens, caught.value.limit, caught.value.param) == (102, CONTEXT, "input[1]")
+    assert "Cut it into parts" in caught.value.message
     assert (await embed(backend, "fox")).shape == (1, WIDTH)
 
 

@@ -210,7 +210,7 @@ class Embedder:
         if not ids:
             raise InvalidParameter("A text to embed has no tokens; it must have at least one.", param=param)
         if len(ids) > self.limit:
-            raise PromptTooLong(len(ids), self.limit, param=param)
+            raise PromptTooLong(len(ids), self.limit, param=param, what="text", remedy="Cut it into parts")
         vocab_size = self._model.tokenizer.vocab_size
         if min(ids) < 0 or max(ids) >= vocab_size:
             unknown = next(id_ for id_ in ids if not 0 <= id_ < vocab_size)
