@@ -32,13 +32,18 @@ def test_models_are_listed_with_their_place(env: dict[str, str], empty: dict[str
     assert {"name": "smollm2:135m", "on_disk": True, "default": True, "bytes": 98362432}.items() <= rows[0].items()
 
 
-def test_show_tells_how_a_model_runs_here(env: dict[str, str]) -> None:
+def test_show_tells_what_a_model_is_and_takes(env: dict[str, str]) -> None:
     shown = json.loads(myna("show", "--json", env=env).stdout)
     assert shown["name"] == "smollm2:135m"
     assert shown["context"] == 8192
     assert shown["parameters"] == 134515008
+    assert shown["title"] == "SmolLM2 135M Instruct"
+    assert shown["memory"]["auto"] == 96_576_768
+    assert shown.keys() >= {"sha256", "source", "fetched_at"}
     assert shown["instruction_set"]
-    assert "apache-2.0" in myna("show", "smollm2:135m", env=env).stdout
+    text = myna("show", "smollm2:135m", env=env).stdout
+    assert "apache-2.0 (open)" in text
+    assert "Q4_1 66.4 MB, Q8_0 30.1 MB" in text
 
 
 def test_show_of_a_model_that_is_not_there_tells_what_is_known(empty: dict[str, str]) -> None:

@@ -183,7 +183,7 @@ def show(
     as_json: JsonOption = False,
     data_dir: DataOption = None,
 ) -> None:
-    """Describe a model: its shape, the memory that it takes, its licence, where it came from.
+    """Describe a model: shape, memory, licence, provenance.
 
     Its weights are not loaded.
     """
@@ -214,7 +214,7 @@ def convert(
     force: Annotated[bool, typer.Option("--force", help="Replace the target if it is a file.")] = False,
     data_dir: DataOption = None,
 ) -> None:
-    """Write a model as a GGUF file or a checkpoint directory.
+    """Write a model as a GGUF file or a directory.
 
     Tokenizer and chat template go with it.
     """

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import typer
 
-from myna.backends.base import ModelDescription
-from myna.backends.native import in_process
 from myna.cli.interrupts import raises_on_interrupt
 from myna.cli.terminal import PullDisplay, print_fields, size
 from myna.engine.options import EngineOptions, engine_options
 from myna.hub import Hub
+from myna.hub.catalog import checkpoint
 from myna.hub.catalog import models as catalog_models
+from myna.hub.hub import Reference
+from myna.hub.licences import licence
 from myna.settings import Settings
 
 
@@ -66,11 +67,11 @@ def print_models(settings: Settings, *, as_json: bool) -> None:
 
 
 def print_model(settings: Settings, name: str, *, as_json: bool) -> None:
-    """All there is to say about a model; one on disk is loaded for it, which takes a moment.
+    """All there is to say about a model, without loading it.
 
     Raises:
         NotFound: the name means nothing.
-        ModelFileError, ModelTooLarge: the file cannot be used.
+        ModelFileError: the file cannot be used.
     """
     hub = Hub(settings.models_dir)
     reference, path = hub.resolve(name), hub.find(name)
@@ -79,19 +80,43 @@ def print_model(settings: Settings, name: str, *, as_json: bool) -> None:
         fields |= {
             "title": entry.title,
             "description": entry.description,
-            "licence": f"{entry.licence} ({entry.licence_class})",
             "sources": [source.label for source in entry.sources],
             "download": entry.bytes,
         }
     fields["path"] = None if path is None else str(path)
+    described = None
     if path is not None:
-        with raises_on_interrupt():
-            description = asyncio.run(_describe(engine_options(settings, path, reference.name)))
-        fields |= {name: value for name, value in dataclasses.asdict(description).items() if name not in _HIDDEN}
+        from myna import hardware  # the kernels and NumPy, which a model that is not here needs not
+        from myna.models.describe import describe_model
+
+        described = describe_model(path)
+        fields |= dataclasses.asdict(described) | fields
+        fields |= {"instruction_set": hardware.instruction_sets()[0], "threads": hardware.usable_cores()}
+        pulled = next((model for model in hub.local() if model.name == reference.name), None)
+        if pulled is not None:
+            fetched = datetime.fromtimestamp(pulled.pulled_at, UTC).isoformat(timespec="seconds")
+            fields |= {"sha256": pulled.sha256, "source": pulled.source, "fetched_at": fetched}
+    fields["licence"] = _licence(reference, described.licence if described else None)
     if as_json:
         typer.echo(json.dumps(fields, indent=2))
     else:
-        print_fields({label: _text(label, value) for label, value in fields.items()})
+        if fields.get("kind") == "encoder":
+            del fields["dialect"]
+        print_fields({label: _text(label, value) for label, value in fields.items() if value not in (0, {}, [])})
+
+
+def _licence(reference: Reference, stated: str | None) -> str | None:
+    """The licence and its class: the catalog's word for it, else that of the repository, else of the files."""
+    known = checkpoint(reference.name)
+    if reference.entry is not None:
+        found = reference.entry.licence_details
+    elif known is not None:
+        found = known.licence
+    elif stated is not None:
+        found = licence(stated)
+    else:
+        return None
+    return f"{found.id} ({found.licence_class})"
 
 
 def remove(settings: Settings, name: str) -> None:
@@ -102,14 +127,6 @@ def remove(settings: Settings, name: str) -> None:
     """
     freed = Hub(settings.models_dir).remove(name)
     typer.echo(f"Removed {name}; {size(freed)} are free again.")
-
-
-_HIDDEN = ("name", "path", "process_id", "tokenizer")
-
-
-async def _describe(options: EngineOptions) -> ModelDescription:
-    async with in_process(options) as backend:
-        return await backend.describe()
 
 
 def _row(name: str, bytes_: int, entry: Any, *, on_disk: bool, default: str) -> dict[str, Any]:
@@ -125,9 +142,11 @@ def _row(name: str, bytes_: int, entry: Any, *, on_disk: bool, default: str) -> 
 
 def _text(label: str, value: Any) -> str:
     if value is None:
-        return "not fetched; myna pull fetches it"
+        return "not fetched; myna pull fetches it" if label == "path" else "not stated"
     if isinstance(value, list):
         return ", ".join(value)
-    if label.endswith("bytes") or label.startswith("bytes") or label in ("download", "kv_bytes_per_token"):
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {size(bytes_)}" for name, bytes_ in value.items())
+    if label.endswith("bytes") or label.startswith("bytes") or label in ("download", "kv_bytes_per_1000_tokens"):
         return size(value)
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -31,10 +31,10 @@ def load_dialect(file: ModelFile, tokenizer: Tokenizer, name: str | None = None)
         return named_dialect(name, tokenizer)
     if template := chat_template(file):
         return TemplateDialect(Path(file.path), template, tokenizer)
-    return named_dialect(_authors_dialect(file) or "plain", tokenizer)
+    return named_dialect(authors_dialect(file) or "plain", tokenizer)
 
 
-def _authors_dialect(file: ModelFile) -> str | None:
+def authors_dialect(file: ModelFile) -> str | None:
     """What the catalog says of published weights, by any of the names that a file goes by."""
     metadata = file.metadata
     names = [unquote(part) for part in Path(file.path).parts if part.startswith("hf%3A")]

@@ -1,0 +1,137 @@
+"""What a model is and what it would take to run it, from its files' descriptions alone: no weights are loaded."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from myna.formats import ModelFile, open_model
+from myna.hub.entries import known_templates
+from myna.models.config import AnyConfig, ModelConfig
+from myna.models.dialects.load import authors_dialect
+from myna.models.families import layout_of
+from myna.models.loader import build_program, title_of, without_padding
+from myna.models.packing import describe_quantisation, plan_packing, weight_bytes
+from myna.models.tokenizer import chat_template, load_tokenizer
+
+QUANTISATIONS = ("w4", "w8", "bf16", "f32")
+MAX_README = 2**16
+KV_BYTES = 2
+"""Of one number in the KV cache, as float16."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileDescription:
+    """Sizes are bytes, counts of elements, or tokens, as their names say.
+
+    ``stored`` has the bytes of each type in the file, ``memory`` those of all weights as each packed format;
+    ``loaded_as`` is what ``auto`` makes of it where memory is no matter. ``dialect`` is how it is
+    talked to, None for encoders. ``licence`` is as the files spell it, None where they say nothing.
+    """
+
+    title: str
+    kind: str
+    architecture: str
+    parameters: int
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    mlp_width: int
+    experts: int
+    experts_chosen: int
+    window: int
+    vocabulary: int
+    context: int
+    stored: dict[str, int]
+    loaded_as: str
+    memory: dict[str, int]
+    kv_bytes_per_1000_tokens: int
+    dialect: str | None
+    licence: str | None
+
+
+def describe_model(path: str | Path) -> FileDescription:
+    """Describe whatever `open_model` opens. Raises ModelFileError as loading it would."""
+    with closing(open_model(path)) as file:
+        layout = layout_of(file)
+        tokenizer = load_tokenizer(file)
+        config = layout.configure(file)
+        if file.kind == "huggingface":
+            config = without_padding(config, tokenizer)
+        program = build_program(file, config)
+        own = plan_packing(file, layout, program, config)
+        plans = {"auto": own} | {q: plan_packing(file, layout, program, config, q) for q in QUANTISATIONS}  # type: ignore[arg-type]
+        decoder = config if isinstance(config, ModelConfig) else None
+        experts = decoder.experts if decoder else None
+        return FileDescription(
+            title=title_of(file),
+            kind="decoder" if decoder else "encoder",
+            architecture=config.architecture,
+            parameters=sum(packing.weight.rows * packing.weight.columns for packing in own),
+            layers=config.layers,
+            width=config.width,
+            heads=config.heads,
+            kv_heads=decoder.kv_heads if decoder else config.heads,
+            head_dim=decoder.head_dim if decoder else config.width // config.heads,
+            mlp_width=config.mlp_width,
+            experts=experts.count if experts else 0,
+            experts_chosen=experts.chosen if experts else 0,
+            window=max((layer.window or 0 for layer in decoder.attention), default=0) if decoder else 0,
+            vocabulary=config.vocab_size,
+            context=config.context,
+            stored=stored_types(file),
+            loaded_as=describe_quantisation(own),
+            memory={name: weight_bytes(plan) for name, plan in plans.items()},
+            kv_bytes_per_1000_tokens=1000 * kv_bytes_per_token(config),
+            dialect=dialect_of(file) if decoder else None,
+            licence=stated_licence(file),
+        )
+
+
+def dialect_of(file: ModelFile) -> str:
+    """How the model is talked to: the name of a dialect, or whose the template is."""
+    template = chat_template(file)
+    if not template:
+        return authors_dialect(file) or "plain"
+    known = hashlib.sha256(template.encode()).hexdigest() in known_templates()
+    return f"its own chat template{', which is known' if known else ''}"
+
+
+def stored_types(file: ModelFile) -> dict[str, int]:
+    """Bytes of each type among the file's tensors, the largest first."""
+    sizes: dict[str, int] = {}
+    for tensor in file.tensors.values():
+        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.bytes
+    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
+
+
+def kv_bytes_per_token(config: AnyConfig) -> int:
+    """What a token takes in the KV cache as float16, all layers together; encoders keep none."""
+    if not isinstance(config, ModelConfig):
+        return 0
+    return 2 * config.layers * config.kv_heads * config.head_dim * KV_BYTES
+
+
+def stated_licence(file: ModelFile) -> str | None:
+    """What the files say of their licence: GGUF by a key, checkpoints in the first lines of their README."""
+    stated = file.metadata.get("general.license")
+    if isinstance(stated, str):
+        return stated[:100]
+    for directory in file.directories:
+        try:
+            with (directory / "README.md").open(encoding="utf-8", errors="replace") as readme:
+                lines = readme.read(MAX_README).split("\n")
+        except OSError:
+            continue
+        if lines[0].strip() == "---":
+            for line in lines[1:]:
+                if line.strip() == "---":
+                    break
+                key, _, value = line.partition(":")
+                if key == "license" and value.strip():
+                    return value.strip().strip("'\"")[:100]
+    return None
