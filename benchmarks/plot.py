@@ -73,7 +73,7 @@ class Chart:
             parts.append(f'<path d="M{line}" fill="none" stroke="{series.colour}" stroke-width="2.5"/>')
             parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{series.colour}"/>' for x, y in places]
             last = series.points[-1][1]
-            label = _text(WIDTH - RIGHT + 14, end + 4.5, f"{series.name}, {last:.0f}", "start")
+            label = _text(WIDTH - RIGHT + 14, end + 4.5, f"{series.name}, {last:.{0 if last >= 100 else 1}f}", "start")
             parts.append(label.replace("<text ", f'<text style="fill:{series.colour};font-weight:600" ', 1))
         return "\n".join([*parts, "</svg>", ""])
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -158,7 +159,7 @@ def vllm(plan: Plan) -> dict[str, Any]:
         return {}
     model = str(plan.workplace.dequantised)
     command = [str(plan.workplace.python("vllm")), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
-    with served(command, model, {"VLLM_CPU_KVCACHE_SPACE": "2"}) as server:
+    with served(command, model, {**os.environ, "VLLM_CPU_KVCACHE_SPACE": "2"}) as server:
         figures: dict[str, Any] = {"start_seconds": server.start_seconds}
         for count in (1, 16, 32):
             figures[str(count)] = asyncio.run(load(server.base, model, count, max(4, 2 * count), plan.new))

@@ -33,13 +33,13 @@ class Served:
 
 @contextlib.contextmanager
 def served(command: list[str], model: str, environment: Mapping[str, str]) -> Iterator[Served]:
-    """Run a server; the command gets ``--port N`` appended."""
+    """Run a server in this environment; the command gets ``--port N`` appended."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     start = time.perf_counter()
     process = subprocess.Popen(
         [*command, "--port", str(port)],
-        env={**os.environ, **environment},
+        env=dict(environment),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -56,9 +56,10 @@ def served(command: list[str], model: str, environment: Mapping[str, str]) -> It
 
 @contextlib.contextmanager
 def myna(models: Path, model: str, **settings: str) -> Iterator[Served]:
-    """A cold `myna serve` in an empty data directory, with these settings."""
+    """A cold `myna serve` in an empty data directory, with these settings and none of the developer's own."""
     with tempfile.TemporaryDirectory() as data:
-        environment = {"MYNA_DATA_DIR": data, "MYNA_CACHE_DIR": str(models)}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MYNA_")}
+        environment |= {"MYNA_DATA_DIR": data, "MYNA_CACHE_DIR": str(models), "MYNA_MODEL": model}
         environment |= {f"MYNA_{name.upper()}": value for name, value in settings.items()}
         with served([sys.executable, "-m", "myna", "serve", "--no-browser"], model, environment) as server:
             yield server
