@@ -293,6 +293,28 @@ async def test_the_model_idle_for_longest_makes_room(
     await events.aclose()
 
 
+async def test_a_budget_is_kept_by_unloading_the_model_idle_for_longest(settings: Settings, tmp_path: Path) -> None:
+    first, second = (str(write_model(tmp_path / f"{name}.gguf")) for name in ("1", "2"))
+    large = str(write_model(tmp_path / "large.gguf", mlp_width=2048))
+    async with asyncio.timeout(WAIT):
+        probe = ModelManager(settings)
+        size = (await (await probe.get(first)).describe()).weight_bytes
+        await probe.close()
+        manager = ModelManager(settings.model_copy(update={"memory_budget": int(2.9 * size)}))
+        for name in (first, second, first):
+            await manager.get(name)
+        await manager.get()
+        assert {Path(status.name).stem for status in manager.loaded()} == {"1", "endless"}
+        events = endless(await manager.get())
+        await anext(events)
+        with pytest.raises(ModelTooLarge, match=r"memory budget is [\d.]+ MiB, of which other models that are in use"):
+            await manager.get(large)
+        assert [Path(status.name).stem for status in manager.loaded() if status.state == "ready"] == ["endless"]
+        assert await answer(await manager.get(second))
+        await events.aclose()
+        await manager.close()
+
+
 async def adapted(backend: Backend, adapter: str | None) -> str:
     request = dataclasses.replace(ask(max_tokens=20), id=str(adapter), adapter=adapter)
     return "".join([event.text async for event in backend.generate(request) if isinstance(event, Delta)])

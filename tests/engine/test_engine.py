@@ -120,6 +120,33 @@ def test_cached_equals_uncached_and_says_how_much() -> None:
     assert (first.started.cached_tokens, second.started.cached_tokens) == (0, (len(SHARED) - 1) // 16 * 16)
 
 
+def test_prompts_that_come_together_compute_what_they_share_once() -> None:
+    asked = [request(str(index), SHARED + str(index), max_tokens=10, seed=index) for index in range(8)]
+    expected = {each.id: run(fake_engine(), each)[each.id].token_ids for each in asked}
+    executor = FakeExecutor()
+    engine = fake_engine(executor, step_tokens=32)
+    answers = run(engine, *asked)
+    assert {name: answer.token_ids for name, answer in answers.items()} == expected
+    shared = len(SHARED) // 16 * 16
+    counted = engine.statistics()
+    assert counted["cached_tokens_total"] == 7 * shared
+    drafted = counted["draft_tokens_total"] - counted["accepted_draft_tokens_total"]
+    generated = sum(len(ids) for ids in expected.values())
+    assert sum(executor.forwarded) <= len(SHARED) + 1 + 7 * (len(SHARED) + 1 - shared) + generated + drafted
+
+
+def test_the_memory_of_a_storm_is_given_back() -> None:
+    executor = FakeExecutor(may_end=False)
+    engine = fake_engine(executor, blocks=200)
+    engine.pool.keep = 20
+    run(engine, *(request(str(index), f"{index} " * 30, max_tokens=40, seed=index) for index in range(16)))
+    assert engine.pool.num_resident == 20
+    assert len(executor.discarded) > 40
+    again = run(engine, request("a", "15 " * 30, max_tokens=1))["a"]
+    assert again.started is not None
+    assert again.started.cached_tokens > 0, "what was used last is remembered"
+
+
 def test_owners_do_not_share_prefixes() -> None:
     engine = fake_engine()
     run(engine, request("a", SHARED, owner="ada", max_tokens=1))

@@ -266,17 +266,50 @@ class ModelManager:
         return backend
 
     async def _start_with_room(self, slot: _Slot, options: EngineOptions) -> NativeBackend:
-        """Start a process; while its model does not fit, unload the model that was idle for longest."""
+        """Start a process; while its model does not fit, unload the model that was idle for longest.
+
+        Before it is loaded, its size is taken to be that of its file.
+        """
+        await self._keep_to_budget(slot, self._hub.size(slot.name) or 0)
         while True:
             try:
-                return await self._start(options)
+                backend = await self._start(options)
+                break
             except ModelTooLarge:
-                idle = [each for each in self._slots.values() if each.state == "ready" and not each.running]
-                if not idle:
+                if not await self._make_room(slot):
                     raise
-                longest = min(idle, key=lambda each: each.last_used)
-                _log.info("Unloading %s to make room for %s", longest.name, slot.name)
-                await self._unload(longest)
+        size = (await backend.describe()).weight_bytes
+        if not await self._keep_to_budget(slot, size):
+            await backend.close()
+            budget, others = self._settings.memory_budget, self._loaded_bytes()
+            raise ModelTooLarge(
+                f"{slot.name} takes {size / 2**20:,.0f} MiB for its weights and the memory budget is "
+                f"{budget / 2**20:,.0f} MiB, of which other models that are in use take {others / 2**20:,.0f} MiB. "
+                "Raise memory_budget, choose a smaller model or load it with --quant w4."
+            )
+        return backend
+
+    async def _keep_to_budget(self, slot: _Slot, size: int) -> bool:
+        """Unload idle models until one of this size fits into the budget; whether it does."""
+        budget = self._settings.memory_budget
+        while budget and self._loaded_bytes() + size > budget:
+            if not await self._make_room(slot):
+                return False
+        return True
+
+    async def _make_room(self, slot: _Slot) -> bool:
+        """Unload the model that was idle for longest; whether there was one."""
+        idle = [each for each in self._slots.values() if each.state == "ready" and not each.running]
+        if not idle:
+            return False
+        longest = min(idle, key=lambda each: each.last_used)
+        _log.info("Unloading %s to make room for %s", longest.name, slot.name)
+        await self._unload(longest)
+        return True
+
+    def _loaded_bytes(self) -> int:
+        """Bytes of the weights of all models that are loaded."""
+        return sum(slot.description.weight_bytes for slot in self._slots.values() if slot.description is not None)
 
     async def _start(self, options: EngineOptions) -> NativeBackend:
         early, self._early = self._early, None

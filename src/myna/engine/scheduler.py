@@ -169,12 +169,15 @@ class Scheduler:
         """Let the next sequence run, with blocks for all of its tokens; None if it has to wait.
 
         Nobody overtakes it: a long prompt would starve. One block a running sequence is left free, so that
-        admission does not lead straight to preemption.
+        admission does not lead straight to preemption. What a running sequence is about to compute is waited for and
+        taken over, not computed twice.
         """
         if len(self.running) >= self.max_sequences or not self.num_waiting:
             return None
         sequence = self._preempted[0] if self._preempted else next(iter(self._waiting.values()))[0]
         known = self._find_prefix(sequence)
+        if self._is_being_computed(sequence, len(known)):
+            return None
         size = self.pool.block_size
         needed = -(-len(sequence.tokens) // size) - len(known)
         if needed + len(self.running) > self.pool.num_free_besides(known):
@@ -205,6 +208,20 @@ class Scheduler:
         size = self.pool.block_size
         extend_digests(sequence.digests, sequence.tokens, size, sequence.salt)
         return self.pool.find(sequence.digests[: (len(sequence.tokens) - 1) // size], sequence.tokens)
+
+    def _is_being_computed(self, sequence: Sequence, index: int) -> bool:
+        """Whether a prompt that is being computed begins as this one does, up to the end of its block ``index``."""
+        if (
+            sequence.is_scoring
+            or not self.cache.shares_blocks
+            or index >= (len(sequence.tokens) - 1) // self.pool.block_size
+        ):
+            return False
+        digest = sequence.digests[index]
+        return any(
+            other.num_uncomputed > 1 and index < len(other.digests) and other.digests[index] == digest
+            for other in self.running
+        )
 
     def _give_back(self, sequence: Sequence) -> None:
         self.pool.release(sequence.blocks)
