@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from myna.chat import Message
 from myna.models.dialects.formats import Format
 from myna.models.dialects.messages import check_messages
-from myna.models.prompting import Said, Segment, Written, encode_segments, message_segments
+from myna.models.prompting import Generated, Said, Segment, Written, encode_segments, message_segments
 from myna.models.tokenizer import Tokenizer
 
 
@@ -62,7 +62,7 @@ class NamedDialect:
                     said = [*inner, *said]
                 yield from self._piece(form.user, said)
             elif message.role == "assistant":
-                yield from self._piece(_fitted(form.assistant, message.text), said)
+                yield from self._piece(_fitted(form.assistant, said, message.text), said)
             elif form.system_in == "own":
                 yield from self._piece(form.system, said)
             elif host is None:  # nobody asks anything: the system's words are the question
@@ -96,12 +96,16 @@ class NamedDialect:
         return Written(piece)
 
 
-def _fitted(piece: str, answer: str) -> str:
-    """A piece without the spaces that an answer brings itself, as one does that a model wrote and nobody trimmed."""
+def _fitted(piece: str, said: list[Segment], answer: str) -> str:
+    """A piece without the spaces that an answer brings itself.
+
+    What a model wrote stands behind what asked for it, which has no space at its end; and it may end with the very
+    lines that the piece would add.
+    """
     before, _, after = piece.partition("{text}")
-    if answer.startswith(" "):
+    if said and (isinstance(first := said[0], Generated) or (isinstance(first, Said) and first.text.startswith(" "))):
         before = before.removesuffix(" ")
     spaces = after[: len(after) - len(after.lstrip())]
-    if spaces and answer.endswith(spaces):
+    if spaces and said and not isinstance(said[-1], Said) and answer.endswith(spaces):
         after = after.removeprefix(spaces)
     return f"{before}{{text}}{after}"

@@ -229,10 +229,12 @@ def spaced_rules(*, prefix: bool, charsmap: bytes = b"", one_space: bool = False
         except Exception as error:
             raise ModelFileError(path, "its map of characters (precompiled_charsmap) is broken") from error
     if one_space:
-        steps += [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
+        steps += [normalizers.Replace(Regex(r"\A +| +\z"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
     if prefix:
         steps.append(normalizers.Prepend(SPACE))
-    return Rules((*steps, normalizers.Replace(" ", SPACE)))
+    # The library would take text that is spelt like a byte's piece, <0x41>, for that byte.
+    whole_bytes = pre_tokenizers.Split(Regex("<0(?=x[0-9A-Fa-f]{2}>)"), "isolated")
+    return Rules((*steps, normalizers.Replace(" ", SPACE)), whole_bytes)
 
 
 def bert_rules(*, lowercase: bool, strip_accents: bool | None = None, split_chinese: bool = True) -> Rules:
