@@ -87,19 +87,6 @@ def test_what_is_wrong_is_said(path: Path, content: bytes, reason: str) -> None:
     assert reason in refused(path, content)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_a_damaged_header_is_read_or_refused(path: Path, data: st.DataObject) -> None:
-    content = bytearray(WHOLE)
-    for _ in range(data.draw(st.integers(1, 3))):
-        position = data.draw(st.integers(0, len(content)))
-        patch = data.draw(
-            st.binary(min_size=1, max_size=6) | st.sampled_from([b'"', b"{", b"[", b"9" * 20, b"-1", b"null"])
-        )
-        content[position : position + data.draw(st.integers(0, len(patch)))] = patch
-    read_or_refuse(path, bytes(content))
-
-
 _json = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 2**70) | st.floats() | st.text(max_size=4), lambda inner:
     st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["dtype", "shape", "data_offsets", "a"]), inner),

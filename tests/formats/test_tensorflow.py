@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 from contextlib import closing
 from pathlib import Path
@@ -66,25 +65,3 @@ def test_two_checkpoints_are_one_too_many(directory: Path) -> None:
     shutil.copy(directory / INDEX, directory / "other.ckpt.index")
     with pytest.raises(ModelFileError, match="it has 2 TensorFlow checkpoints"):
         open_model(directory)
-
-
-def fuzz(chance: random.Random, directory: Path) -> None:
-    """Damage an index: it is read, or refused."""
-    content = bytearray((CHECKPOINT / INDEX).read_bytes())
-    for _ in range(chance.randint(1, 4)):
-        content[chance.randrange(len(content))] = chance.randrange(256)
-    (directory / INDEX).write_bytes(content)
-    try:
-        file = open_model(directory)
-    except ModelFileError:
-        return
-    with closing(file):
-        for tensor in file.tensors.values():
-            with file.read(tensor) as data:
-                assert len(data) == tensor.bytes
-
-
-def test_a_damaged_index_is_read_or_refused(directory: Path) -> None:
-    chance = random.Random(0)
-    for _ in range(400):
-        fuzz(chance, directory)

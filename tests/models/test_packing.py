@@ -116,8 +116,12 @@ def test_a_model_larger_than_memory_is_refused_with_both_numbers(default_model: 
     plan = planned(default_model)
     with GGUFFile(default_model) as file:
         check_memory(file, plan, 96_576_768)
-        with pytest.raises(ModelTooLarge, match=r"needs 92 MiB of memory for its weights, but 48 MiB are free"):
+        with pytest.raises(
+            ModelTooLarge, match=r"needs 92 MiB of memory for its weights, but 48 MiB are free\. No quant"
+        ):
             check_memory(file, plan, 50_000_000)
+        with pytest.raises(ModelTooLarge, match=r"With --quant w4 it needs 80 MiB, which would fit"):
+            check_memory(file, plan, 85_000_000)
 
 
 def test_planned_sizes_are_those_of_the_executor(tmp_path: Path) -> None:

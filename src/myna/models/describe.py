@@ -6,6 +6,7 @@ import hashlib
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from myna.formats import ModelFile, open_model
 from myna.hub.entries import known_templates
@@ -13,10 +14,13 @@ from myna.models.config import AnyConfig, ModelConfig
 from myna.models.dialects.load import authors_dialect
 from myna.models.families import layout_of
 from myna.models.loader import build_program, title_of, without_padding
-from myna.models.packing import describe_quantisation, plan_packing, weight_bytes
+from myna.models.packing import describe_quantisation, plan_packing, weight_bytes, with_quantisation
 from myna.models.tokenizer import chat_template, load_tokenizer
 
-QUANTISATIONS = ("w4", "w8", "bf16", "f32")
+if TYPE_CHECKING:
+    from myna.settings import Quantisation
+
+QUANTISATIONS: tuple[Quantisation, ...] = ("w4", "w8", "bf16", "f32")
 MAX_README = 2**16
 KV_BYTES = 2
 """Of one number in the KV cache, as float16."""
@@ -64,7 +68,7 @@ def describe_model(path: str | Path) -> FileDescription:
             config = without_padding(config, tokenizer)
         program = build_program(file, config)
         own = plan_packing(file, layout, program, config)
-        plans = {"auto": own} | {q: plan_packing(file, layout, program, config, q) for q in QUANTISATIONS}  # type: ignore[arg-type]
+        plans = {"auto": own} | {quant: with_quantisation(own, quant) for quant in QUANTISATIONS}
         decoder = config if isinstance(config, ModelConfig) else None
         experts = decoder.experts if decoder else None
         return FileDescription(

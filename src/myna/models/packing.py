@@ -49,6 +49,9 @@ EXACT = ("position_embedding", ".mlp.router")
 GROUP = 32
 """Weights that share a scale; the packed integer formats need rows of whole groups."""
 
+SMALLER: tuple[Quantisation, ...] = ("w8", "w4")
+"""What to suggest where a model does not fit, the more precise first."""
+
 COMFORTABLE = 0.75
 """Share of the free memory that weights may take before ``auto`` gives up precision; the KV cache needs some too."""
 
@@ -199,14 +202,25 @@ def weight_bytes(plan: list[Packing]) -> int:
 
 
 def check_memory(file: ModelFile, plan: list[Packing], available: int) -> None:
-    """Raise ModelTooLarge when the packed weights alone exceed ``available`` bytes of memory."""
+    """Raise ModelTooLarge when the packed weights alone exceed ``available`` bytes, naming what would fit."""
     needed = weight_bytes(plan)
-    if needed > available:
-        raise ModelTooLarge(
-            f"{file.path.name} needs {needed / 2**20:,.0f} MiB of memory for its weights, "
-            f"but {available / 2**20:,.0f} MiB are free. "
-            "Close other programs, choose a smaller model or load it with fewer bits (--quant w4)."
-        )
+    if needed <= available:
+        return
+    smaller = {quant: weight_bytes(with_quantisation(plan, quant)) for quant in SMALLER}
+    fitting = next((quant for quant, size in smaller.items() if size <= available), None)
+    if fitting is not None:
+        remedy = f"With --quant {fitting} it needs {smaller[fitting] / 2**20:,.0f} MiB, which would fit."
+    else:
+        remedy = "No quantisation of it would fit: close other programs or choose a smaller model."
+    raise ModelTooLarge(
+        f"{file.path.name} needs {needed / 2**20:,.0f} MiB of memory for its weights, "
+        f"but {available / 2**20:,.0f} MiB are free. {remedy}"
+    )
+
+
+def with_quantisation(plan: list[Packing], quant: Quantisation) -> list[Packing]:
+    """The same weights in another format."""
+    return [replace(packing, target=_target(packing.weight, packing.stored.type, quant)) for packing in plan]
 
 
 def describe_quantisation(plan: list[Packing]) -> str:
