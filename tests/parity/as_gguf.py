@@ -34,8 +34,8 @@ ARCHITECTURES = {
 """GGUF's names by Hugging Face's. GPT-J has none that a program would read."""
 
 
-def write_gguf(model: PreTrainedModel, path: Path) -> Path:
-    """A file of float32 tensors, without a tokenizer."""
+def write_gguf(model: PreTrainedModel, path: Path, *, one_by_one: bool = False) -> Path:
+    """A file of float32 tensors, without a tokenizer. ``one_by_one``: experts as tensors of their own, as once."""
     config = model.config.to_dict()
     name = ARCHITECTURES[config["model_type"]]
     writer = gguf.GGUFWriter(path, name)
@@ -52,7 +52,12 @@ def write_gguf(model: PreTrainedModel, path: Path) -> Path:
         for part, array in experts(name, bare, weights).items():
             stored = names.get_name(part, try_suffixes=(".weight", ".bias"))
             assert stored is not None, part
-            writer.add_tensor(stored, np.ascontiguousarray(rearrange(name, key, array, config), np.float32))
+            laid_out = np.ascontiguousarray(rearrange(name, key, array, config), np.float32)
+            if one_by_one and "_exps." in stored:
+                for expert, matrix in enumerate(laid_out):
+                    writer.add_tensor(stored.replace("_exps.", f".{expert}."), matrix)
+            else:
+                writer.add_tensor(stored, laid_out)
     write_rope_factors(writer, name, config)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

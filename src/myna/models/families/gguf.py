@@ -12,7 +12,7 @@ from myna.errors import ModelFileError
 from myna.formats import ModelFile
 from myna.models.config import Activation, AttentionConfig, ExpertsConfig, ModelConfig, Norm, RopeConfig, RopeLayout
 from myna.models.families.rotary import linear_factors, yarn_factors, yarn_scale
-from myna.models.weights import Flat, QueryKeyValue, Source
+from myna.models.weights import Either, Flat, QueryKeyValue, Source, Stacked
 
 ROPE_FACTORS = "rope_freqs.weight"
 EPSILON: dict[Norm, str] = {"rms": "layer_norm_rms_epsilon", "layer": "layer_norm_epsilon"}
@@ -47,7 +47,14 @@ WEIGHTS: dict[str, Source] = {
     "layers.{}.attention.sinks": "blk.{}.attn_sinks.weight",
     "layers.{}.attention_post_norm": "blk.{}.post_attention_norm.weight",
     "layers.{}.mlp_post_norm": "blk.{}.post_ffw_norm.weight",
-    **{f"layers.{{}}.mlp.experts.{part}": Flat(f"blk.{{}}.ffn_{part}_exps.weight") for part in ("gate", "up", "down")},
+    **{
+        f"layers.{{}}.mlp.experts.{part}": Either(
+            f"blk.{{}}.ffn_{part}.0.weight",  # Mixtral's first files have the experts one by one
+            Stacked(f"blk.{{}}.ffn_{part}.{{expert}}.weight"),
+            Flat(f"blk.{{}}.ffn_{part}_exps.weight"),
+        )
+        for part in ("gate", "up", "down")
+    },
     **{
         f"layers.{{}}.mlp.experts.{part}.bias": Flat(f"blk.{{}}.ffn_{part}_exps.bias", vector=True)
         for part in ("gate", "up", "down")
