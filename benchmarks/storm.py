@@ -221,13 +221,13 @@ def passed(result: dict[str, Any]) -> bool:
 def report(result: dict[str, Any]) -> str:
     """The storm in words."""
     ends = table(["what became of a request", "how many"], [[end, f"{n:,}"] for end, n in result["ends"].items()])
-    free = result["blocks"] - result["blocks_used"]
+    free, blocks = result["blocks"] - result["blocks_used"], result["blocks"]
     memory = [f"{result[key] / 1e6:.0f} MB" for key in ("resident_before", "resident_after")]
     return (
         f"{result['requests']:,} requests, {result['streams']} at a time, in {result['seconds']:.0f} s on "
         f"{time.strftime('%Y-%m-%d')}.\n\n{ends}\n\n"
         f"- Preemptions on the way: {result['preemptions']:,.0f}.\n"
-        f"- Afterwards {free:.0f} of {result['blocks']:.0f} blocks are free, {result['running']:.0f} requests are left.\n"
+        f"- Afterwards {free:.0f} of {blocks:.0f} blocks are free, {result['running']:.0f} requests are left.\n"
         f"- The same answers as before: {'yes' if result['same_answers'] else '**no**'}; "
         f"the same engine process: {'yes' if result['same_engine'] else '**no**'}.\n"
         f"- Resident memory: {memory[0]} before, {memory[1]} after."
