@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import cache
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from myna.errors import MynaError
 from myna.formats import open_model
+from myna.models.describe import describe_model
 from tests.formats.builder import ARRAY, F32_TENSOR, STRING, U32, File, array, key, tensor, text, u32
 from tests.formats.checkpoints import TINY_CONFIG, index, safetensors, write_directory
 
@@ -22,6 +24,30 @@ TOKENS: Sequence[bytes] = (
     b'"', b"{", b"}", b"[", b"]", b",", b":", b"-1", b"9" * 20, b"1e999", b"NaN", b"null", b"true", b"../", b"\\u0000",
     b"\\ud800", b"\0" * 8, b"\xff" * 8, b"9" * 5000, b"[" * 2000, b"F32", b"dtype", b"shape", b"data_offsets",
 )  # fmt: skip
+
+
+VALUES = (
+    None,
+    True,
+    0,
+    1,
+    -1,
+    3,
+    2**31,
+    2**70,
+    0.5,
+    -0.5,
+    1e-300,
+    1e300,
+    "",
+    "silu",
+    "yarn",
+    [],
+    [1],
+    ["a"],
+    {},
+    {"a": 1},
+)
 
 
 def damaged(chance: random.Random, content: bytes) -> bytes:
@@ -97,6 +123,50 @@ def tensorflow_index(chance: random.Random, scratch: Path) -> None:
     read_or_refuse(target)
 
 
+def model(chance: random.Random, scratch: Path) -> None:
+    """A whole model whose configuration is damaged where it is most telling: in a value."""
+    name, files = chance.choice(list(_models().items()))
+    path = scratch / name
+    path.mkdir(exist_ok=True)
+    for file, content in files.items():
+        if file != "config.json":
+            if not (path / file).exists():
+                (path / file).write_bytes(content)
+            continue
+        configuration = json.loads(content)
+        for _ in range(chance.randint(1, 3)):
+            inner = configuration
+            while isinstance(inner, dict) and inner:
+                holder, key = inner, chance.choice(list(inner))
+                inner = inner[key]
+            if chance.random() < 0.2:
+                del holder[key]
+            else:
+                holder[key] = chance.choice(VALUES)
+            if not configuration:
+                break
+        (path / file).write_text(json.dumps(configuration))
+    try:
+        describe_model(path)
+    except MynaError:
+        return
+
+
+@cache
+def _models() -> dict[str, dict[str, bytes]]:
+    """Tiny checkpoints of several families, as files by name."""
+    from tests.models.vocabularies import write_byte_level
+    from tests.parity.models import build, save
+
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in ("llama3", "gpt2", "gptneox", "bloom", "qwen3", "gemma2", "gemma3", "phi3-long", "mixtral"):
+            path = save(build(name), Path(scratch) / name)
+            write_byte_level(path)
+            found[name] = {file.name: file.read_bytes() for file in path.iterdir()}
+    return found
+
+
 @cache
 def _gguf() -> bytes:
     keys = [
@@ -125,4 +195,5 @@ FUZZERS: dict[str, Callable[[random.Random, Path], None]] = {
     "index": index_file,
     "config": config,
     "tensorflow": tensorflow_index,
+    "model": model,
 }
