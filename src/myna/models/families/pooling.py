@@ -47,10 +47,11 @@ def read_pooling(directory: Path) -> tuple[Pooling, bool]:
 
 
 def _modules(path: Path) -> list[dict[str, Any]]:
-    with path.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
     try:
-        modules = json.loads(content)
+        with path.open("rb") as file:
+            modules = json.loads(file.read(MAX_BYTES + 1))
+    except OSError as error:
+        raise ModelFileError(path, f"it cannot be opened ({error.strerror})") from error
     except (ValueError, RecursionError):
         modules = None
     if not isinstance(modules, list) or not all(isinstance(module, dict) for module in modules):
