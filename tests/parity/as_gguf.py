@@ -5,6 +5,7 @@ Written with the `gguf` package, whose table of names this uses, and without any
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,17 @@ ARCHITECTURES = {
 """GGUF's names by Hugging Face's. GPT-J has none that a program would read."""
 
 
-def write_gguf(model: PreTrainedModel, path: Path, *, one_by_one: bool = False) -> Path:
-    """A file of float32 tensors, without a tokenizer. ``one_by_one``: experts as tensors of their own, as once."""
+def write_gguf(
+    model: PreTrainedModel,
+    path: Path,
+    *,
+    one_by_one: bool = False,
+    mxfp4: Mapping[str, NDArray[np.uint8]] | None = None,
+) -> Path:
+    """A file of float32 tensors, without a tokenizer.
+
+    ``one_by_one``: experts as tensors of their own, as once. ``mxfp4``: blocks to write in some tensors' place.
+    """
     config = model.config.to_dict()
     name = ARCHITECTURES[config["model_type"]]
     writer = gguf.GGUFWriter(path, name)
@@ -56,6 +66,8 @@ def write_gguf(model: PreTrainedModel, path: Path, *, one_by_one: bool = False) 
             if one_by_one and "_exps." in stored:
                 for expert, matrix in enumerate(laid_out):
                     writer.add_tensor(stored.replace("_exps.", f".{expert}."), matrix)
+            elif mxfp4 and stored in mxfp4:
+                writer.add_tensor(stored, mxfp4[stored], raw_dtype=gguf.GGMLQuantizationType.MXFP4)
             else:
                 writer.add_tensor(stored, laid_out)
     write_rope_factors(writer, name, config)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,9 @@ from transformers import GptOssForCausalLM
 from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
 from tests.parity import models
+from tests.parity.as_gguf import write_gguf
 from tests.parity.runner import Runner, relative_error
+from tests.quantised import random_rows
 
 PROJECTIONS = ("gate_up_proj", "down_proj")
 
@@ -52,3 +55,24 @@ def test_what_they_become_is_no_less_exact(packed: tuple[Path, GptOssForCausalLM
     expected = models.expected_logits(model, ids)
     errors = np.abs(Runner(directory, "auto").whole(ids) - expected).max(-1) / np.abs(expected).max()
     assert np.median(errors) < 3e-2
+
+
+def test_gguf_files_with_packed_experts_agree(tmp_path: Path) -> None:
+    model, random = models.build("gpt-oss"), np.random.default_rng(4)
+    blocks = {}
+    for layer in range(model.config.num_hidden_layers):
+        for part in PROJECTIONS:
+            parameter = model.get_parameter(f"model.layers.{layer}.mlp.experts.{part}")
+            experts, columns, rows = parameter.shape  # [experts, in, out]
+            packed = random_rows("MXFP4", experts * rows, columns, random, largest=0.5)
+            unpacked = gguf.quants.dequantize(packed, gguf.GGMLQuantizationType.MXFP4)
+            parameter.data.copy_(torch.from_numpy(unpacked.reshape(experts, rows, columns)).swapaxes(1, 2))
+            packed = packed.reshape(experts, rows, -1)
+            if part == "down_proj":
+                blocks[f"blk.{layer}.ffn_down_exps.weight"] = packed
+            else:
+                blocks[f"blk.{layer}.ffn_gate_exps.weight"] = np.ascontiguousarray(packed[:, 0::2])
+                blocks[f"blk.{layer}.ffn_up_exps.weight"] = np.ascontiguousarray(packed[:, 1::2])
+    ids = random.integers(0, models.VOCABULARY, 61).tolist()
+    runner = Runner(write_gguf(model, tmp_path / "model.gguf", mxfp4=blocks))
+    assert relative_error(runner.whole(ids), models.expected_logits(model, ids)) < 1e-4
