@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     """LoRA adapters of the default model, loaded with it: names and PEFT's directories."""
     adapters_dir: Path | None = None
     """Where adapters must lie that are loaded over HTTP; None: data_dir/adapters."""
+    stream_interval: float = Field(default=0.01, ge=0, le=1)
+    """Text that comes within so many seconds is sent together; 0 sends every token by itself."""
     memory_budget: int = Field(default=0, ge=0)
     """Bytes that the weights of all loaded models may take together; 0: as much as is free."""
     context: int = Field(default=0, ge=0)

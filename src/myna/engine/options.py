@@ -26,6 +26,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_sequences: int = 64
     step_tokens: int = 512
     speculation: bool = True
+    stream_interval: float = 0.01
     max_waiting: int = 512
     """Requests that may wait for admission; more are refused as `EngineBusy`."""
 
@@ -44,5 +45,6 @@ def engine_options(settings: Settings, path: Path, name: str) -> EngineOptions:
         max_sequences=settings.max_sequences,
         step_tokens=settings.step_tokens,
         speculation=settings.speculation,
+        stream_interval=settings.stream_interval,
         backend=settings.backend,
     )

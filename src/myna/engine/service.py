@@ -32,6 +32,7 @@ from myna.engine.messages import (
     group,
 )
 from myna.engine.options import EngineOptions
+from myna.engine.outbox import Outbox
 from myna.engine.prepare import checked_ids
 from myna.engine.request import GenerationRequest
 from myna.engine.start import Work, read_adapter, start, taking_adapters
@@ -61,6 +62,7 @@ class Service:
         self._preparers = ThreadPoolExecutor(2, thread_name_prefix="prepare")
         self._preparing: set[tuple[int, str]] = set()  # requests on their way to the engine, by channel and id
         self._cancelled_early: set[tuple[int, str]] = set()  # of those, the ones to be cancelled on arrival
+        self._outbox = Outbox(lambda channel, events: send(channel, group(events)), options.stream_interval)
         self._process = psutil.Process()
         self.ready = Ready(self._describe(options))
 
@@ -77,8 +79,8 @@ class Service:
                 command()
                 if not self._commands.empty():
                     continue
-            for channel, events in self._engine.step().items():
-                self._send(channel, group(events))
+                self._outbox.flush()  # a new prompt makes the next step a long one
+            self._outbox.put(self._engine.step())
         self._preparers.shutdown(cancel_futures=True)
         self._model.dialect.close()
 
