@@ -137,7 +137,7 @@ void Executor::shrink(const Node &node, size_t segment, int first, int last, Wor
         } else {
             x.floats = place.adapted.as<float>();
             for (int i = row; i < stop; i++)
-                put(input_of(node, i, place), part->shrink.columns, x, i - row, 0, false, true);
+                put(input_of(node, i, place), 0, part->shrink.columns, x, i - row, i - row + 1, 0, false, true);
         }
         float *to = shrunk(node, segment, row);
         kernels_.product(part->shrink, x, 0, part->shrink.tiles(), 0, stop - row, to, shrunk_stride_);

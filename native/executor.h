@@ -175,6 +175,7 @@ private:
         if (value == program_.output) return logits_.as<float>() + size_t(row) * vocabulary();
         return buffers_[buffer_of_[value]].as<float>() + size_t(row) * buffer_sizes_[buffer_of_[value]];
     }
+    size_t stride_of(int value) const { return size_t(row_of(value, 1) - row_of(value, 0)); }
     int weight_named(const std::string &name) const;
     Matrix matrix_of(int weight, Format format) const;
     int units_of(const Node &node) const;
@@ -194,7 +195,11 @@ private:
         return x;
     }
     // Keeps `size` floats as codes, floats or both in a row of `to`, from one group on.
-    void put(const float *x, int size, const Activations &to, int row, int group, bool codes, bool floats) const;
+    void add_bias(float *block, int rows, int size, const float *bias) const {  // [rows][GROUP]
+        if (bias) kernels_.finish(block, GROUP, rows, size, bias, nullptr, 0, block, GROUP);
+    }
+    void put(const float *x, size_t stride, int size, const Activations &to, int first_row, int last_row, int group,
+             bool codes, bool floats) const;
 
     Program program_;
     std::vector<Node> nodes_;

@@ -145,7 +145,7 @@ void Executor::prepare_pair(const Op &op, int pair) {
     const float *x = row_of(op.operands[0], routing_.pairs.as<Pair>()[pair].row);
     const bool codes = takes_codes(gate.format) || takes_codes(up.format);
     const bool floats = !takes_codes(gate.format) || !takes_codes(up.format);
-    put(x, gate.columns, with_groups(routing_.x, gate.groups()), pair, 0, codes, floats);
+    put(x, 0, gate.columns, with_groups(routing_.x, gate.groups()), pair, pair + 1, 0, codes, floats);
 }
 
 // A task's hidden activations of one group.
@@ -163,17 +163,16 @@ void Executor::expert_unit(const Op &op, int task_index, int unit, Workplace &pl
     float *gates = place.tile.as<float>(), *ups = gates + pair_block * GROUP;
     kernels_.product(gate, x, tile, stop, task.first, task.last, gates, GROUP);
     kernels_.product(up, x, tile, stop, task.first, task.last, ups, GROUP);
-    for (int pair = task.first; pair < task.last; pair++, gates += GROUP, ups += GROUP) {
-        if (e.gate_bias >= 0) kernels_.add(gates, vector(e.gate_bias) + bias, gates, size);
-        if (e.up_bias >= 0) kernels_.add(ups, vector(e.up_bias) + bias, ups, size);
-        if (e.clamped) {
-            kernels_.clamped_silu(gates, ups, e.alpha, e.limit, gates, size);
-        } else {
-            kernels_.activate(Activation::silu, gates, gates, size);
-            kernels_.multiply(gates, ups, gates, size);
-        }
-        put(gates, size, hidden, pair, unit, codes, !codes);
+    const int pairs = task.last - task.first;
+    add_bias(gates, pairs, size, e.gate_bias < 0 ? nullptr : vector(e.gate_bias) + bias);
+    add_bias(ups, pairs, size, e.up_bias < 0 ? nullptr : vector(e.up_bias) + bias);
+    if (e.clamped) {
+        kernels_.clamped_silu(gates, ups, e.alpha, e.limit, gates, pairs * GROUP);
+    } else {
+        kernels_.activate(Activation::silu, gates, gates, pairs * GROUP);
+        kernels_.multiply(gates, ups, gates, pairs * GROUP);
     }
+    put(gates, GROUP, size, hidden, task.first, task.last, unit, codes, !codes);
 }
 
 // Tiles of the result: the experts' in order, each times its share.

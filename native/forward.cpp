@@ -13,7 +13,7 @@ namespace {
 // Up to so many rows, every thread prepares a product's whole input for itself: cheaper than a barrier.
 constexpr int alone = 2;
 // A product works on so many rows at once, and so many tiles: activations and weights stay in the nearest caches.
-constexpr int row_block = 64, tile_block = 4;
+constexpr int row_block = 96, tile_block = 4;
 // With few rows a thread takes ever smaller shares of what is left, at most and at least about so many bytes.
 constexpr size_t most_bytes = 256 << 10, least_bytes = 8 << 10;
 // The rows that can be computed with a weight in the time that memory takes to bring it.
@@ -158,15 +158,17 @@ void Executor::prepare(const Node &node, const Activations &to, int row, Workpla
     const int size = program_.values[node.inputs[0]].size;
     const float *x = input_of(node, row, place);
     const size_t index = size_t(&node - nodes_.data());
-    put(x, size, to, row, 0, takes_codes_[index], takes_floats_[index]);
+    put(x, 0, size, to, row, row + 1, 0, takes_codes_[index], takes_floats_[index]);
 }
 
-void Executor::put(const float *x, int size, const Activations &to, int row, int group, bool codes, bool floats) const {
-    if (codes) kernels_.quantise(x, size, to, row, group);
-    if (!floats) return;
-    float *start = to.floats + (size_t(row) * to.groups + group) * GROUP;
-    std::memcpy(start, x, sizeof(float) * size_t(size));
-    std::fill(start + size, start + ceil_div(size, GROUP) * GROUP, 0.0f);
+void Executor::put(const float *x, size_t stride, int size, const Activations &to, int first_row, int last_row,
+                   int group, bool codes, bool floats) const {
+    if (codes) kernels_.quantise(x, stride, size, to, first_row, last_row, group);
+    for (int row = first_row; floats && row < last_row; row++, x += stride) {
+        float *start = to.floats + (size_t(row) * to.groups + group) * GROUP;
+        std::memcpy(start, x, sizeof(float) * size_t(size));
+        std::fill(start + size, start + ceil_div(size, GROUP) * GROUP, 0.0f);
+    }
 }
 
 // What a product's work is cut into: tiles, or for an activated product groups of 32 outputs.
@@ -203,12 +205,14 @@ bool Executor::run_product(size_t index, const Walk &walk) {
     };
     Phase &phase = this->phase(index, 1);
     if (row_blocks > 1) {
-        const int width = activated ? tile_block / 2 : tile_block;
+        // All of some rows, then of the next: their results stay near for what is added to them.
+        const int width = activated ? tile_block / 2 : tile_block, turns = ceil_div(units, width);
+        const int height = ceil_div(rows, row_blocks);
         return phase.run(
-            walk.round, ceil_div(units, width) * row_blocks, [](int) { return 1; },
+            walk.round, turns * row_blocks, [](int) { return 1; },
             [&](int item, int) {
-                int unit = item / row_blocks * width, row = item % row_blocks * row_block;
-                compute(unit, std::min(unit + width, units), row, std::min(row + row_block, rows));
+                int unit = item % turns * width, row = item / turns * height;
+                compute(unit, std::min(unit + width, units), row, std::min(row + height, rows));
             });
     }
     const size_t unit_bytes = first_matrix.tile_bytes() * (activated ? 2 * node.segments.size() : 1) *
@@ -233,15 +237,15 @@ void Executor::product_units(const Node &node, const Activations &x, int first, 
             int stop = std::min({tile + tile_block, last, matrix.tiles()}), start = tile * TILE;
             int size = std::min(stop * TILE, matrix.rows) - start;
             kernels_.product(matrix, x, tile, stop, first_row, last_row, scratch, stride);
-            for (int row = first_row; row < last_row; row++) {
-                float *from = scratch + size_t(row - first_row) * stride;
-                float *to = row_of(segment.out, row);
-                if (adapted_) add_delta(node, i, row, tile, stop, from, place);
-                if (bias) kernels_.add(from, bias + start, from, size);
-                if (segment.cap) kernels_.softcap(from, segment.cap, from, size);
-                if (segment.residual >= 0) kernels_.add(from, row_of(segment.residual, row) + start, to + start, size);
-                else std::memcpy(to + start, from, sizeof(float) * size_t(size));
-            }
+            for (int row = first_row; adapted_ && row < last_row; row++)
+                add_delta(node, i, row, tile, stop, scratch + size_t(row - first_row) * stride, place);
+            const float *residual = segment.residual < 0 ? nullptr : row_of(segment.residual, first_row) + start;
+            const size_t residual_stride = residual ? stride_of(segment.residual) : 0;
+            float *to = row_of(segment.out, first_row) + start;
+            kernels_.finish(scratch, stride, last_row - first_row, size, bias ? bias + start : nullptr, residual,
+                            residual_stride, to, stride_of(segment.out));
+            for (int row = first_row; segment.cap && row < last_row; row++)
+                kernels_.softcap(row_of(segment.out, row) + start, segment.cap, row_of(segment.out, row) + start, size);
         }
         first -= matrix.tiles(), last -= matrix.tiles();
     }
@@ -260,17 +264,21 @@ void Executor::activated_units(const Node &node, const Activations &x, int first
         int size = std::min<int>(GROUP, gate.rows - start);
         kernels_.product(gate, x, tile, stop, first_row, last_row, gates, GROUP);
         if (up) kernels_.product(weights_[up->weight], x, tile, stop, first_row, last_row, ups, GROUP);
-        for (int row = first_row; row < last_row; row++) {
-            float *a = gates + (row - first_row) * GROUP, *b = ups + (row - first_row) * GROUP;
-            float *to = node.hands_over ? a : row_of(node.outputs[0], row) + start;
-            if (adapted_) add_delta(node, 0, row, tile, stop, a, place);
-            if (adapted_ && up) add_delta(node, 1, row, tile, stop, b, place);
-            if (gate_bias) kernels_.add(a, gate_bias + start, a, size);
-            if (up_bias) kernels_.add(b, up_bias + start, b, size);
-            kernels_.activate(node.op->activation, a, up ? a : to, size);
-            if (up) kernels_.multiply(a, b, to, size);
-            if (node.hands_over) put(a, size, handed, row, unit, takes_codes_[next], takes_floats_[next] || adapted_);
+        for (int row = first_row; adapted_ && row < last_row; row++) {
+            add_delta(node, 0, row, tile, stop, gates + (row - first_row) * GROUP, place);
+            if (up) add_delta(node, 1, row, tile, stop, ups + (row - first_row) * GROUP, place);
         }
+        const int rows = last_row - first_row;
+        add_bias(gates, rows, size, gate_bias ? gate_bias + start : nullptr);
+        add_bias(ups, rows, size, up_bias ? up_bias + start : nullptr);
+        kernels_.activate(node.op->activation, gates, gates, rows * GROUP);
+        if (up) kernels_.multiply(gates, ups, gates, rows * GROUP);
+        if (node.hands_over)
+            put(gates, GROUP, size, handed, first_row, last_row, unit, takes_codes_[next],
+                takes_floats_[next] || adapted_);
+        else
+            kernels_.finish(gates, GROUP, rows, size, nullptr, nullptr, 0, row_of(node.outputs[0], first_row) + start,
+                            stride_of(node.outputs[0]));
     }
 }
 

@@ -92,34 +92,41 @@ static void score_queries(const AttentionChunk &c, const Strip<typename Cache::E
     }
 }
 
-// Scores of one query become exp(final score - largest); keys that it may not see become 0.
-static void soften(const AttentionChunk &c, int query) {
+// What becomes of a query's scores before the softmax, where that is more than a factor.
+static void bend(const AttentionChunk &c, const Query &q, float *scores, int start) {
     static const float lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    const size_t stride = score_stride(c);
-    float *scores = c.scores + query * stride;
-    const Query &q = c.query[query];
-    const int start = q.first / 16 * 16;
-    const Floats scale = splat(c.scale);
-    Floats peak = splat(-INFINITY), total = splat(0);
     for (int i = start; i < q.last; i += 16) {
-        Floats s = mul(load(scores + i), scale);
+        Floats s = mul(load(scores + i), splat(c.scale));
         if (c.cap) s = cap_at(s, splat(c.cap));
         if (c.sloped) s = fma(splat(q.slope), add(load(lanes), splat((float)(i - q.position))), s);
         store(scores + i, s);
-        if (i < q.first || q.last - i < 16) {
-            for (int j = 0; j < q.first - i; j++) scores[i + j] = -INFINITY;
-            for (int j = q.last - i; j < 16; j++) scores[i + j] = -INFINITY;
-            s = load(scores + i);
-        }
-        peak = max(peak, s);
     }
-    float top = largest(peak);
-    for (int i = 0; i < (int)stride; i += 16) {
-        Floats p = i >= start && i < q.last ? exp(sub(load(scores + i), splat(top))) : splat(0);
+}
+
+// Scores of one query become exp(final score - largest); keys that it may not see become 0.
+static void soften(const AttentionChunk &c, int query) {
+    const Query &q = c.query[query];
+    const int stride = (int)score_stride(c), start = q.first / 16 * 16, stop = (q.last + 15) / 16 * 16;
+    float *scores = c.scores + (size_t)query * stride;
+    const bool bent = c.cap || c.sloped;
+    if (bent) bend(c, q, scores, start);
+    const Floats scale = splat(bent ? 1 : c.scale);
+    if (start < stop) {
+        for (int i = start; i < q.first; i++) scores[i] = -INFINITY;
+        for (int i = q.last; i < stop; i++) scores[i] = -INFINITY;
+    }
+    Floats peak = splat(-INFINITY), total = splat(0);
+    for (int i = start; i < stop; i += 16) peak = max(peak, mul(load(scores + i), scale));
+    const float largest_score = largest(peak);
+    const Floats top = splat(largest_score);
+    for (int i = start; i < stop; i += 16) {
+        Floats p = exp(sub(mul(load(scores + i), scale), top));
         store(scores + i, p);
         total = add(total, p);
     }
-    c.largest[query] = top;
+    for (int i = 0; i < start && i < stride; i += 16) store(scores + i, splat(0));
+    for (int i = stop; i < stride; i += 16) store(scores + i, splat(0));
+    c.largest[query] = largest_score;
     c.total[query] = sum(total);
 }
 
@@ -209,6 +216,20 @@ static void attend(const AttentionChunk &chunk) {
     else attend_in<FloatCache>(chunk);
 }
 
+// Sixteens of the merged values, each chunk's times its weight.
+template <int PARTS>
+static inline void merge_parts(int chunks, int apart, const float *peaks, float peak, float total, const float *mixed,
+                               int padded, float *out, int size) {
+    Floats values[PARTS];
+    for (int part = 0; part < PARTS; part++) values[part] = splat(0);
+    for (int i = 0; i < chunks; i++, mixed += (size_t)apart * padded) {
+        const Floats weight = exp(splat(peaks[i * apart] - peak));
+        for (int part = 0; part < PARTS; part++) values[part] = fma(weight, load(mixed + 16 * part), values[part]);
+    }
+    for (int part = 0; part < PARTS; part++)
+        store_part(out + 16 * part, div(values[part], splat(total)), size - 16 * part);
+}
+
 // Online softmax over chunks (Milakov and Gimelshein 2018, https://arxiv.org/abs/1805.02867). Chunk i's results lie
 // at index i * apart.
 static void merge(int chunks, int apart, float sink, const float *peaks, const float *totals, const float *mixed,
@@ -222,12 +243,9 @@ static void merge(int chunks, int apart, float sink, const float *peaks, const f
         store(lanes, exp(splat(peaks[i * apart] - peak)));
         total += lanes[0] * totals[i * apart];
     }
-    for (int d = 0; d < head_dim; d += 16) {
-        Floats value = splat(0);
-        for (int i = 0; i < chunks; i++) {
-            Floats weight = exp(splat(peaks[i * apart] - peak));
-            value = fma(weight, load(mixed + (size_t)i * apart * padded + d), value);
-        }
-        store_part(out + d, div(value, splat(total)), head_dim - d);
-    }
+    int d = 0;
+    for (; d + 64 <= padded; d += 64)
+        merge_parts<4>(chunks, apart, peaks, peak, total, mixed + d, padded, out + d, head_dim - d);
+    for (; d < padded; d += 16)
+        merge_parts<1>(chunks, apart, peaks, peak, total, mixed + d, padded, out + d, head_dim - d);
 }

@@ -33,22 +33,23 @@ static inline Floats exp(Floats x) {
     return where_less(x, splat(-87.33f), splat(0), mul(p, power_of_two(n)));
 }
 
-static void quantise(const float *x, int columns, const Activations &to, int row, int first_group) {
-    size_t at = (size_t)row * to.groups + first_group;
-    int8_t *codes = to.codes + at * GROUP;
-    float *scales = to.scales + at;
-    int32_t *sums = to.sums + at;
-    for (int group = 0; group * GROUP < columns; group++) {
-        int left = columns - group * GROUP;
-        Floats a = load_part(x + group * GROUP, left);
-        Floats b = left > 16 ? load_part(x + group * GROUP + 16, left - 16) : splat(0);
-        float size = largest_magnitude(max_magnitude(max_magnitude(splat(0), a), b));
-        Floats inverse = splat(size > 0 ? 127.0f / size : 0);
-        Ints m = round_to_ints(mul(a, inverse)), n = round_to_ints(mul(b, inverse));
-        store_codes(codes + group * GROUP, m);
-        store_codes(codes + group * GROUP + 16, n);
-        scales[group] = size * (1.0f / 127.0f);  // NaN and infinity make every product of the row NaN
-        sums[group] = sum(add(m, n));
+static void quantise(const float *x, size_t stride, int columns, const Activations &to, int first_row, int last_row,
+                     int first_group) {
+    for (int row = first_row; row < last_row; row++, x += stride) {
+        const size_t at = (size_t)row * to.groups + first_group;
+        int8_t *codes = to.codes + at * GROUP;
+        for (int group = 0; group * GROUP < columns; group++, codes += GROUP) {
+            const int left = columns - group * GROUP;
+            const float *from = x + group * GROUP;
+            Floats a = load_part(from, left), b = left > 16 ? load_part(from + 16, left - 16) : splat(0);
+            float size = largest_magnitude(max_magnitude(max_magnitude(splat(0), a), b));
+            Floats inverse = splat(size > 0 ? 127.0f / size : 0);
+            Ints m = round_to_ints(mul(a, inverse)), n = round_to_ints(mul(b, inverse));
+            store_codes(codes, m);
+            store_codes(codes + 16, n);
+            to.scales[at + group] = size * (1.0f / 127.0f);  // NaN and infinity make every product of the row NaN
+            to.sums[at + group] = sum(add(m, n));
+        }
     }
 }
 
@@ -118,6 +119,18 @@ static void activate(Activation kind, const float *x, float *out, int size) {
 static void add_rows(const float *a, const float *b, float *out, int size) {
     for (int i = 0; i < size; i += 16)
         store_part(out + i, add(load_part(a + i, size - i), load_part(b + i, size - i)), size - i);
+}
+
+static void finish(const float *x, size_t stride, int rows, int size, const float *bias, const float *residual,
+                   size_t residual_stride, float *out, size_t out_stride) {
+    for (int row = 0; row < rows; row++, x += stride, out += out_stride) {
+        for (int i = 0; i < size; i += 16) {
+            Floats y = load(x + i);
+            if (bias) y = add(y, load_part(bias + i, size - i));
+            if (residual) y = add(y, load_part(residual + row * residual_stride + i, size - i));
+            store_part(out + i, y, size - i);
+        }
+    }
 }
 
 static void multiply_rows(const float *a, const float *b, float *out, int size) {

@@ -27,8 +27,9 @@ namespace {
 #include "attention.h"
 
 const Kernels table = {
-    MYNA_NAME, quantise,     product, rms_norm,    layer_norm, activate, add_rows,     multiply_rows, add_scaled,
-    softcap,   clamped_silu, rope,    write_cache, attend,     merge,    exponentials, log_sum_exp,   read_words,
+    MYNA_NAME, quantise,      product,      finish,      rms_norm,     layer_norm, activate,
+    add_rows,  multiply_rows, add_scaled,   softcap,     clamped_silu, rope,       write_cache,
+    attend,    merge,         exponentials, log_sum_exp, read_words,
 };
 
 }  // namespace

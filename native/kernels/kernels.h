@@ -92,11 +92,17 @@ struct AttentionChunk {
 
 struct Kernels {
     const char *name;
-    // columns floats -> codes of row `row` from group `first_group` on; the padding of the last group becomes 0.
-    void (*quantise)(const float *x, int columns, const Activations &to, int row, int first_group);
+    // columns floats -> codes, row by row, from group `first_group` on; the padding of the last group becomes 0.
+    // x: [last_row - first_row] rows at a distance of `stride`.
+    void (*quantise)(const float *x, size_t stride, int columns, const Activations &to, int first_row, int last_row,
+                     int first_group);
     // out[(row - first_row) * stride + (tile - first_tile) * 16 + lane] = tile's row `lane` times activation row.
     void (*product)(const Matrix &matrix, const Activations &x, int first_tile, int last_tile, int first_row,
                     int last_row, float *out, size_t stride);
+    // What follows a product: out = x + bias + residual, of which bias [size] and residual [rows][size] may be null.
+    // The rows of x have room for whole tiles.
+    void (*finish)(const float *x, size_t stride, int rows, int size, const float *bias, const float *residual,
+                   size_t residual_stride, float *out, size_t out_stride);
     void (*rms_norm)(const float *x, const float *weight, const float *bias, int size, float epsilon, float *out);
     void (*layer_norm)(const float *x, const float *weight, const float *bias, int size, float epsilon, float *out);
     void (*activate)(Activation kind, const float *x, float *out, int size);
