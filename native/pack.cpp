@@ -265,6 +265,36 @@ bool pack_columns(Source source, const uint8_t *row, int first, int last, Format
     return finite;
 }
 
+// The first `count` weights of one row's group.
+void unpack_group(Format format, const uint8_t *p, int lane, int count, float *out) {
+    auto half = [&](int at) { return half_to_float(read16(p + at + 2 * lane)); };
+    auto byte = [&](int i) { return p[i / 4 * 64 + 4 * lane + i % 4]; };
+    auto nibble = [&](int i) { return i < 16 ? byte(i) & 15 : byte(i - 16) >> 4; };
+    switch (format) {
+        case Format::w4: {
+            const float scale = half(256), minimum = half(288);
+            for (int i = 0; i < count; i++) out[i] = scale * float(nibble(i)) + minimum;
+            break;
+        }
+        case Format::w4s: {
+            const float scale = half(256);
+            for (int i = 0; i < count; i++) out[i] = scale * float(nibble(i) - 8);
+            break;
+        }
+        case Format::w8: {
+            const float scale = half(512);
+            for (int i = 0; i < count; i++) out[i] = scale * float(byte(i) - 128);
+            break;
+        }
+        case Format::bf16:
+            for (int i = 0; i < count; i++) out[i] = bfloat_to_float(read16(p + 32 * i + 2 * lane));
+            break;
+        case Format::f32:
+            for (int i = 0; i < count; i++) std::memcpy(out + i, p + 64 * i + 4 * lane, 4);
+            break;
+    }
+}
+
 }  // namespace
 
 bool pack(Source source, const uint8_t *data, const Matrix &matrix, uint8_t *packed, int first_tile, int last_tile) {
@@ -284,25 +314,8 @@ bool pack(Source source, const uint8_t *data, const Matrix &matrix, uint8_t *pac
 
 void unpack_row(const Matrix &matrix, int row, float *out) {
     const uint8_t *p = matrix.data + row / TILE * matrix.tile_bytes();
-    const int lane = row % TILE;
-    for (int group = 0; group < matrix.groups(); group++, p += group_bytes(matrix.format)) {
-        for (int i = 0; i < std::min<int>(GROUP, matrix.columns - group * GROUP); i++) {
-            float &x = out[group * GROUP + i];
-            uint8_t nibbles = p[i % 16 / 4 * 64 + 4 * lane + i % 4];
-            float nibble = float(i < 16 ? nibbles & 15 : nibbles >> 4);
-            switch (matrix.format) {
-                case Format::w4:
-                    x = half_to_float(read16(p + 256 + 2 * lane)) * nibble + half_to_float(read16(p + 288 + 2 * lane));
-                    break;
-                case Format::w4s: x = half_to_float(read16(p + 256 + 2 * lane)) * (nibble - 8); break;
-                case Format::w8:
-                    x = half_to_float(read16(p + 512 + 2 * lane)) * float(p[i / 4 * 64 + 4 * lane + i % 4] - 128);
-                    break;
-                case Format::bf16: x = bfloat_to_float(read16(p + 32 * i + 2 * lane)); break;
-                case Format::f32: std::memcpy(&x, p + 64 * i + 4 * lane, 4); break;
-            }
-        }
-    }
+    for (int group = 0; group < matrix.groups(); group++, p += group_bytes(matrix.format), out += GROUP)
+        unpack_group(matrix.format, p, row % TILE, std::min<int>(GROUP, matrix.columns - group * GROUP), out);
 }
 
 }  // namespace myna
