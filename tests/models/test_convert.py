@@ -22,7 +22,7 @@ from tests.synthetic import write_model
 
 WITHOUT_GGUF = {
     "gptj": "there is no GGUF layout for its architecture 'gptj'",
-    "qwen3moe-shares": "a GGUF file of its architecture cannot say that experts is ExpertsConfig",
+    "qwen3moe-shares": "such files of its architecture cannot say that experts is ExpertsConfig",
 }
 IDS = [5, 9, 2, 77, 31, 5, 8, 120, 250, 3, 299, 41] * 4
 

@@ -11,11 +11,11 @@ import transformers
 from typer.testing import CliRunner
 
 from myna.cli import app
-from myna.errors import ConfigurationError, DiskFull, UnsupportedParameter
+from myna.errors import ConfigurationError, DiskFull, ModelFileError, UnsupportedParameter
 from myna.formats import open_model
 from myna.formats.written import replacing
 from myna.models.adapted import AdaptedModel
-from tests.models.vocabularies import write_byte_level
+from tests.models.vocabularies import TEXT, write_byte_level, write_sentencepiece
 from tests.parity.models import build, expected_logits, save
 from tests.parity.reference import relative_error
 from tests.parity.runner import Runner
@@ -141,9 +141,59 @@ def test_a_delta_is_added(source: Path, tmp_path: Path) -> None:
 def test_what_a_directory_cannot_hold_is_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(UnsupportedParameter, match="holds f32, f16 or bf16 weights, not q8_0"):
         convert(source, tmp_path / "target", "--quant", "q8_0")
-    with pytest.raises(UnsupportedParameter, match=r"give the target a name that ends in \.gguf"):
-        convert(write_model(tmp_path / "model.gguf", layers=1), tmp_path / "target")
+    k_quants = write_model(tmp_path / "model.gguf", layers=1, quant="Q6_K", width=256, mlp_width=256)
+    with pytest.raises(UnsupportedParameter, match="is quantised as Q6_K, which cannot be converted"):
+        convert(k_quants, tmp_path / "target")
     assert not (tmp_path / "target").exists()
+
+
+BACK = {
+    "llama",
+    "llama-biased",
+    "llama-linear",
+    "qwen2",
+    "qwen3",
+    "gemma2",
+    "gemma3",
+    "gpt2",
+    "gptneox",
+    "bloom",
+    "phi3",
+}
+
+
+@pytest.mark.parametrize("name", sorted(BACK | {"smollm3", "gptneox-sequential"}))
+def test_a_gguf_file_becomes_a_directory_that_transformers_reads(tmp_path: Path, name: str) -> None:
+    model = build(name)
+    source = save(model, tmp_path / "source")
+    write_byte_level(source)
+    convert(source, tmp_path / "model.gguf")
+    convert(tmp_path / "model.gguf", tmp_path / "target")
+    vocabulary = json.loads((tmp_path / "target" / "config.json").read_text())["vocab_size"]
+    expected = expected_logits(model, IDS)[:, :vocabulary]
+    assert relative_error(logits(tmp_path / "target"), expected) < 1e-5  # type: ignore[arg-type]
+
+
+def test_the_tokenizer_of_a_gguf_file_is_written_too(source: Path, tmp_path: Path) -> None:
+    for write in (write_byte_level, write_sentencepiece):
+        write(source)
+        convert(source, tmp_path / "model.gguf", "--force")
+        target = tmp_path / write.__name__
+        convert(tmp_path / "model.gguf", target)
+        before, after = (transformers.AutoTokenizer.from_pretrained(path) for path in (source, target))
+        for text in (*TEXT, "two  spaces </s> and <s>", "你好 🙂"):
+            assert after(text).input_ids == before(text).input_ids
+            assert after.decode(after(text).input_ids) == before.decode(before(text).input_ids)
+        assert after.chat_template == before.chat_template
+
+
+@pytest.mark.parametrize("name", ["mixtral", "llama3"])
+def test_what_a_directory_cannot_say_is_refused(tmp_path: Path, name: str) -> None:
+    source = save(build(name), tmp_path / "source")
+    write_byte_level(source)
+    convert(source, tmp_path / "model.gguf")
+    with pytest.raises(ModelFileError, match=r"cannot (be written as a directory|say that attention)"):
+        convert(tmp_path / "model.gguf", tmp_path / "target")
 
 
 def test_an_existing_target_is_kept_unless_told_otherwise(source: Path, tmp_path: Path) -> None:

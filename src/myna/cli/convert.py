@@ -13,14 +13,15 @@ import typer
 from myna.cli.interrupts import raises_on_interrupt
 from myna.cli.library import fetch
 from myna.cli.terminal import size
-from myna.errors import ConfigurationError
+from myna.errors import ConfigurationError, UnsupportedParameter
 from myna.formats import ModelFile, open_model
 from myna.formats.gguf_writer import write_gguf
 from myna.formats.safetensors_writer import write_safetensors
 from myna.formats.written import replacing
 from myna.models.adapted import AdaptedModel
 from myna.models.convert import TargetType, plan_gguf
-from myna.models.convert_directory import plan_directory, write_beside
+from myna.models.convert_back import plan_from_gguf
+from myna.models.convert_directory import DTYPES, plan_directory, write_beside
 from myna.settings import Settings
 
 
@@ -64,7 +65,12 @@ def _write_file(file: ModelFile, target: Path, quant: TargetType | None) -> None
 
 
 def _write_directory(file: ModelFile, target: Path, quant: TargetType | None) -> None:
-    plan = plan_directory(file, quant)
+    kind = quant.upper() if quant else None
+    if kind is not None and kind not in DTYPES:
+        raise UnsupportedParameter(
+            f"A checkpoint directory holds f32, f16 or bf16 weights, not {quant}; only a GGUF file does.", param="quant"
+        )
+    plan = plan_from_gguf(file, kind) if file.kind == "gguf" else plan_directory(file, kind)
     draft = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     try:

@@ -27,7 +27,7 @@ from myna.models.gguf_vocabulary import tokenizer_keys
 from myna.models.loader import title_of
 from myna.models.packing import EXACT, Packing, plan_packing
 from myna.models.tokenizer import load_tokenizer
-from myna.models.weights import Flat, Part, QueryKeyValue, Source, Stored
+from myna.models.weights import Either, Flat, Part, QueryKeyValue, Source, Stored
 
 TargetType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1"]
 
@@ -73,16 +73,13 @@ def plan_gguf(file: ModelFile, quant: TargetType | None = None) -> Conversion:
         Written(name, "F32", factors.shape, lambda factors=factors: nullcontext(as_bytes(factors)))  # type: ignore[misc]
         for name, factors in rope_tensors(config).items()
     ]
-    target = _architecture(file, keys)
+    metadata = Metadata(file.path, {key: value for key, value in keys.items() if isinstance(value, Scalar)})
+    target = _architecture(file, keys, metadata)
     tensors = [*_tensors(file, target, plan, config, kind), *extra]
-    told = layout_of(planned := _Planned(file.path, keys, tensors)).configure(planned)
+    told = target.configure(Planned(file.path, "gguf", metadata, tensors))
     assert isinstance(told, ModelConfig)
-    _check_same(file, config, told)
-    here, there = main_rope(config), main_rope(told)
-    if here is not None and there is not None and here.layout != there.layout:
-        order = neighbours if there.layout == "interleaved" else halves
-        turned = _turned_plan(plan, config, order)
-        tensors = [*_tensors(file, target, turned, config, kind), *extra]
+    check_same(file, config, told)
+    tensors = [*_tensors(file, target, in_rotary_order(plan, config, told), config, kind), *extra]
     types = [tensor.type for tensor in tensors if len(tensor.shape) > 1]
     keys |= {"general.file_type": FILE_TYPES.get(max(types, key=types.count), 0), "general.quantization_version": 2}
     return Conversion(keys | tokenizer_keys(file, tokenizer), tensors)
@@ -100,46 +97,46 @@ def halves(rows: int, heads: int, dims: int) -> NDArray[np.intp]:
     return np.argsort(neighbours(rows, heads, dims))
 
 
-class _Planned:
-    """The file that is to be written, as far as a family's ``configure`` looks at it."""
+class Planned:
+    """The model that is to be written, as far as a family's ``configure`` looks at it."""
 
-    kind: Kind = "gguf"
     directories: tuple[Path, ...] = ()
 
-    def __init__(self, path: Path, keys: Mapping[str, Value], tensors: list[Written]) -> None:
+    def __init__(self, path: Path, kind: Kind, metadata: Metadata, tensors: list[Written]) -> None:
         self.path = path
-        scalars = {key: value for key, value in keys.items() if isinstance(value, bool | int | float | str)}
-        self.metadata = Metadata(path, scalars)
+        self.kind: Kind = kind
+        self.metadata = metadata
         self.tensors = {
             written.name: Tensor(written.name, written.type, written.shape, 0, written.bytes) for written in tensors
         }
         self._written = {written.name: written for written in tensors}
 
     def read(self, tensor: Tensor) -> AbstractContextManager[memoryview]:
+        """Lend the bytes that are to be written."""
         return self._written[tensor.name].lend()
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def _architecture(file: ModelFile, keys: Mapping[str, Value]) -> Layout:
+def _architecture(file: ModelFile, keys: Mapping[str, Value], metadata: Metadata) -> Layout:
     try:
-        return layout_of(_Planned(file.path, keys, []))
+        return layout_of(Planned(file.path, "gguf", metadata, []))
     except ModelFileError:
         raise ModelFileError(
             file.path, f"there is no GGUF layout for its architecture {keys['general.architecture']!r}"
         ) from None
 
 
-def _check_same(file: ModelFile, config: ModelConfig, told: ModelConfig) -> None:
-    """Raise ModelFileError naming what a GGUF file would say otherwise than the model's own configuration."""
+def check_same(file: ModelFile, config: ModelConfig, told: ModelConfig) -> None:
+    """Raise ModelFileError naming what a file would say otherwise than the model's own configuration."""
     for field in fields(ModelConfig):
         if field.name == "architecture":
             continue
         ours, theirs = getattr(config, field.name), getattr(told, field.name)
         if not _alike(ours, theirs):
             raise ModelFileError(
-                file.path, f"a GGUF file of its architecture cannot say that {field.name} is {ours!s:.120}"
+                file.path, f"such files of its architecture cannot say that {field.name} is {ours!s:.120}"
             )
 
 
@@ -155,18 +152,19 @@ def _alike(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs)
 
 
-def _turned_plan(
-    plan: list[Packing], config: ModelConfig, order: Callable[[int, int, int], NDArray[np.intp]]
-) -> list[Packing]:
-    rope = main_rope(config)
-    assert rope is not None
+def in_rotary_order(plan: list[Packing], config: ModelConfig, target: ModelConfig) -> list[Packing]:
+    """The plan with rows of q and k as ``target`` has its rotary pairs."""
+    here, there = main_rope(config), main_rope(target)
+    if here is None or there is None or here.layout == there.layout:
+        return plan
+    order = neighbours if there.layout == "interleaved" else halves
     turned = []
     for packing in plan:
         bare = packing.weight.name.removesuffix(".bias")
         heads = {"q": config.heads, "k": config.kv_heads}.get(bare.rpartition(".attention.")[2])
         if heads is not None:
-            rows = packing.stored.shape[0]
-            packing = replace(packing, stored=_in_order(packing.stored, order(rows, heads, rope.dims)))
+            rows = order(packing.stored.shape[0], heads, here.dims)
+            packing = replace(packing, stored=_in_order(packing.stored, rows))
         turned.append(packing)
     return turned
 
@@ -192,6 +190,8 @@ def _tensors(
             _, layer, rest = name.split(".", 2)
             pattern = f"layers.{{}}.{rest}"
         source = layout.weights.get(pattern)
+        if isinstance(source, Either):  # the file to be written lacks what sets another kind of file apart
+            source = source.absent
         tensor, place = _written_as(source)
         if source is None or tensor is None:
             raise ModelFileError(file.path, f"a GGUF file of its architecture has no place for {name}")

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from myna.errors import UnsupportedParameter
 from myna.formats import Metadata, ModelFile, Tensor
 from myna.formats.jsonfile import read_object
 from myna.formats.written import Written
-from myna.models.convert import TargetType, converted
+from myna.models.convert import converted
 
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -30,11 +29,12 @@ BESIDE = {
 
 @dataclass(frozen=True, slots=True)
 class DirectoryConversion:
-    """What a directory is to hold: the configuration, the tensors, and files that are copied by their new names."""
+    """What a directory is to hold: configuration, tensors, and further files by name, to be copied or as text."""
 
     configuration: dict[str, Any]
     tensors: list[Written]
     copies: dict[str, Path]
+    texts: dict[str, str] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -42,22 +42,8 @@ class DirectoryConversion:
         return sum(tensor.bytes for tensor in self.tensors)
 
 
-def plan_directory(file: ModelFile, quant: TargetType | None = None) -> DirectoryConversion:
-    """What the directory of a model is to hold; None keeps each tensor's own precision.
-
-    Raises:
-        UnsupportedParameter: the model is a GGUF file, or safetensors have no such type.
-    """
-    if file.kind != "huggingface":
-        raise UnsupportedParameter(
-            "A GGUF file cannot be made into a checkpoint directory; give the target a name that ends in .gguf.",
-            param="target",
-        )
-    kind = quant.upper() if quant else None
-    if kind is not None and kind not in DTYPES:
-        raise UnsupportedParameter(
-            f"A checkpoint directory holds f32, f16 or bf16 weights, not {quant}; only a GGUF file does.", param="quant"
-        )
+def plan_directory(file: ModelFile, kind: str | None = None) -> DirectoryConversion:
+    """What the directory of a checkpoint is to hold; None keeps each tensor's own precision."""
     tensors = [
         Written(tensor.name, type_, tensor.shape, _lender(file, tensor, type_))
         for tensor in file.tensors.values()
@@ -98,6 +84,8 @@ def write_beside(plan: DirectoryConversion, directory: Path) -> None:
     (directory / "config.json").write_text(json.dumps(plan.configuration, indent=2) + "\n", encoding="utf-8")
     for name, source in plan.copies.items():
         (directory / name).write_bytes(source.read_bytes())
+    for name, text in plan.texts.items():
+        (directory / name).write_text(text, encoding="utf-8")
 
 
 def _lender(file: ModelFile, tensor: Tensor, type_: str) -> Callable[[], AbstractContextManager[memoryview]]:
