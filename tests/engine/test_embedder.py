@@ -145,6 +145,8 @@ def test_a_vector_does_not_depend_on_what_is_beside_it() -> None:
 @pytest.mark.parametrize(
     ("request_", "error", "param"),
     [
+        (ids(), InvalidParameter, "input"),
+        (EmbeddingRequest("a"), InvalidParameter, "input"),
         (ids([]), InvalidParameter, "input"),
         (ids([1], []), InvalidParameter, "input[1]"),
         (ids([1], [256]), InvalidParameter, "input[1]"),

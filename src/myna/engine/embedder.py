@@ -131,7 +131,7 @@ class Embedder:
 
         Raises:
             InvalidParameter: not a request for vectors, a token that the model does not have, more dimensions than it
-                has, or a text without tokens.
+                has, no text, or one without tokens.
             PromptTooLong: a text has more tokens than the model's context.
         """
         if isinstance(request, GenerationRequest):
@@ -148,6 +148,8 @@ class Embedder:
             texts = self._model.tokenizer.encode_many(request.texts)
         else:
             texts = [list(ids) for ids in request.token_ids or ()]
+        if not texts:
+            raise InvalidParameter("There is no text to embed.", param="input")
         for index, ids in enumerate(texts):
             self._check(ids, "input" if len(texts) == 1 else f"input[{index}]")
         return Job(request, texts, self.width, channel)
