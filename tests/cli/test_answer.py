@@ -46,6 +46,16 @@ def test_the_same_seed_gives_the_same_text(env: dict[str, str]) -> None:
     assert texts[0] == texts[1] != texts[2]
 
 
+def test_a_dialect_can_be_chosen(tmp_path: Path) -> None:
+    model = str(write_model(tmp_path / "tiny.gguf"))
+    asked = ("run", "--model", model, "--json", "--max-tokens", "1", "hello", "--dialect")
+    own, other = (json.loads(myna(*asked, name, env=environment(tmp_path)).stdout) for name in ("chatml", "alpaca"))
+    assert own["prompt_tokens"] != other["prompt_tokens"]
+    refused = myna(*asked, "whispering", env=environment(tmp_path))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("myna: There is no dialect 'whispering'; there are alpaca,")
+
+
 def test_piped_text_is_added_to_the_prompt(env: dict[str, str]) -> None:
     arguments = ("run", "--json", "--max-tokens", "1", "--seed", "1")
     alone = json.loads(myna(*arguments, "Sum it up:", env=env).stdout)

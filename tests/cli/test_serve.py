@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from myna.cli.serve import named_paths
+from myna.errors import ConfigurationError
 from tests.processes import MYNA, WAIT_SECONDS, environment, myna, serving
 
 
@@ -35,6 +37,14 @@ def test_it_says_what_runs(env: dict[str, str]) -> None:
         assert env["MYNA_DATA_DIR"] in said
         assert "Ctrl-C" in said
         assert stat.S_IMODE(Path(env["MYNA_DATA_DIR"]).stat().st_mode) & 0o077 == 0
+
+
+def test_adapters_are_named_directories() -> None:
+    assert named_paths(None) is None
+    assert named_paths(["a=/x", "b=y=z"]) == {"a": Path("/x"), "b": Path("y=z")}
+    for text in ("a", "=x", "a="):
+        with pytest.raises(ConfigurationError, match=f"--adapter {text} is not of the form NAME=DIR"):
+            named_paths([text])
 
 
 def test_a_taken_port_is_one_sentence_with_another(env: dict[str, str]) -> None:

@@ -159,13 +159,23 @@ class ScriptedModels:
 
     def __init__(self, backend: ScriptedBackend) -> None:
         self.backend = backend
+        self.adapted = {"pirate"}
 
     @property
     def default(self) -> str:
         return MODEL
 
     def adapters(self) -> dict[str, list[str]]:
-        return {MODEL: ["pirate"]}
+        return {MODEL: sorted(self.adapted)}
+
+    async def load_adapter(self, model: str, name: str, path: str) -> None:
+        assert model == MODEL
+        self.adapted.add(name)
+
+    async def unload_adapter(self, model: str, name: str) -> None:
+        if name not in self.adapted:
+            raise NotFound(f"{model} has no adapter {name!r}.", param="lora_name")
+        self.adapted.remove(name)
 
     async def get(self, name: str | None = None) -> ScriptedBackend:
         if name in (None, MODEL):
