@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -97,3 +99,24 @@ async def test_statistics_count_texts_and_tokens(backend: NativeBackend) -> None
     await embed(backend, "the fox", "a bird")
     counted = await backend.statistics()
     assert (counted["requests_total"], counted["embedded_texts_total"], counted["embedded_tokens_total"]) == (1, 2, 8)
+
+
+async def test_a_storm_of_requests_and_cancellations_changes_no_vector(backend: NativeBackend) -> None:
+    draw = random.Random(5)
+    alone = {count: await embed(backend, "the quick fox " * count) for count in range(1, 14)}
+
+    async def one(name: str) -> None:
+        counts = [draw.randrange(1, 14) for _ in range(draw.randrange(1, 20))]
+        asking = asyncio.create_task(embed(backend, *("the quick fox " * count for count in counts), name=name))
+        if draw.random() < 0.3:
+            for _ in range(draw.randrange(4)):
+                await asyncio.sleep(0)
+            asking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            np.testing.assert_array_equal(await asking, np.concatenate([alone[count] for count in counts]))
+
+    await asyncio.gather(*(one(f"r{index}") for index in range(60)))
+    await embed(backend, "fox", name="last")
+    counted = await backend.statistics()
+    assert counted["requests_cancelled_total"] > 0
+    assert (counted["requests_running"], counted["requests_failed_total"], backend.num_running) == (0, 0, 0)
