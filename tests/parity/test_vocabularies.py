@@ -6,16 +6,21 @@ import json
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import gguf
 import pytest
 import sentencepiece
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from myna.formats import GGUFFile
 from myna.models.prompting import Said, Written, encode_segments
-from myna.models.tokenizer import Tokenizer, load_directory_tokenizer
+from myna.models.tokenizer import Tokenizer, load_directory_tokenizer, load_tokenizer
+from myna.models.tokenizer.sentencepiece import read_model
 from tests.parity.test_tokenizer import SAMPLES, spells_control
+from tests.synthetic import write_value
 from tests.vocabularies import STYLES, corpus, write_vocabulary
 
 Pair = tuple[Tokenizer, PreTrainedTokenizerBase]
@@ -158,3 +163,66 @@ def test_a_list_of_words_alone_is_enough_for_bert(tmp_path: Path, lower: bool) -
     mine, theirs = load_directory_tokenizer(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
     for text in SAMPLES:
         assert mine.encode_document(text) == theirs.encode(text), text
+
+
+def as_gguf(directory: Path, values: dict[str, Any]) -> Tokenizer:
+    """A tokenizer in a GGUF file of nothing else."""
+    path = directory / "vocabulary.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    for key, value in values.items():
+        write_value(writer, f"tokenizer.ggml.{key}", value)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return load_tokenizer(GGUFFile(path))
+
+
+def test_berts_vocabulary_survives_its_way_into_gguf(tmp_path: Path) -> None:
+    """As llama.cpp's converter writes it: a mark before words, none before their parts."""
+    directory = write_vocabulary(tmp_path / "bert", "bert")
+    expected = load_directory_tokenizer(directory)
+    names = [expected.token_name(token_id) for token_id in range(expected.vocab_size)]
+    special = [name.startswith("[") and name.endswith("]") and len(name) > 2 for name in names]
+    mine = as_gguf(
+        tmp_path,
+        {
+            "model": "bert",
+            "tokens": [
+                name if control else name.removeprefix("##") if name.startswith("##") else f"\u2581{name}"
+                for name, control in zip(names, special, strict=True)
+            ],
+            "token_type": [
+                2 if name == "[UNK]" else 3 if control else 1 for name, control in zip(names, special, strict=True)
+            ],
+            "cls_token_id": expected.token_id("[CLS]"),
+            "seperator_token_id": expected.token_id("[SEP]"),
+        },
+    )
+    for text in SAMPLES:
+        assert mine.encode_document(text) == expected.encode_document(text), text
+    assert mine.decode(mine.encode("unaffordable")).replace(" ", "") == "unaffordable"
+
+
+@pytest.mark.parametrize("sentencepieces", ["unigram", "unigram bytes"], indirect=True)
+def test_a_unigram_vocabulary_survives_its_way_into_gguf(
+    sentencepieces: tuple[Tokenizer, sentencepiece.SentencePieceProcessor], tmp_path: Path
+) -> None:
+    _, theirs = sentencepieces
+    (tmp_path / "tokenizer.model").write_bytes(theirs.serialized_model_proto())
+    written = read_model(tmp_path / "tokenizer.model")
+    values: dict[str, Any] = {
+        "model": "t5",
+        "tokens": written.pieces,
+        "scores": written.scores,
+        "token_type": written.kinds,
+        "add_space_prefix": written.space_prefix,
+        "remove_extra_whitespaces": written.one_space,
+        "precompiled_charsmap": written.charsmap,
+        "eos_token_id": theirs.eos_id(),
+        "add_bos_token": False,
+    }
+    mine = as_gguf(tmp_path, values)
+    for text in SAMPLES:
+        assert mine.encode(text) == theirs.encode(text), text
+        assert mine.encode_document(text) == [*theirs.encode(text), theirs.eos_id()]

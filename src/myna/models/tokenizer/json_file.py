@@ -27,6 +27,7 @@ from myna.models.tokenizer.vocabulary import (
     assemble,
     bpe_model,
     check_kinds,
+    guarded,
     mergeable,
     unigram_model,
     wordpiece_model,
@@ -193,7 +194,11 @@ class _Written:
 
     def _text(self, name: str) -> str | None:
         value = self.options.get(name)
-        return value if isinstance(value, str) and value else None
+        if not isinstance(value, str) or not value:
+            return None
+        if len(value) > MAX_PIECE or not value.isprintable():  # half a UTF-16 pair is not, either
+            raise ModelFileError(self.path, f"{name} is {value!r:.40}")
+        return value
 
 
 def _pieces(written: _Written, added: Mapping[int, Added], settings: TokenizerSettings) -> tuple[list[str], list[int]]:
@@ -229,13 +234,8 @@ def _added_tokens(path: Path, content: Mapping[str, Any]) -> dict[int, Added]:
 def _rules(path: Path, own: Mapping[str, Any]) -> Rules:
     """The library's own objects for rules, which it makes only as parts of a whole tokenizer."""
     whole = {"version": "1.0", "added_tokens": [], **own, "model": {"type": "BPE", "vocab": {}, "merges": []}}
-    try:
+    with guarded(path, "rules are broken"):
         made = tokenizers.Tokenizer.from_str(json.dumps(whole))
-    except BaseException as error:
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            reason = " ".join(str(error).split())[:150]
-            raise ModelFileError(path, f"its rules are broken ({reason})") from error
-        raise
     normalizer: normalizers.Normalizer | None = made.normalizer
     return Rules(() if normalizer is None else (normalizer,), made.pre_tokenizer)
 

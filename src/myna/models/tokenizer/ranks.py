@@ -29,6 +29,7 @@ from myna.models.tokenizer.vocabulary import (
     Vocabulary,
     assemble,
     bpe_model,
+    guarded,
     of_kind,
 )
 
@@ -138,10 +139,8 @@ def _spelt(token: bytes) -> str:
 
 
 def _split(path: Path, pattern: str) -> pre_tokenizers.PreTokenizer:
-    try:
+    with guarded(path, "pattern is broken"):
         regex = Regex(pattern)
-    except Exception as error:
-        raise ModelFileError(path, f"its pattern is broken ({error!s:.100})") from error
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     return pre_tokenizers.Sequence([pre_tokenizers.Split(regex, behavior="isolated"), byte_level])
 

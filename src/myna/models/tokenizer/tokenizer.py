@@ -13,8 +13,7 @@ from pathlib import Path
 
 import tokenizers
 
-from myna.errors import ModelFileError
-from myna.models.tokenizer.vocabulary import SILENT, SPACE, Kind, Vocabulary, of_kind
+from myna.models.tokenizer.vocabulary import SILENT, SPACE, Kind, Vocabulary, guarded, of_kind
 
 
 class Tokenizer:
@@ -147,15 +146,8 @@ class Tokenizer:
 
     def _run(self, core: tokenizers.Tokenizer, texts: Sequence[str]) -> list[list[int]]:
         """Raises TypeError for half a UTF-16 pair, and ModelFileError where the library fails or panics."""
-        try:
+        with guarded(self._path, "tokenizer failed on a text"):
             return [encoding.ids for encoding in core.encode_batch_fast(list(texts), add_special_tokens=False)]
-        except TypeError:
-            raise
-        except BaseException as error:
-            if isinstance(error, Exception) or type(error).__name__ == "PanicException":  # which is no Exception
-                reason = " ".join(str(error).split())[:200]
-                raise ModelFileError(self._path, f"its tokenizer failed on a text ({reason})") from error
-            raise
 
     def _spell(self, token_id: int) -> bytes:
         piece, kind = self._pieces[token_id], self._kinds[token_id]

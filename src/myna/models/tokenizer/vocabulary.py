@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -86,6 +87,19 @@ class Vocabulary:
     strips: Mapping[int, tuple[bool, bool]] = field(default_factory=dict)
 
 
+@contextmanager
+def guarded(path: Path, doing: str) -> Iterator[None]:
+    """The library's failures as ModelFileError, and its panics, which are no Exception. A wrong type passes."""
+    try:
+        yield
+    except TypeError:
+        raise
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise ModelFileError(path, f"its {doing} ({' '.join(str(error).split())[:200]})") from error
+        raise
+
+
 def assemble(model: Model, rules: Rules, matched: Sequence[AddedToken]) -> tokenizers.Tokenizer:
     """The library's tokenizer of a model, which several may share; ``matched`` are found in text before all else."""
     core = tokenizers.Tokenizer(model)
@@ -122,6 +136,10 @@ def check_kinds(path: Path, pieces: Sequence[str], kinds: Sequence[int]) -> None
         raise ModelFileError(path, "its vocabulary is empty")
     if len(pieces) > MAX_TOKENS:
         raise ModelFileError(path, f"its vocabulary has {len(pieces)} tokens, more than {MAX_TOKENS}")
+    try:
+        "".join(pieces).encode()
+    except UnicodeEncodeError as error:  # half a UTF-16 pair, which JSON can carry: the library may abort on it
+        raise ModelFileError(path, f"its vocabulary has a piece that is not Unicode ({error.reason})") from None
     control = len(of_kind(kinds, Kind.CONTROL, Kind.USER_DEFINED))
     if control > MAX_CONTROL_TOKENS:
         raise ModelFileError(path, f"its vocabulary has {control} control tokens, more than {MAX_CONTROL_TOKENS}")
@@ -151,14 +169,16 @@ def end_token_ids(pieces: Sequence[str], kinds: Sequence[int], declared: Iterabl
 
 def bpe_model(path: Path, vocabulary: dict[str, int], merges: list[tuple[str, str]], **options: Any) -> models.BPE:
     """Pieces that are merged in the order of ``merges``. Raises ModelFileError for merges of what is no token."""
-    # Checked here because the library's own message comes after it has done half of the work; as sets, because there
-    # are many.
+    # Checked here because the library panics on some of it, half-way, and may abort; as sets, because there are many.
     joint = options.get("continuing_subword_prefix") or ""
+    if joint and not all(right.startswith(joint) for _, right in merges):
+        raise ModelFileError(path, f"its merges join parts of words that do not begin with {joint!r:.40}")
     involved = {left + right.removeprefix(joint) for left, right in merges}.union(*zip(*merges, strict=True))
     if unknown := involved - vocabulary.keys():
         raise ModelFileError(path, f"its merges use or make {min(unknown)!r:.80}, which is not a token")
     given = {name: value for name, value in options.items() if value is not None}
-    return models.BPE(vocab=vocabulary, merges=merges, **given)
+    with guarded(path, "merges are broken"):
+        return models.BPE(vocab=vocabulary, merges=merges, **given)
 
 
 def scored_bpe_model(path: Path, pieces: Sequence[str], kinds: Sequence[int], scores: Sequence[float]) -> models.BPE:
@@ -206,17 +226,19 @@ def unigram_model(path: Path, pieces: Sequence[str], kinds: Sequence[int], score
         piece if kind in spelt and piece and allowed.get(piece) == id_ else f"{_UNSPELLABLE}{id_}"
         for id_, (piece, kind) in enumerate(zip(pieces, kinds, strict=True))
     ]
-    return models.Unigram(list(zip(names, scores, strict=True)), unknown[0], byte_fallback=Kind.BYTE in kinds)
+    with guarded(path, "vocabulary is broken"):
+        return models.Unigram(list(zip(names, scores, strict=True)), unknown[0], byte_fallback=Kind.BYTE in kinds)
 
 
 def wordpiece_model(path: Path, vocabulary: dict[str, int], unknown: str, **options: Any) -> models.WordPiece:
     """Whole words where there are such, else the longest parts from the left."""
     if unknown not in vocabulary:
         raise ModelFileError(path, f"its vocabulary lacks {unknown!r}, the token for what it cannot spell")
-    return models.WordPiece(vocabulary, unk_token=unknown, **options)
+    with guarded(path, "vocabulary is broken"):
+        return models.WordPiece(vocabulary, unk_token=unknown, **options)
 
 
-def spaced_rules(*, prefix: bool, charsmap: bytes = b"", one_space: bool = False, path: Path | None = None) -> Rules:
+def spaced_rules(*, prefix: bool, charsmap: bytes = b"", one_space: bool = False, path: Path = Path()) -> Rules:
     """SentencePiece's: characters are replaced as ``charsmap`` says, spaces made one, a space put before, all marked.
 
     Raises:
@@ -224,10 +246,8 @@ def spaced_rules(*, prefix: bool, charsmap: bytes = b"", one_space: bool = False
     """
     steps: list[normalizers.Normalizer] = []
     if charsmap:
-        try:
+        with guarded(path, "map of characters (precompiled_charsmap) is broken"):
             steps.append(normalizers.Precompiled(charsmap))
-        except Exception as error:
-            raise ModelFileError(path, "its map of characters (precompiled_charsmap) is broken") from error
     if one_space:
         steps += [normalizers.Replace(Regex(r"\A +| +\z"), ""), normalizers.Replace(Regex(" {2,}"), " ")]
     if prefix:
