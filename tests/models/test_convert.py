@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
@@ -13,11 +14,14 @@ from myna.formats import open_model
 from myna.formats.blocks import decode
 from myna.formats.gguf_writer import write_gguf
 from myna.models.convert import TargetType, plan_gguf
+from myna.models.families import layout_of
 from myna.models.tokenizer import load_tokenizer
-from tests.models.vocabularies import TEMPLATE, TEXT, write_byte_level, write_sentencepiece
+from tests.models.vocabularies import TEMPLATE, TEXT, write_byte_level, write_sentencepiece, write_words
+from tests.parity import encoders
 from tests.parity.models import CONFIGS, VOCABULARY, build, save
 from tests.parity.reference import relative_error
 from tests.parity.runner import Runner
+from tests.parity.test_encoders import encode
 from tests.synthetic import write_model
 
 WITHOUT_GGUF = {
@@ -58,6 +62,40 @@ def test_what_a_gguf_file_cannot_say_is_refused(tmp_path: Path, name: str) -> No
     source = save(build(name), tmp_path / name)
     write_byte_level(source)
     with pytest.raises(ModelFileError, match=WITHOUT_GGUF[name]):
+        write(source, tmp_path / "model.gguf")
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls", "last"])
+def test_an_encoder_gives_the_same_vectors_as_a_gguf_file(tmp_path: Path, pooling: str) -> None:
+    source = encoders.save(encoders.build("bert"), tmp_path / "bert", pooling=pooling)
+    write_words(source, encoders.VOCABULARY)
+    target = write(source, tmp_path / "model.gguf")
+    for ours, theirs in zip(
+        encode(source, [[5, 9, 77], [3] * 20]), encode(target, [[5, 9, 77], [3] * 20]), strict=True
+    ):
+        assert relative_error(theirs, ours) < 1e-6
+    with closing(open_model(source)) as before, closing(open_model(target)) as after:
+        one, other = load_tokenizer(before), load_tokenizer(after)
+        for text in ("the birds", "unknown é bird"):
+            assert other.encode_document(text) == one.encode_document(text)
+        configs = [layout_of(file).configure(file) for file in (before, after)]
+        assert configs[0] == replace(configs[1], norm_epsilon=configs[0].norm_epsilon)
+
+
+@pytest.mark.parametrize(
+    ("name", "normalised", "reason"),
+    [
+        ("roberta", True, "there is no GGUF layout for its architecture 'roberta'"),
+        ("bert", False, "such files of its architecture cannot say that normalised is False"),
+        ("bert-tanh", True, "such files of its architecture cannot say that activation is gelu_tanh"),
+    ],
+)
+def test_encoders_that_a_gguf_file_cannot_describe_are_refused(
+    tmp_path: Path, name: str, normalised: bool, reason: str
+) -> None:
+    source = encoders.save(encoders.build(name), tmp_path / name, normalised=normalised)
+    write_words(source, encoders.VOCABULARY)
+    with pytest.raises(ModelFileError, match=reason):
         write(source, tmp_path / "model.gguf")
 
 
@@ -105,6 +143,13 @@ def same_tokenizer(directory: Path, target: Path) -> None:
         assert theirs.encode(text, continues=True) == ours.encode(text, continues=True)
         assert theirs.encode_prompt(text) == ours.encode_prompt(text)
     assert (theirs.bos_id, theirs.eos_id, theirs.stop_token_ids) == (ours.bos_id, ours.eos_id, ours.stop_token_ids)
+
+
+def test_the_licence_goes_with_the_weights(directory: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(directory, tmp_path / "source"))
+    (source / "README.md").write_text("---\nlicense: gemma\n---\n")
+    target = write(source, tmp_path / "model.gguf")
+    assert gguf.GGUFReader(target).fields["general.license"].contents() == "gemma"
 
 
 def test_a_gguf_file_can_get_other_types(tmp_path: Path) -> None:

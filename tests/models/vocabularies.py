@@ -55,6 +55,14 @@ def write_sentencepiece(directory: Path, size: int = 310) -> None:
     _save(whole, directory)
 
 
+def write_words(directory: Path, size: int) -> None:
+    """vocab.txt of a WordPiece vocabulary."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "bird", "##s", *"abcdefghijklmnopqrstuvwxyz"]
+    words += [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+    words += [f"[unused{number}]" for number in range(size - len(words))]
+    (directory / "vocab.txt").write_text("\n".join(words) + "\n")
+
+
 def _save(core: Tokenizer, directory: Path) -> None:
     begin = core.token_to_id("<s>")
     core.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", begin)])

@@ -19,15 +19,15 @@ from myna.formats.blocks import GROUP, READABLE, decode, encode
 from myna.formats.floats import as_bytes
 from myna.formats.gguf_writer import Value
 from myna.formats.written import Written
-from myna.models.config import ModelConfig
-from myna.models.decoder import build_decoder
+from myna.models.config import AnyConfig, ModelConfig
+from myna.models.describe import stated_licence
 from myna.models.families import Layout, layout_of
-from myna.models.gguf_keys import architecture_keys, main_rope, rope_tensors
+from myna.models.gguf_keys import architecture_keys, computed_tensors, main_rope
 from myna.models.gguf_vocabulary import tokenizer_keys
-from myna.models.loader import title_of
+from myna.models.loader import build_program, title_of, without_padding
 from myna.models.packing import EXACT, Packing, plan_packing
 from myna.models.tokenizer import load_tokenizer
-from myna.models.weights import Either, Flat, Part, QueryKeyValue, Source, Stored
+from myna.models.weights import Either, Flat, Part, QueryKeyValue, Rows, Source, Stored, Sum
 
 TargetType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1"]
 
@@ -64,20 +64,16 @@ def plan_gguf(file: ModelFile, quant: TargetType | None = None) -> Conversion:
     layout = layout_of(file)
     tokenizer = load_tokenizer(file)
     config = layout.configure(file)
-    if not isinstance(config, ModelConfig):
-        raise ModelFileError(file.path, "embedding models cannot be written as GGUF files yet")
-    config = replace(config, vocab_size=min(config.vocab_size, tokenizer.vocab_size))
-    plan = plan_packing(file, layout, build_decoder(config), config)
+    config = without_padding(config, tokenizer)
+    plan = plan_packing(file, layout, build_program(file, config), config)
     keys = architecture_keys(config, file) | {"general.name": title_of(file)}
-    extra = [
-        Written(name, "F32", factors.shape, lambda factors=factors: nullcontext(as_bytes(factors)))  # type: ignore[misc]
-        for name, factors in rope_tensors(config).items()
-    ]
+    if (licence := stated_licence(file)) is not None:
+        keys["general.license"] = licence
+    extra = [_constant(name, values) for name, values in computed_tensors(config).items()]
     metadata = Metadata(file.path, {key: value for key, value in keys.items() if isinstance(value, Scalar)})
     target = _architecture(file, keys, metadata)
     tensors = [*_tensors(file, target, plan, config, kind), *extra]
     told = target.configure(Planned(file.path, "gguf", metadata, tensors))
-    assert isinstance(told, ModelConfig)
     check_same(file, config, told)
     tensors = [*_tensors(file, target, in_rotary_order(plan, config, told), config, kind), *extra]
     types = [tensor.type for tensor in tensors if len(tensor.shape) > 1]
@@ -128,12 +124,12 @@ def _architecture(file: ModelFile, keys: Mapping[str, Value], metadata: Metadata
         ) from None
 
 
-def check_same(file: ModelFile, config: ModelConfig, told: ModelConfig) -> None:
+def check_same(file: ModelFile, config: AnyConfig, told: AnyConfig) -> None:
     """Raise ModelFileError naming what a file would say otherwise than the model's own configuration."""
-    for field in fields(ModelConfig):
+    for field in fields(config):
         if field.name == "architecture":
             continue
-        ours, theirs = getattr(config, field.name), getattr(told, field.name)
+        ours, theirs = getattr(config, field.name), getattr(told, field.name, None)
         if not _alike(ours, theirs):
             raise ModelFileError(
                 file.path, f"such files of its architecture cannot say that {field.name} is {ours!s:.120}"
@@ -152,8 +148,10 @@ def _alike(ours: Any, theirs: Any) -> bool:
     return bool(ours == theirs)
 
 
-def in_rotary_order(plan: list[Packing], config: ModelConfig, target: ModelConfig) -> list[Packing]:
+def in_rotary_order(plan: list[Packing], config: AnyConfig, target: AnyConfig) -> list[Packing]:
     """The plan with rows of q and k as ``target`` has its rotary pairs."""
+    if not isinstance(config, ModelConfig) or not isinstance(target, ModelConfig):
+        return plan
     here, there = main_rope(config), main_rope(target)
     if here is None or there is None or here.layout == there.layout:
         return plan
@@ -179,7 +177,7 @@ def _in_order(stored: Stored, rows: NDArray[np.intp]) -> Stored:
 
 
 def _tensors(
-    file: ModelFile, layout: Layout, plan: list[Packing], config: ModelConfig, kind: str | None
+    file: ModelFile, layout: Layout, plan: list[Packing], config: AnyConfig, kind: str | None
 ) -> list[Written]:
     """The tensors of a GGUF file: what it fuses is put together, in the order of the source's own."""
     gathered: dict[str, list[tuple[int, Packing, Source]]] = {}
@@ -202,6 +200,7 @@ def _tensors(
         packings = [packing for _, packing, _ in pieces]
         shape = (sum(packing.stored.shape[0] for packing in packings), *packings[0].stored.shape[1:])
         if isinstance(pieces[0][2], Flat):
+            assert isinstance(config, ModelConfig)
             assert config.experts is not None
             shape = (config.experts.count, shape[0] // config.experts.count, *shape[1:])
         type_ = _type(packings[0], kind)
@@ -220,7 +219,13 @@ def _written_as(source: Source | None) -> tuple[str | None, int]:
             return name, "qkv".index(part)
         case Part(str(name), index, _):
             return name, index
+        case Sum(Rows(str(name), 0, _), _):  # an encoder's positions, to which the only kind of text was added
+            return name, 0
     return None, 0
+
+
+def _constant(name: str, values: NDArray[np.float32]) -> Written:
+    return Written(name, "F32", values.shape, lambda: nullcontext(as_bytes(values)))
 
 
 def _type(packing: Packing, kind: str | None) -> str:

@@ -21,6 +21,7 @@ from myna.models.config import ModelConfig
 from myna.models.convert import Planned, check_same, in_rotary_order
 from myna.models.convert_directory import DTYPES, DirectoryConversion
 from myna.models.decoder import build_decoder
+from myna.models.describe import stated_licence
 from myna.models.families import Layout, layout_of
 from myna.models.packing import Packing, plan_packing
 from myna.models.tokenizer import load_tokenizer
@@ -68,14 +69,16 @@ def plan_from_gguf(file: ModelFile, kind: str | None) -> DirectoryConversion:
     target = layout_of(Planned(file.path, "huggingface", metadata, []))
     tensors = _tensors(file, target, plan, config, kind)
     told = target.configure(Planned(file.path, "huggingface", metadata, tensors))
-    assert isinstance(told, ModelConfig)
     check_same(file, config, told)
     tensors = _tensors(file, target, in_rotary_order(plan, config, told), config, kind)
     types = [tensor.type for tensor in tensors]
     keys["dtype"] = DTYPES[max(types, key=types.count)]
     # What nothing pads needs no token for it, but some classes have one beyond small vocabularies by default.
     keys |= {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id, "pad_token_id": tokenizer.eos_id}
-    return DirectoryConversion(keys, tensors, {}, tokenizer_files(file, tokenizer))
+    texts = tokenizer_files(file, tokenizer)
+    if (licence := stated_licence(file)) is not None:
+        texts["README.md"] = f"---\nlicense: {licence}\n---\n"
+    return DirectoryConversion(keys, tensors, {}, texts)
 
 
 def _tensors(

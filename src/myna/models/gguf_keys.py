@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from myna.formats import ModelFile
 from myna.formats.gguf_writer import Value
-from myna.models.config import ModelConfig, RopeConfig
+from myna.models.config import AnyConfig, EncoderConfig, ModelConfig, RopeConfig
+from myna.models.families.pooling import GGUF_POOLING
 
 ARCHITECTURES = {
     "gemma3_text": "gemma3",
@@ -21,11 +22,35 @@ ARCHITECTURES = {
 }
 """What GGUF calls an architecture, where not as Hugging Face does."""
 
+TOKEN_TYPES = 2
 FACTORS, LONG, SHORT = "rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"
 
 
-def architecture_keys(config: ModelConfig, source: ModelFile) -> dict[str, Value]:
+def architecture_keys(config: AnyConfig, source: ModelFile) -> dict[str, Value]:
     """Everything that describes the model's shape; ``source`` is asked for what a configuration has computed away."""
+    return encoder_keys(config) if isinstance(config, EncoderConfig) else decoder_keys(config, source)
+
+
+def encoder_keys(config: EncoderConfig) -> dict[str, Value]:
+    """An encoder's shape, and how its vectors become one."""
+    name = config.architecture
+    keys: dict[str, Value] = {
+        "block_count": config.layers,
+        "context_length": config.context,
+        "embedding_length": config.width,
+        "feed_forward_length": config.mlp_width,
+        "attention.head_count": config.heads,
+        "attention.layer_norm_epsilon": config.norm_epsilon,
+        "attention.causal": False,
+        "pooling_type": next(kind for kind, pooling in GGUF_POOLING.items() if kind and pooling == config.pooling),
+    }
+    return {"general.architecture": name, "tokenizer.ggml.token_type_count": TOKEN_TYPES} | {
+        f"{name}.{key}": value for key, value in keys.items()
+    }
+
+
+def decoder_keys(config: ModelConfig, source: ModelFile) -> dict[str, Value]:
+    """A decoder's shape and quirks, as far as there are keys for them."""
     name = ARCHITECTURES.get(config.architecture, config.architecture)
     keys: dict[str, Value | None] = {
         "block_count": config.layers,
@@ -53,8 +78,13 @@ def architecture_keys(config: ModelConfig, source: ModelFile) -> dict[str, Value
     return {"general.architecture": name} | {f"{name}.{key}": value for key, value in keys.items() if value is not None}
 
 
-def rope_tensors(config: ModelConfig) -> dict[str, NDArray[np.float32]]:
-    """Factors of frequencies that no key can tell, as the tensors that GGUF has for them."""
+def computed_tensors(config: AnyConfig) -> dict[str, NDArray[np.float32]]:
+    """Tensors that no checkpoint has: factors of frequencies that no key can tell, and the kinds of an encoder's texts.
+
+    All texts are of the first kind, which is in the table of positions already.
+    """
+    if isinstance(config, EncoderConfig):
+        return {"token_types.weight": np.zeros((TOKEN_TYPES, config.width), np.float32)}
     rope = main_rope(config)
     if rope is None or rope.factors is None or _is_uniform(rope) or (rope.scale != 1.0 and not rope.short_factors):
         return {}

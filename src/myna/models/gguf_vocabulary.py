@@ -45,7 +45,7 @@ def tokenizer_keys(file: ModelFile, tokenizer: Tokenizer) -> dict[str, Value]:
     ends = [id_ for id_ in sorted(tokenizer.stop_token_ids - {tokenizer.eos_id}) if tokenizer.is_control(id_)]
     unknown = [id_ for id_, kind in enumerate(vocabulary.kinds) if kind == Kind.UNKNOWN]
     special = {
-        "bos": tokenizer.bos_id,
+        "bos": vocabulary.before[0] if vocabulary.spelling == "words" and vocabulary.before else tokenizer.bos_id,
         "eos": tokenizer.eos_id,
         "eot": ends[0] if ends else None,
         "unknown": unknown[0] if unknown else None,
