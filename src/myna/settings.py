@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     """Default model: a catalog name, a path, or hf:owner/repo[:file]."""
     quant: Quantisation = "auto"
     """auto keeps the file's own precision."""
+    packed_cache: bool = False
+    """Keep weights that had to be quantised on disk, so that the next start maps them."""
     backend: BackendName = "auto"
     """auto runs on PyTorch (extra myna[torch]) what Myna has no family for."""
     threads: int = Field(default=0, ge=0, le=1024)

@@ -18,6 +18,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     backend: str = "auto"
     quant: str = "auto"
+    packed_dir: str = ""
+    """Where weights that had to be quantised are kept for the next time; nowhere if it is empty."""
     threads: int = 0
     instruction_set: str = "auto"
     kv_dtype: str = "float16"
@@ -37,6 +39,7 @@ def engine_options(settings: Settings, path: Path, name: str) -> EngineOptions:
         name=name,
         path=str(path),
         quant=settings.quant,
+        packed_dir=str(settings.models_dir / "packed") if settings.packed_cache else "",
         threads=settings.threads,
         instruction_set=settings.instruction_set,
         kv_dtype=settings.kv_dtype,

@@ -92,6 +92,7 @@ def start(options: EngineOptions) -> tuple[ServedModel, Steps]:
         threads=options.threads,
         instruction_set=cast(Any, options.instruction_set),
         context=options.context,
+        packed_dir=Path(options.packed_dir) if options.packed_dir else None,
     )
     memory = hardware.available_memory()
     if isinstance(model.config, EncoderConfig):
