@@ -55,6 +55,17 @@ LLAMACPP = "llama.cpp Q4_0"
 """The one for files that are Q4_0 already."""
 
 
+def contenders(round_: Mapping[str, Figures]) -> set[str]:
+    """Ourselves, and every peer that took at most twice as long as the fastest of them with any part of any load."""
+    chosen = {OWN}
+    peers = {name: figures["loads"] for name, figures in round_.items() if name != OWN}
+    for load in next(iter(round_.values()))["loads"]:
+        for part in ("prefill_seconds", "decode_seconds"):
+            fastest = min(loads[load][part] for loads in peers.values())
+            chosen |= {name for name, loads in peers.items() if loads[load][part] <= 2 * fastest}
+    return chosen
+
+
 def alternate(
     workplace: Workplace,
     files: Mapping[str, Path],
@@ -65,6 +76,9 @@ def alternate(
 ) -> dict[str, Any]:
     """Every engine in turn, every round; the memory's bandwidth in between, and the server if there is one to measure.
 
+    A peer that the first round shows to be no `contender` sits out the others: it cannot become the best, and the slow
+    ones would take most of the time.
+
     Returns:
         By round, ``engines``: for each name its figures; ``bandwidth``: bytes a second; ``http``: what ``serve`` gave.
     """
@@ -73,7 +87,10 @@ def alternate(
     http: list[Figures] = []
     for number in range(rounds):
         bandwidth.append(hardware.read_bandwidth(threads))
+        taking_part = contenders({name: runs[0] for name, runs in figures.items()}) if number else set(files)
         for name, file in files.items():
+            if name not in taking_part:
+                continue
             say(f"  round {number + 1} of {rounds}: {name}")
             figures[name].append(ENGINES[name].measure(workplace, file, threads, loads))
         if serve:

@@ -235,6 +235,8 @@ def parts(results: Results) -> dict[str, str]:
     made = {"summary": summary(results), "missed": missed(results), "speed": speed(results)}
     if results.get("growth"):
         made["growth"] = growth(results["growth"])
+    if results.get("parity"):
+        made["parity"] = results["parity"]["table"]
     return made
 
 

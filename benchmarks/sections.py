@@ -166,6 +166,14 @@ def vllm(plan: Plan) -> dict[str, Any]:
     return {"rounds": [figures]}
 
 
+def exactness(plan: Plan) -> dict[str, Any]:
+    """Every family's logits beside those of Transformers."""
+    from benchmarks import parity  # brings PyTorch, which no other section needs here
+
+    names = list(parity.CONFIGS)[: 2 if plan.quick else None]
+    return {"table": parity.render({name: parity.measure(name) for name in names})}
+
+
 def growing(plan: Plan) -> dict[str, Any]:
     """Speed against streams, context and size, beside the peers."""
     return growth.measure(plan.workplace, plan.threads, quick=plan.quick)
@@ -179,4 +187,5 @@ SECTIONS: Mapping[str, Callable[[Plan], dict[str, Any]]] = {
     "perplexity": perplexity,
     "vllm": vllm,
     "growth": growing,
+    "parity": exactness,
 }

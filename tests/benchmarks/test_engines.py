@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.engines import OWN, contenders
 from benchmarks.own import start
 from benchmarks.peers.measuring import Load
 from benchmarks.shapes import SHAPES, Shape, write_shape
@@ -52,3 +53,11 @@ def test_our_engine_takes_every_load(synthetic: Path) -> None:
         assert decode > 0
     assert figures["bytes_per_token"] > 32000 * 64 // 2  # the head at least
     assert figures["cache_bytes_per_token"] == 2 * 2 * 2 * 16 * 2  # layers, keys and values, heads, dimensions, float16
+
+
+def test_a_peer_that_is_nowhere_near_the_best_sits_out() -> None:
+    def took(prefill: float, decode: float) -> dict[str, dict[str, dict[str, float]]]:
+        return {"loads": {"1x42+128": {"prefill_seconds": prefill, "decode_seconds": decode}}}
+
+    first = {OWN: took(9, 9), "quick": took(1, 1), "good at prompts": took(2, 5), "slow": took(2.1, 2.1)}
+    assert contenders(first) == {OWN, "quick", "good at prompts"}
