@@ -31,6 +31,7 @@ from benchmarks.documents import save_results, write_parts
 from benchmarks.report import table
 from myna import hardware
 from tests.formats.fuzz import FUZZERS as FORMATS
+from tests.models.fuzz import FUZZERS as MODELS
 
 SECONDS = 60
 MEMORY = 8 << 30
@@ -38,7 +39,7 @@ MEMORY = 8 << 30
 
 WORKER = (sys.executable, "-m", "benchmarks.fuzz", "--work")
 
-TARGETS: Mapping[str, Callable[[random.Random, Path], None]] = FORMATS
+TARGETS: Mapping[str, Callable[[random.Random, Path], None]] = {**FORMATS, **MODELS}
 """By name: makes an input from random numbers, in a scratch directory if it needs one, and feeds it."""
 
 
@@ -104,18 +105,21 @@ class _Worker:
     def __init__(self, target: str, seed: int, step: int, seconds: float) -> None:
         self.seed = seed
         self.died = ""
-        self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by `lines`)
+        # Files, not pipes, which would fill and hold it up while another is waited for. `lines` closes them.
+        self._output, self._errors = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")  # noqa: SIM115
         command = [*WORKER, target, str(seed), str(step), str(seconds)]
-        self._process = subprocess.Popen(command, stdout=self._output, stderr=subprocess.PIPE, text=True)
+        environment = {**os.environ, "RUST_BACKTRACE": "0"}
+        self._process = subprocess.Popen(command, stdout=self._output, stderr=self._errors, env=environment)
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """What it reported; afterwards ``seed`` is its last one."""
-        _, errors = self._process.communicate()
-        code = self._process.returncode
-        if code:
-            name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            self.died = f"{name}: {errors.strip()[-200:]}" if errors.strip() else name
-        with self._output as output:
+        code = self._process.wait()
+        with self._output as output, self._errors as errors:
+            errors.seek(0)
+            said = errors.read().strip()
+            if code:
+                name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+                self.died = f"{name}: {said[-200:]}" if said else name
             output.seek(0)
             for text in output:
                 line = dict(json.loads(text))
