@@ -9,7 +9,8 @@ from pathlib import Path
 from myna.errors import ModelFileError
 from myna.formats.jsonfile import read_object
 from myna.models.pretokenizers import BYTE_LEVEL
-from myna.models.tokenizer.json_file import read_tokenizer_json
+from myna.models.tokenizer.files import read_bytes, read_text
+from myna.models.tokenizer.json_file import MAX_BYTES, read_tokenizer_json
 from myna.models.tokenizer.ranks import is_tiktoken, read_tekken, read_tiktoken
 from myna.models.tokenizer.sentencepiece import UNIGRAM, read_model
 from myna.models.tokenizer.settings import TokenizerSettings, checked_id, read_settings
@@ -133,7 +134,7 @@ def _vocabulary_and_merges(merges_name: str) -> Callable[[Path, TokenizerSetting
             pieces[id_], kinds[id_] = piece, Kind.CONTROL if piece in special else Kind.NORMAL
         pieces, kinds = _with_added(pieces, kinds, settings)
         check_kinds(path, pieces, kinds)
-        lines = _lines(path.with_name(merges_name))
+        lines = read_text(path.with_name(merges_name), MAX_TEXT).split("\n")
         merges = [
             (left, right)
             for left, _, right in (line.partition(" ") for line in lines if line and not line.startswith("#version"))
@@ -147,7 +148,7 @@ def _vocabulary_and_merges(merges_name: str) -> Callable[[Path, TokenizerSetting
 
 
 def _words(path: Path, settings: TokenizerSettings) -> Vocabulary:
-    pieces = [line.rstrip("\r") for line in _lines(path)]
+    pieces = [line.rstrip("\r") for line in read_text(path, MAX_TEXT).split("\n")]
     while pieces and not pieces[-1]:
         pieces.pop()
     special = {"[CLS]", "[SEP]", "[MASK]", "[PAD]", *settings.special.values()}
@@ -192,23 +193,8 @@ def _strips(settings: TokenizerSettings, kinds: list[int]) -> dict[int, tuple[bo
     }
 
 
-def _lines(path: Path) -> list[str]:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_TEXT + 1)
-    except OSError as error:
-        raise ModelFileError(path, f"it cannot be read ({error.strerror})") from error
-    if len(content) > MAX_TEXT:
-        raise ModelFileError(path, f"it is longer than {MAX_TEXT} bytes")
-    try:
-        return content.decode().split("\n")
-    except UnicodeDecodeError:
-        raise ModelFileError(path, "it is not UTF-8 text") from None
-
-
 def _fingerprint(path: Path, vocabulary: Vocabulary) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
+    digest = hashlib.sha256(read_bytes(path, MAX_BYTES))
     for id_ in of_kind(vocabulary.kinds, Kind.CONTROL, Kind.USER_DEFINED):
         digest.update(f"{id_}\0{vocabulary.kinds[id_]}\0{vocabulary.pieces[id_]}\0".encode())
     return digest.hexdigest()[:32]

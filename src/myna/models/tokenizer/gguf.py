@@ -30,6 +30,9 @@ from myna.models.tokenizer.vocabulary import (
     wordpiece_model,
 )
 
+UNKNOWN = "[UNK]"
+"""BERT's token for what it cannot spell."""
+
 SPECIAL = ("bos", "eos", "eot", "eom", "cls", "seperator", "mask")
 """Tokens that have a key of their own; llama.cpp spells the separator so."""
 
@@ -144,7 +147,11 @@ def _wordpiece(file: ModelFile, pieces: list[str], kinds: list[int], special: Sp
         else f"##{piece}"
         for piece, kind in zip(pieces, kinds, strict=True)
     ]
-    model = wordpiece_model(Path(file.path), mergeable(written, kinds), "[UNK]")
+    words = mergeable(written, kinds)
+    if UNKNOWN in written:
+        # Converters call it a control token. No text is cut into it all the same: its brackets are words of their own.
+        words[UNKNOWN] = written.index(UNKNOWN)
+    model = wordpiece_model(Path(file.path), words, UNKNOWN)
     core = assemble(model, bert_rules(lowercase=True), [])
     start = special["cls"] if special["cls"] is not None else special["bos"]
     end = special["seperator"] if special["seperator"] is not None else special["eos"]

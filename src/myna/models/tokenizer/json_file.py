@@ -91,6 +91,9 @@ def read_tokenizer_json(path: Path, settings: TokenizerSettings) -> Vocabulary:
     )
 
 
+_PAIR = [str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Piece:
     """A piece of the merged vocabulary; only Unigram has scores."""
@@ -119,7 +122,8 @@ class _Written:
         """The piece for what cannot be spelt."""
         if self.type == "Unigram":
             id_ = self.options.get("unk_id")
-            return self.vocabulary[checked_id(self.path, id_)].text if id_ in self.vocabulary else None
+            piece = None if id_ is None else self.vocabulary.get(checked_id(self.path, id_))
+            return None if piece is None else piece.text
         name = self.options.get("unk_token")
         return name if isinstance(name, str) else None
 
@@ -151,7 +155,7 @@ class _Written:
         return bpe_model(
             self.path,
             ids,
-            list(self._merges()),
+            self._merges(),
             byte_fallback=self.has_bytes,
             unk_token=unknown,
             fuse_unk=self.options.get("fuse_unk") is True,
@@ -178,19 +182,16 @@ class _Written:
                 case _:
                     raise ModelFileError(self.path, f"entry {id_} of its vocabulary is {entry!r:.60}")
 
-    def _merges(self) -> Iterator[tuple[str, str]]:
+    def _merges(self) -> list[tuple[str, str]]:
+        """Pairs, as they are or written with a space between; hundreds of thousands, so the good case is quick."""
         merges = self.options.get("merges")
         if not isinstance(merges, list):
             raise ModelFileError(self.path, "its model has no merges")
-        for merge in merges:
-            match merge:
-                case str() if merge.count(" ") == 1:
-                    left, _, right = merge.partition(" ")
-                    yield left, right
-                case [str(left), str(right)]:
-                    yield left, right
-                case _:
-                    raise ModelFileError(self.path, f"one of its merges is {merge!r:.60}")
+        pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in merges]
+        for merge, pair in zip(merges, pairs, strict=True):
+            if not isinstance(pair, list) or list(map(type, pair)) != _PAIR:
+                raise ModelFileError(self.path, f"one of its merges is {merge!r:.60}")
+        return [(left, right) for left, right in pairs]
 
     def _text(self, name: str) -> str | None:
         value = self.options.get(name)
@@ -216,8 +217,9 @@ def _pieces(written: _Written, added: Mapping[int, Added], settings: TokenizerSe
             raise ModelFileError(written.path, f"added token {id_} has more than {MAX_PIECE} characters")
         pieces[id_] = token.content
         kinds[id_] = Kind.CONTROL if token.special else Kind.USER_DEFINED
+    unknown = written.unknown
     for id_, text in enumerate(pieces):
-        if text == written.unknown and text not in control:
+        if text == unknown and text not in control:
             kinds[id_] = Kind.UNKNOWN
         elif text in control and kinds[id_] != Kind.UNUSED:
             kinds[id_] = Kind.CONTROL

@@ -19,6 +19,7 @@ from tokenizers import Regex, pre_tokenizers
 from myna.errors import ModelFileError
 from myna.formats.jsonfile import read_object
 from myna.models.pretokenizers import BYTE_LEVEL, ByteLevelRules
+from myna.models.tokenizer.files import read_bytes
 from myna.models.tokenizer.rules import check_pattern
 from myna.models.tokenizer.tokenizer import BYTE_OF
 from myna.models.tokenizer.vocabulary import (
@@ -68,7 +69,7 @@ class Ranked:
 def read_tiktoken(path: Path) -> Vocabulary:
     """Meta's ``tokenizer.model`` of Llama 3: a line a token, in base 64, and its rank. Raises ModelFileError."""
     tokens = []
-    for number, line in enumerate(_content(path).splitlines()):
+    for number, line in enumerate(read_bytes(path, MAX_BYTES).splitlines()):
         encoded, _, rank = line.partition(b" ")
         if rank.strip() != str(number).encode():
             raise ModelFileError(path, f"line {number + 1} is not that of rank {number}")
@@ -100,10 +101,8 @@ def read_tekken(path: Path) -> Vocabulary:
 
 def is_tiktoken(path: Path) -> bool:
     """Whether a ``tokenizer.model`` is text in base 64 rather than SentencePiece's protocol buffer."""
-    with path.open("rb") as file:
-        start = file.read(64)
-    encoded, separator, _ = start.partition(b" ")
-    return bool(separator) and encoded.isascii() and encoded.isalnum() | encoded.endswith(b"=")
+    encoded, separator, _ = read_bytes(path, MAX_BYTES)[:64].partition(b" ")
+    return bool(separator) and encoded.endswith(b"=")
 
 
 def merges_of(tokens: list[bytes]) -> list[tuple[bytes, bytes]]:
@@ -160,14 +159,3 @@ def _field(path: Path, entry: Any, name: str) -> str:
     if not isinstance(value, str):
         raise ModelFileError(path, f"one of its tokens is {json.dumps(entry)[:60]}")
     return value
-
-
-def _content(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ModelFileError(path, f"it cannot be read ({error.strerror})") from error
-    if len(content) > MAX_BYTES:
-        raise ModelFileError(path, f"it is longer than {MAX_BYTES} bytes")
-    return content

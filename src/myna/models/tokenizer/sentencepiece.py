@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myna.errors import ModelFileError
+from myna.models.tokenizer.files import read_bytes
 from myna.models.tokenizer.vocabulary import MAX_TOKENS, SPACE, Kind
 
 MAX_BYTES = 2**25
@@ -42,14 +43,7 @@ def read_model(path: Path) -> SentencePieceModel:
         ModelFileError: it is truncated, too long, not a SentencePiece model, or of a kind that is not supported.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ModelFileError(path, f"it cannot be read ({error.strerror})") from error
-    if len(content) > MAX_BYTES:
-        raise ModelFileError(path, f"it is longer than {MAX_BYTES} bytes")
-    try:
-        model = _model(content)
+        model = _model(read_bytes(path, MAX_BYTES))
     except (_Broken, UnicodeDecodeError) as error:
         raise ModelFileError(path, f"it is not a whole SentencePiece model ({error!s:.100})") from error
     if model.algorithm not in (UNIGRAM, BPE):

@@ -9,6 +9,7 @@ from typing import Any
 
 from myna.errors import ModelFileError
 from myna.formats.jsonfile import read_object
+from myna.models.tokenizer.files import read_text
 from myna.models.tokenizer.vocabulary import MAX_CONTROL_TOKENS, MAX_TOKENS
 
 MAX_TEMPLATE = 2**20
@@ -86,7 +87,7 @@ def read_chat_template(directory: Path, options: Mapping[str, Any] | None = None
     """
     path = directory / "chat_template.jinja"
     if path.is_file():
-        return _checked_template(path, _text(path, 4 * MAX_TEMPLATE))
+        return _checked_template(path, read_text(path, 4 * MAX_TEMPLATE))
     path = directory / "chat_template.json"
     if path.is_file():
         return _checked_template(path, read_object(path, 4 * MAX_TEMPLATE).get("chat_template"))
@@ -155,13 +156,3 @@ def _checked_template(path: Path, template: Any) -> str:
 
 def _optional(path: Path) -> dict[str, Any]:
     return read_object(path, MAX_CONFIG) if path.is_file() else {}
-
-
-def _text(path: Path, maximum: int) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(maximum + 1).decode()
-    except OSError as error:
-        raise ModelFileError(path, f"it cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError:
-        raise ModelFileError(path, "it is not UTF-8 text") from None

@@ -119,14 +119,9 @@ def of_kind(kinds: Sequence[int], *wanted: Kind) -> list[int]:
 
 def mergeable(pieces: Sequence[str], kinds: Sequence[int]) -> dict[str, int]:
     """What text may become; of equal pieces the first. Control tokens are left out, so that no text becomes one."""
-    silent = {int(Kind.CONTROL), int(Kind.UNUSED)}
-    ids: dict[str, int] = {}
-    for id_, (piece, kind) in enumerate(zip(pieces, kinds, strict=True)):
-        if kind not in silent:
-            ids.setdefault(piece, id_)
-    for id_, kind in enumerate(kinds):
-        if kind in silent:
-            ids.pop(pieces[id_], None)
+    ids = dict(zip(reversed(pieces), reversed(range(len(pieces))), strict=True))
+    for id_ in of_kind(kinds, Kind.CONTROL, Kind.UNUSED):
+        ids.pop(pieces[id_], None)
     return ids
 
 
