@@ -178,8 +178,9 @@ def as_gguf(directory: Path, values: dict[str, Any]) -> Tokenizer:
     return load_tokenizer(GGUFFile(path))
 
 
-def test_berts_vocabulary_survives_its_way_into_gguf(tmp_path: Path) -> None:
-    """As llama.cpp's converter writes it: a mark before words, none before their parts."""
+@pytest.mark.parametrize("unknown", [2, 3], ids=["unknown", "control"])
+def test_berts_vocabulary_survives_its_way_into_gguf(tmp_path: Path, unknown: int) -> None:
+    """As llama.cpp's converter writes it: a mark before words, none before their parts, [UNK] a control token."""
     directory = write_vocabulary(tmp_path / "bert", "bert")
     expected = load_directory_tokenizer(directory)
     names = [expected.token_name(token_id) for token_id in range(expected.vocab_size)]
@@ -193,7 +194,8 @@ def test_berts_vocabulary_survives_its_way_into_gguf(tmp_path: Path) -> None:
                 for name, control in zip(names, special, strict=True)
             ],
             "token_type": [
-                2 if name == "[UNK]" else 3 if control else 1 for name, control in zip(names, special, strict=True)
+                unknown if name == "[UNK]" else 3 if control else 1
+                for name, control in zip(names, special, strict=True)
             ],
             "cls_token_id": expected.token_id("[CLS]"),
             "seperator_token_id": expected.token_id("[SEP]"),
