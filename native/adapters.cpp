@@ -59,7 +59,8 @@ void Executor::set_adapter(int slot, const std::vector<AdapterWeight> &weights) 
         for (float &x : scaled) x *= given.scale;
         for (auto [matrix, values] :
              {std::pair{&part.shrink, given.a}, std::pair{&part.grow, (const float *)scaled.data()}}) {
-            if (!pack(Source::f32, reinterpret_cast<const uint8_t *>(values), *matrix, place, 0, matrix->tiles()))
+            if (!pack(kernels_, Source::f32, reinterpret_cast<const uint8_t *>(values), *matrix, place, 0,
+                      matrix->tiles()))
                 fail("adapter of " + given.name + " holds a value that is not finite");
             matrix->data = place, place += matrix->bytes();
         }

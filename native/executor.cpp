@@ -87,7 +87,8 @@ void Executor::set_weight(const std::string &name, const uint8_t *data, size_t b
         auto *flat = static_cast<float *>(arena_.take(sizeof(float) * ((size_t(columns) + TILE - 1) / TILE * TILE)));
         Matrix row{Format::f32, 1, columns, nullptr};
         std::vector<uint8_t> packed(row.bytes());
-        if (!pack(source, data, row, packed.data(), 0, 1)) fail("weight " + name + " holds a value that is not finite");
+        if (!pack(kernels_, source, data, row, packed.data(), 0, 1))
+            fail("weight " + name + " holds a value that is not finite");
         row.data = packed.data();
         unpack_row(row, 0, flat);
         matrix.data = reinterpret_cast<const uint8_t *>(flat);
@@ -101,7 +102,7 @@ void Executor::set_weight(const std::string &name, const uint8_t *data, size_t b
     team_.each(shares * spec.parts, 1, [&](int, int i) {
         const size_t part = size_t(i / shares);
         const int tile = i % shares * 8;
-        if (!pack(source, data + part_bytes * part, matrix, packed + matrix.bytes() * part, tile,
+        if (!pack(kernels_, source, data + part_bytes * part, matrix, packed + matrix.bytes() * part, tile,
                   std::min(tile + 8, matrix.tiles())))
             finite = false;
     });

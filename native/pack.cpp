@@ -67,64 +67,6 @@ float round_to_half(float x) { return half_to_float(float_to_half(x)); }
 // Adding 1.5 * 2^23 leaves the nearest whole number (ties to even) in a float's low bits. For magnitudes below 2^22.
 constexpr float ROUNDER = 12582912.0f;
 
-int code_of(float x, float scale, float minimum, int largest) {
-    if (scale == 0) return 0;
-    return static_cast<int>(std::clamp((x - minimum) / scale, 0.0f, float(largest)) + ROUNDER - ROUNDER);
-}
-
-struct Fit {
-    float scale, minimum, error;
-};
-
-// The error of `count` values as 4-bit codes, with scale and minimum as float16 keeps them.
-Fit judge(const float *x, int count, float scale, float minimum) {
-    Fit fit{round_to_half(scale), round_to_half(minimum), 0};
-    for (int i = 0; i < count; i++) {
-        float miss = x[i] - (fit.scale * float(code_of(x[i], fit.scale, fit.minimum, 15)) + fit.minimum);
-        fit.error += miss * miss;
-    }
-    return fit;
-}
-
-// Codes 0 … 15 times scale plus minimum: spread the range over slightly more or fewer steps than 15, then refit scale
-// and minimum by least squares to the codes that this gives; keep the best.
-Fit fit_with_minimum(const float *x, int count) {
-    auto [low, high] = std::minmax_element(x, x + count);
-    float minimum = *low, range = *high - *low;
-    Fit best = judge(x, count, range / 15, minimum);
-    for (float steps = 13.5f; range > 0 && steps < 16.5f; steps += 0.25f) {
-        float codes = 0, squares = 0, values = 0, products = 0, scale = range / steps;
-        for (int i = 0; i < count; i++) {
-            float code = float(code_of(x[i], scale, minimum, 15));
-            codes += code, squares += code * code, values += x[i], products += code * x[i];
-        }
-        float spread = float(count) * squares - codes * codes;
-        if (spread <= 0) continue;
-        float refit = (float(count) * products - codes * values) / spread;
-        Fit fit = judge(x, count, refit, (values - refit * codes) / float(count));
-        if (fit.error < best.error) best = fit;
-    }
-    return best;
-}
-
-// Codes -8 … 7 times scale: the value of largest magnitude becomes about -8, whatever its sign.
-Fit fit_symmetric(const float *x, int count) {
-    float extreme = *std::max_element(x, x + count, [](float a, float b) { return std::abs(a) < std::abs(b); });
-    Fit best{0, 0, INFINITY};
-    for (float steps = 6.5f; steps < 9; steps += 0.125f) {
-        float scale = -extreme / steps, squares = 0, products = 0;
-        for (int i = 0; i < count; i++) {
-            float code = float(code_of(x[i], scale, -8 * scale, 15) - 8);
-            squares += code * code, products += code * x[i];
-        }
-        float refit = squares > 0 ? round_to_half(products / squares) : 0;
-        Fit fit = judge(x, count, refit, -8 * refit);
-        fit.minimum = -8 * fit.scale;
-        if (fit.error < best.error) best = fit;
-    }
-    return best;
-}
-
 // A group of w8: codes + 128. Returns false when the scale is not finite in float16.
 bool write_bytes(const uint8_t *codes, float scale, const Place &place) {
     const uint16_t bits = float_to_half(scale);
@@ -189,57 +131,34 @@ bool write_codes_as_w4(const int8_t *code, float scale, float minimum, const Pla
     return finite_half(scale_bits) && finite_half(minimum_bits);
 }
 
-// Rounds a group to the format. Returns false when a value or its scale is not finite.
-bool write_group(const float *x, int count, Format format, const Place &place) {
-    // The bits of magnitudes are in the order of the magnitudes.
-    int32_t largest_bits = 0;
+// A group of floats as bf16 or f32. Returns false when a value is not finite.
+bool write_floats(const float *x, int count, Format format, const Place &place) {
+    bool finite = true;
     for (int i = 0; i < count; i++) {
-        const auto bits = static_cast<int32_t>(bits_from_float(x[i]) & 0x7fffffffu);
-        largest_bits = bits > largest_bits ? bits : largest_bits;
+        const uint16_t bits = float_to_bfloat(x[i]);
+        finite &= std::isfinite(format == Format::f32 ? x[i] : bfloat_to_float(bits));
+        if (format == Format::f32) std::memcpy(place.group + 64 * i + 4 * place.lane, x + i, 4);
+        else std::memcpy(place.group + 32 * i + 2 * place.lane, &bits, 2);
     }
-    const float largest = float_from_bits(static_cast<uint32_t>(largest_bits));
-    if (!std::isfinite(largest)) return false;
-    if (format == Format::f32 || format == Format::bf16) {
-        bool finite = true;
-        for (int i = 0; i < count; i++) {
-            if (format == Format::f32) {
-                std::memcpy(place.group + 64 * i + 4 * place.lane, x + i, 4);
-            } else {
-                uint16_t bits = float_to_bfloat(x[i]);
-                finite = finite && std::isfinite(bfloat_to_float(bits));
-                std::memcpy(place.group + 32 * i + 2 * place.lane, &bits, 2);
-            }
-        }
-        return finite;
-    }
-    if (format == Format::w8) {
-        float steps[GROUP] = {};
-        const float scale = round_to_half(largest / 127);
-        for (int i = 0; scale && i < count; i++) steps[i] = x[i] / scale;
-        return write_w8(steps, scale, place);
-    }
-    Fit fit = format == Format::w4 ? fit_with_minimum(x, count) : fit_symmetric(x, count);
-    for (int i = 0; i < count; i++) {
-        int code = code_of(x[i], fit.scale, fit.minimum, 15);
-        place.quad(i % 16 / 4)[i % 4] |= static_cast<uint8_t>(i < 16 ? code : code << 4);
-    }
-    place.half(256, float_to_half(fit.scale));
-    if (format == Format::w4) place.half(288, float_to_half(fit.minimum));
-    return std::isfinite(fit.scale) && std::isfinite(fit.minimum);
+    return finite;
+}
+
+// Whether integer codes are made from the source's own, row by row, and not from its values.
+bool keeps_codes(Source source, Format format) {
+    return copies(source, format) || (source == Source::q4_k && format == Format::w4) ||
+           (format == Format::w8 && (one_scale(source) || steps_of_code(source)));
 }
 
 // The group that begins at element `first` of a block.
 bool write_part(Source source, const Block &block, int first, Format format, const Place &place) {
     const int8_t *code = block.code + first;
     const float *scales = block.scale + first / SPAN;
-    if (source == Source::q4_k && format == Format::w4)
-        return write_codes_as_w4(code, *scales, block.minimum[first / SPAN], place);
+    if (format == Format::w4) return write_codes_as_w4(code, *scales, block.minimum[first / SPAN], place);
     if (format == Format::w8 && one_scale(source)) return write_codes_as_w8(code, *scales, place);
-    if (const int steps = steps_of_code(source); steps && format == Format::w8)
-        return write_halves_as_w8(code, scales, steps, place);
+    if (format == Format::w8) return write_halves_as_w8(code, scales, steps_of_code(source), place);
     float x[GROUP];
     dequantise(block, first, GROUP, x);
-    return write_group(x, GROUP, format, place);
+    return write_floats(x, GROUP, format, place);
 }
 
 // Columns first … last - 1 of a row into its groups, of which `to` is the first. Returns false as `pack` does.
@@ -259,7 +178,7 @@ bool pack_columns(Source source, const uint8_t *row, int first, int last, Format
             float x[GROUP];
             const int count = std::min<int>(GROUP, last - column);
             read_floats(source, from, count, x);
-            finite &= write_group(x, count, format, to);
+            finite &= write_floats(x, count, format, to);
         }
     }
     return finite;
@@ -295,18 +214,47 @@ void unpack_group(Format format, const uint8_t *p, int lane, int count, float *o
     }
 }
 
+// Columns first … last - 1 of a tile's rows, rounded together.
+bool round_columns(const Kernels &kernels, Source source, const uint8_t *data, size_t row_bytes, int rows, int first,
+                   int last, Format format, uint8_t *to) {
+    const BlockSize size = block_size(source);
+    float x[LARGEST_BLOCK][TILE] = {}, values[LARGEST_BLOCK];
+    Block block;
+    for (int row = 0; row < rows; row++, data += row_bytes) {
+        const uint8_t *from = data + first / size.elements * size.bytes;
+        for (int column = 0; column < last - first; column += size.elements, from += size.bytes) {
+            if (!in_blocks(source)) {
+                read_floats(source, from, last - first, values);
+                break;
+            }
+            read_block(source, from, block);
+            dequantise(block, 0, size.elements, values + column);
+        }
+        for (int i = 0; i < last - first; i++) x[i][row] = values[i];
+    }
+    bool finite = true;
+    for (int column = 0; column < last - first; column += GROUP, to += group_bytes(format))
+        finite &= kernels.round_group(format, x[column], std::min<int>(GROUP, last - first - column), to);
+    return finite;
+}
+
 }  // namespace
 
-bool pack(Source source, const uint8_t *data, const Matrix &matrix, uint8_t *packed, int first_tile, int last_tile) {
+bool pack(const Kernels &kernels, Source source, const uint8_t *data, const Matrix &matrix, uint8_t *packed,
+          int first_tile, int last_tile) {
     const size_t row_bytes = source_row_bytes(source, matrix.columns);
+    const bool rounds = takes_codes(matrix.format) && !keeps_codes(source, matrix.format);
     bool finite = true;
     for (int tile = first_tile; tile < last_tile; tile++) {
+        const int start = tile * TILE, rows = std::min<int>(TILE, matrix.rows - start);
         // The rows of a tile share cache lines, so they go on side by side, a block at a time.
         for (int first = 0; first < matrix.columns; first += LARGEST_BLOCK) {
             const int last = std::min<int>(first + LARGEST_BLOCK, matrix.columns);
+            const uint8_t *from = data + start * row_bytes;
             uint8_t *to = packed + tile * matrix.tile_bytes() + first / GROUP * group_bytes(matrix.format);
-            for (int row = tile * TILE; row < std::min((tile + 1) * TILE, matrix.rows); row++)
-                finite &= pack_columns(source, data + row * row_bytes, first, last, matrix.format, {to, row % TILE});
+            if (rounds) finite &= round_columns(kernels, source, from, row_bytes, rows, first, last, matrix.format, to);
+            for (int row = 0; !rounds && row < rows; row++)
+                finite &= pack_columns(source, from + row * row_bytes, first, last, matrix.format, {to, row});
         }
     }
     return finite;

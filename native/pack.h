@@ -18,7 +18,8 @@ Format format_from_name(const std::string &name);
 // keeps the codes and rounds scale and minimum to float16; Q3_K and Q6_K to w8 keep the coarser 16 of each 32 codes
 // likewise. Other pairs round, w4 and w4s with the least squared error that a short search finds. Returns false when a
 // weight, or what it rounds to, is not finite.
-bool pack(Source source, const uint8_t *data, const Matrix &matrix, uint8_t *packed, int first_tile, int last_tile);
+bool pack(const Kernels &kernels, Source source, const uint8_t *data, const Matrix &matrix, uint8_t *packed,
+          int first_tile, int last_tile);
 
 // One row as `columns` floats.
 void unpack_row(const Matrix &matrix, int row, float *out);

@@ -25,11 +25,12 @@ namespace {
 #include "elementwise.h"
 #include "products.h"
 #include "attention.h"
+#include "rounding.h"
 
 const Kernels table = {
-    MYNA_NAME, quantise,      product,      finish,      rms_norm,     layer_norm, activate,
-    add_rows,  multiply_rows, add_scaled,   softcap,     clamped_silu, rope,       write_cache,
-    attend,    merge,         exponentials, log_sum_exp, read_words,
+    MYNA_NAME, quantise,      product,      finish,      rms_norm,     layer_norm,  activate,
+    add_rows,  multiply_rows, add_scaled,   softcap,     clamped_silu, rope,        write_cache,
+    attend,    merge,         exponentials, log_sum_exp, read_words,   round_group,
 };
 
 }  // namespace

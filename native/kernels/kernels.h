@@ -130,6 +130,10 @@ struct Kernels {
     void (*log_sum_exp)(const float *x, int size, float *largest, float *result);
     // Sum of 64-bit words, for the bandwidth probe.
     uint64_t (*read)(const uint64_t *words, size_t count);
+    // Rounds `count` columns of 16 rows (x: [count][16]) to one group of w4, w4s or w8, the 4-bit ones with the least
+    // squared error that a short search finds; to the same bits on every instruction set. Returns false when a value,
+    // or the scale that it asks for, is not finite.
+    bool (*round_group)(Format format, const float *x, int count, uint8_t *group);
 };
 
 namespace generic {

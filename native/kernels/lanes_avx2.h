@@ -96,6 +96,11 @@ static inline void store_codes(int8_t *p, Ints x) {
     __m128i high = _mm_packs_epi32(_mm256_castsi256_si128(x.b), _mm256_extracti128_si256(x.b, 1));
     _mm_storeu_si128((__m128i *)p, _mm_packs_epi16(low, high));
 }
+static inline Ints shift_left(Ints x, int n) { return {_mm256_slli_epi32(x.a, n), _mm256_slli_epi32(x.b, n)}; }
+static inline void store_line(uint8_t *p, Ints x) {
+    _mm256_storeu_si256((__m256i *)p, x.a);
+    _mm256_storeu_si256((__m256i *)(p + 32), x.b);
+}
 
 static inline Bytes load_line(const uint8_t *p) {
     return {_mm256_loadu_si256((const __m256i *)p), _mm256_loadu_si256((const __m256i *)(p + 32))};

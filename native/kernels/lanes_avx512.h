@@ -56,6 +56,8 @@ static inline Floats power_of_two(Ints n) {
     return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(n.v, _mm512_set1_epi32(127)), 23))};
 }
 static inline void store_codes(int8_t *p, Ints x) { _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(x.v)); }
+static inline Ints shift_left(Ints x, int n) { return {_mm512_slli_epi32(x.v, (unsigned)n)}; }
+static inline void store_line(uint8_t *p, Ints x) { _mm512_storeu_si512(p, x.v); }
 
 static inline Bytes load_line(const uint8_t *p) { return {_mm512_loadu_si512(p)}; }
 static inline Bytes low_nibbles(Bytes x) { return {_mm512_and_si512(x.v, _mm512_set1_epi8(15))}; }

@@ -137,6 +137,12 @@ static inline Floats power_of_two(Ints n) {
 }
 // Sixteen integers of -127 … 127 as bytes.
 static inline void store_codes(int8_t *p, Ints x) { MYNA_EACH_LANE p[i] = (int8_t)x.v[i]; }
+static inline Ints shift_left(Ints x, int n) {
+    MYNA_EACH_LANE x.v[i] = (int32_t)((uint32_t)x.v[i] << n);
+    return x;
+}
+// Four bytes a lane.
+static inline void store_line(uint8_t *p, Ints x) { memcpy(p, x.v, 64); }
 
 // One line of packed weights: four bytes a lane.
 static inline Bytes load_line(const uint8_t *p) {

@@ -124,6 +124,11 @@ static inline void store_codes(int8_t *p, Ints x) {
     int16x8_t high = vcombine_s16(vmovn_s32(x.v[2]), vmovn_s32(x.v[3]));
     vst1q_s8(p, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
 }
+static inline Ints shift_left(Ints x, int n) {
+    MYNA_EACH_PART x.v[i] = vshlq_s32(x.v[i], vdupq_n_s32(n));
+    return x;
+}
+static inline void store_line(uint8_t *p, Ints x) { MYNA_EACH_PART vst1q_u8(p + 16 * i, vreinterpretq_u8_s32(x.v[i])); }
 
 static inline Bytes load_line(const uint8_t *p) {
     Bytes r;

@@ -112,6 +112,22 @@ def embedded(data, source, target, rows, columns):
     return executor.logits()
 
 
+@pytest.mark.parametrize("target", ["w4", "w4s", "w8"])
+@pytest.mark.parametrize("columns", [96, 40])
+def test_every_instruction_set_rounds_to_the_same_bytes(target, columns):
+    values = np.random.default_rng(6).standard_normal((40, columns)).astype(np.float32)
+    values[3] = 0
+    values[4] = 0.25
+    kept = []
+    for instruction_set in INSTRUCTION_SETS:
+        program = Program()
+        program.finish(program.linear(program.select(program.embed(program.matrix("e", 40, columns))), "e"))
+        executor = _native.Executor(program.to_ops(), 1, instruction_set)
+        executor.set_weight("e", values, "F32", 40, columns, target)
+        kept.append(executor.packed("e"))
+    assert all(bytes_ == kept[0] for bytes_ in kept)
+
+
 @pytest.mark.parametrize("target", EXACT)
 @pytest.mark.parametrize("columns", [20, 48])
 def test_columns_that_do_not_fill_a_group(target, columns):
