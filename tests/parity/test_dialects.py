@@ -19,9 +19,10 @@ from mistral_common.protocol.instruct.request import ChatCompletionRequest
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from transformers import AutoTokenizer
 
-from myna.chat import Message
+from myna.chat import Message, TextPart
 from myna.models.dialects import Dialect
 from myna.models.dialects.load import named_dialect
+from myna.models.dialects.template import TemplateDialect
 from myna.models.tokenizer import Tokenizer, load_directory_tokenizer
 from tests.parity.test_tokenizer import SAMPLES
 from tests.vocabularies import write_vocabulary
@@ -166,3 +167,18 @@ def test_conversations_become_the_tokens_of_transformers(
     plain = [{"role": message.role, "content": message.text} for message in messages]
     expected = theirs.apply_chat_template(plain, tokenize=True, return_dict=False, add_generation_prompt=True)
     assert named_dialect(name, mine).encode(messages) == list(expected)
+    own = TemplateDialect(directory, template, mine)
+    own._worker = None  # rendered here: workers have tests of their own
+    assert own.encode(messages) == list(expected)
+
+
+def test_an_answer_with_a_space_before_it_comes_back_where_the_template_writes_one(tmp_path: Path) -> None:
+    """The next turn then begins with the tokens of this one, and the cache serves it."""
+    mine = load_directory_tokenizer(write_vocabulary(tmp_path, "llama2 legacy"))
+    dialect = TemplateDialect(tmp_path, LLAMA2, mine)
+    dialect._worker = None
+    prompt = dialect.encode(conversation("Hi"))
+    generated = tuple(mine.encode(" Hello there", continues=True))
+    answer = Message("assistant", (TextPart(" Hello there", generated, mine.fingerprint),))
+    following = dialect.encode([*conversation("Hi"), answer, Message.of("user", "And?")])
+    assert following[: len(prompt) + len(generated)] == [*prompt, *generated]
