@@ -169,8 +169,9 @@ async def test_a_storm_over_a_small_cache_changes_no_text_and_loses_no_block(tin
     )
     draw = random.Random(7)
 
-    def one(name: str, kind: int) -> GenerationRequest:
-        return ask(name, "The quick brown fox jumps. " * (kind + 1), seed=kind, max_tokens=20 + 10 * kind)
+    def one(name: str, kind: int, **params: Any) -> GenerationRequest:
+        params = {"max_tokens": 20 + 10 * kind} | params
+        return ask(name, "The quick brown fox jumps. " * (kind + 1), seed=kind, **params)
 
     async with asyncio.timeout(WAIT), opened_with(options) as backend:
         assert (await backend.describe()).kv_cache_tokens == 16 * 24
@@ -181,7 +182,7 @@ async def test_a_storm_over_a_small_cache_changes_no_text_and_loses_no_block(tin
             if patience is None:
                 assert await answer(backend, one(f"s{index}", kind)) == alone[kind]
                 return
-            async with aclosing(backend.generate(one(f"s{index}", kind))) as events:
+            async with aclosing(backend.generate(one(f"s{index}", kind, max_tokens=None))) as events:
                 async for _ in events:
                     if patience == 0:
                         break
