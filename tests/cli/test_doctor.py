@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from myna.cli.doctor import Check, _disk
+from myna.cli.doctor import Check, _disk, _packed
 from tests.processes import environment, myna
 
 
@@ -35,3 +35,11 @@ def test_a_data_directory_that_will_be_made_is_none(tmp_path: Path) -> None:
     assert isinstance(check, Check)
     assert check.problem is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_packed_weights_are_counted_where_there_are_any(tmp_path: Path) -> None:
+    assert _packed(tmp_path / "packed") == []
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "a.packed").write_bytes(bytes(2000))
+    [check] = _packed(tmp_path / "packed")
+    assert check.value == f"2 kB in {tmp_path / 'packed'}"

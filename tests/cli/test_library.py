@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from myna.models.loader import load_model
 from tests.processes import environment, myna
+from tests.synthetic import write_model
 
 
 @pytest.fixture
@@ -53,11 +55,15 @@ def test_show_of_a_model_that_is_not_there_tells_what_is_known(empty: dict[str, 
 
 
 def test_removing_frees_the_disk(empty: dict[str, str], default_model: Path) -> None:
-    shutil.copytree(default_model.parent.parent, empty["MYNA_CACHE_DIR"])
+    cache = Path(empty["MYNA_CACHE_DIR"])
+    shutil.copytree(default_model.parent.parent, cache)
+    gone = write_model(cache / "gone.gguf", layers=1)
+    load_model(gone, quant="w8", threads=1, packed_dir=cache / "packed")
+    gone.unlink()
     result = myna("rm", "smollm2:135m", env=empty)
     assert result.returncode == 0, result.stderr
     assert "98.4 MB" in result.stdout
-    assert not list(Path(empty["MYNA_CACHE_DIR"]).rglob("*.gguf"))
+    assert not [*cache.rglob("*.gguf"), *cache.rglob("*.packed")]
     assert myna("rm", "smollm2:135m", env=empty).returncode == 1
 
 

@@ -45,6 +45,7 @@ def examine(settings: Settings) -> list[Check]:
         _memory(),
         _guarded("memory speed", _bandwidth),
         _disk(settings.data_dir),
+        *_packed(settings.models_dir / "packed"),
         *_model(settings),
         _packages(),
     ]
@@ -95,6 +96,12 @@ def _disk(directory: Path) -> Check:
     if not _writable(existing):
         problem = f"{existing} cannot be written; choose another directory with --data-dir or MYNA_DATA_DIR."
     return Check("data directory", f"{directory}, {size(free)} free", {"path": str(directory), "free": free}, problem)
+
+
+def _packed(directory: Path) -> list[Check]:
+    """Weights that were quantised once and are kept (the setting packed_cache); nothing where there are none."""
+    kept = sum(path.stat().st_size for path in directory.glob("*.packed"))
+    return [Check("packed weights", f"{size(kept)} in {directory}", kept)] if kept else []
 
 
 def _writable(directory: Path) -> bool:

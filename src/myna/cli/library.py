@@ -120,12 +120,17 @@ def _licence(reference: Reference, stated: str | None) -> str | None:
 
 
 def remove(settings: Settings, name: str) -> None:
-    """Delete a model and say what that freed.
+    """Delete a model, with what was kept of its packed weights, and say what that freed.
 
     Raises:
         NotFound: it is not on disk.
     """
     freed = Hub(settings.models_dir).remove(name)
+    packed = settings.models_dir / "packed"
+    if packed.is_dir():
+        from myna.models.packed_cache import PackedCache
+
+        freed += PackedCache(packed).prune()
     typer.echo(f"Removed {name}; {size(freed)} are free again.")
 
 

@@ -44,9 +44,8 @@ def encoder_keys(config: EncoderConfig) -> dict[str, Value]:
         "attention.causal": False,
         "pooling_type": next(kind for kind, pooling in GGUF_POOLING.items() if kind and pooling == config.pooling),
     }
-    return {"general.architecture": name, "tokenizer.ggml.token_type_count": TOKEN_TYPES} | {
-        f"{name}.{key}": value for key, value in keys.items()
-    }
+    keys = {f"{name}.{key}": value for key, value in keys.items()}
+    return keys | {"general.architecture": name, "tokenizer.ggml.token_type_count": TOKEN_TYPES}
 
 
 def decoder_keys(config: ModelConfig, source: ModelFile) -> dict[str, Value]:
@@ -75,7 +74,8 @@ def decoder_keys(config: ModelConfig, source: ModelFile) -> dict[str, Value]:
             "expert_feed_forward_length": config.mlp_width,
         }
     keys |= _rope_keys(config, source)
-    return {"general.architecture": name} | {f"{name}.{key}": value for key, value in keys.items() if value is not None}
+    named: dict[str, Value] = {f"{name}.{key}": value for key, value in keys.items() if value is not None}
+    return {"general.architecture": name} | named
 
 
 def computed_tensors(config: AnyConfig) -> dict[str, NDArray[np.float32]]:

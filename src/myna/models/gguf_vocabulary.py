@@ -32,7 +32,7 @@ def tokenizer_keys(file: ModelFile, tokenizer: Tokenizer) -> dict[str, Value]:
     vocabulary = tokenizer.vocabulary
     core = json.loads(vocabulary.beginning.to_str())
     if vocabulary.spelling == "bytes":
-        keys = _byte_level(file, vocabulary, core)
+        keys: dict[str, Any] = _byte_level(file, vocabulary, core)
     elif vocabulary.spelling == "words":
         keys = {"model": "bert", "tokens": _words(vocabulary)}
     elif core["model"]["type"] == "BPE":
@@ -40,7 +40,8 @@ def tokenizer_keys(file: ModelFile, tokenizer: Tokenizer) -> dict[str, Value]:
         keys["add_space_prefix"] = tokenizer.encode("a") != tokenizer.encode("a", continues=True)
     else:
         raise ModelFileError(file.path, "its Unigram vocabulary cannot be written into a GGUF file")
-    keys = {"tokens": _pieces(vocabulary), "token_type": list(map(int, vocabulary.kinds))} | keys
+    keys.setdefault("tokens", _pieces(vocabulary))
+    keys["token_type"] = list(map(int, vocabulary.kinds))
     keys["add_bos_token"] = tokenizer.adds_bos
     ends = [id_ for id_ in sorted(tokenizer.stop_token_ids - {tokenizer.eos_id}) if tokenizer.is_control(id_)]
     unknown = [id_ for id_, kind in enumerate(vocabulary.kinds) if kind == Kind.UNKNOWN]
