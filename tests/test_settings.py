@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from myna.errors import ConfigurationError
-from myna.settings import has_display, load_settings
+from myna.settings import Settings, has_display, load_settings
 
 
 @pytest.fixture
@@ -102,3 +102,8 @@ def test_a_browser_is_opened_only_where_somebody_sits(
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
     assert has_display() is expected
+
+
+def test_every_setting_is_documented() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "settings.md").read_text()
+    assert [name for name in Settings.model_fields if f"`{name}`" not in page] == []
