@@ -64,7 +64,7 @@ SAMPLINGS = {
 
 async def is_right(backend: Backend, system: str | None, question: str, params: SamplingParams) -> bool:
     """Ask once."""
-    messages = (Message.of("user", question),)
+    messages: tuple[Message, ...] = (Message.of("user", question),)
     if system is not None:
         messages = (Message.of("system", system), *messages)
     request = GenerationRequest(id=f"{question} {params.seed}", params=params, messages=messages)

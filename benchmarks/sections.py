@@ -169,8 +169,9 @@ def vllm(plan: Plan) -> dict[str, Any]:
 def exactness(plan: Plan) -> dict[str, Any]:
     """Every family's logits beside those of Transformers."""
     from benchmarks import parity  # brings PyTorch, which no other section needs here
+    from tests.parity.models import CONFIGS
 
-    names = list(parity.CONFIGS)[: 2 if plan.quick else None]
+    names = list(CONFIGS)[: 2 if plan.quick else None]
     return {"table": parity.render({name: parity.measure(name) for name in names})}
 
 
