@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from myna.engine.engine import Engine
 from myna.engine.options import EngineOptions
 from myna.engine.request import GenerationRequest, SamplingParams
+from myna.formats import open_model
 from myna.models.loader import LoadedModel, load_model
+from tests.synthetic import write_model
 
 from .fakes import Answer, run
 
@@ -82,6 +85,24 @@ def test_guessing_changes_nothing(tiny_model: Path, temperature: float) -> None:
     counted = guessing.statistics()
     assert counted["draft_tokens_total"] > counted["accepted_draft_tokens_total"] > (100 if temperature == 0 else 0)
     assert counted["kv_blocks_used"] == 0
+
+
+def test_logits_that_overflow_are_named(tmp_path: Path) -> None:
+    """Weights that are numbers, whose products are none: the head's are as large as a float can be."""
+    path = write_model(tmp_path / "overflowing.gguf", tied=False)
+    with closing(open_model(path)) as file:
+        head = file.tensors["output.weight"]
+    rows, columns = head.shape
+    with path.open("r+b") as weights:
+        weights.seek(head.offset)
+        weights.write(np.full((rows, columns), 3e38, np.float32).tobytes())
+    target = engine(path)
+    answers = run(target, ask("greedy", temperature=0.0), ask("sampled"))
+    for answer in answers.values():
+        assert answer.failed is not None
+        assert "not a number (NaN)" in answer.failed.message
+    assert target.statistics()["requests_failed_total"] == 2
+    assert target.statistics()["kv_blocks_used"] == 0
 
 
 def test_two_engines_in_one_process_do_not_disturb_each_other(tiny_model: Path) -> None:
