@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from myna.engine.drafts import LONGEST_PAUSE, MOST, NGRAM, Drafter
+from myna.engine.drafts import LONGEST_PAUSE, MOST, NGRAM, REACH, Drafter
 
 from .fakes import Answer, FakeExecutor, fake_engine, request, run
 
@@ -35,6 +35,12 @@ def test_tokens_are_learned_as_they_come() -> None:
     drafter, text = Drafter(), b"one two three one two one two three"
     for end in range(1, len(text)):
         assert proposed(text[:end], drafter=drafter) == proposed(text[:end])
+
+
+def test_of_a_long_prompt_the_end_is_looked_through() -> None:
+    filler = bytes(97 + index * index % 23 for index in range(REACH))
+    assert proposed(b"the cat" + filler + b"the c") == b""
+    assert proposed(filler + b"the cat" + b"the c") == b"at"
 
 
 def test_right_guesses_make_more_and_wrong_ones_pause_for_longer_each_time() -> None:

@@ -16,6 +16,9 @@ NGRAM = 3
 MOST = 8
 """Guesses at a time, at most."""
 
+REACH = 8192
+"""Tokens of a prompt, from its end, that are looked through at once: a step must not wait long for it."""
+
 COST = 0.15
 """What verifying a guess takes, as a part of a step without any; measured with the default model."""
 
@@ -46,7 +49,7 @@ class Drafter:
         if end < self._resume_at or end <= NGRAM:
             return []
         follows = self._follows
-        for index in range(self._seen, end - 1):
+        for index in range(max(self._seen, end - 1 - REACH), end - 1):
             follows[tuple(tokens[index - NGRAM + 1 : index + 1])] = index + 1
         self._seen = max(self._seen, end - 1)
         start = follows.get(tuple(tokens[end - NGRAM :]))
