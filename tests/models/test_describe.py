@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from myna import _native
-from myna.models.describe import describe_model
+from myna.models.describe import UndeclaredDescription, describe_any, describe_model
 from myna.models.loader import load_model
+from tests.formats.checkpoints import safetensors, write_directory
 from tests.models.vocabularies import write_byte_level
 from tests.parity.models import build, save
 from tests.synthetic import write_model
@@ -47,3 +48,16 @@ def test_a_checkpoint_with_experts_and_a_licence(tmp_path: Path, monkeypatch: py
 def test_a_model_that_says_little(tmp_path: Path) -> None:
     described = describe_model(write_model(tmp_path / "model.gguf", layers=1, chat_template=None))
     assert (described.dialect, described.licence) == ("plain", None)
+
+
+def test_a_family_that_only_pytorch_runs(tmp_path: Path) -> None:
+    files = {"model.safetensors": safetensors(a=("F16", [2, 3], bytes(12)))}
+    path = write_directory(tmp_path / "model", files, {"model_type": "opt"})
+    described = describe_any(path)
+    assert isinstance(described, UndeclaredDescription)
+    assert (described.architecture, described.parameters, described.stored) == ("opt", 6, {"F16": 12})
+    assert "myna[torch]" in described.runs_on
+
+
+def test_any_other_model_is_described_whole(default_model: Path) -> None:
+    assert describe_any(default_model) == describe_model(default_model)

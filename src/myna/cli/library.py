@@ -87,9 +87,9 @@ def print_model(settings: Settings, name: str, *, as_json: bool) -> None:
     described = None
     if path is not None:
         from myna import hardware  # the kernels and NumPy, which a model that is not here needs not
-        from myna.models.describe import describe_model
+        from myna.models.describe import describe_any
 
-        described = describe_model(path)
+        described = describe_any(path)
         fields |= dataclasses.asdict(described) | fields
         fields |= {"instruction_set": hardware.instruction_sets()[0], "threads": hardware.usable_cores()}
         pulled = next((model for model in hub.local() if model.name == reference.name), None)

@@ -12,7 +12,7 @@ from myna.formats import ModelFile, open_model
 from myna.hub.entries import known_templates
 from myna.models.config import AnyConfig, ModelConfig
 from myna.models.dialects.load import authors_dialect
-from myna.models.families import layout_of
+from myna.models.families import FAMILIES, layout_of
 from myna.models.loader import build_program, title_of, without_padding
 from myna.models.packing import describe_quantisation, plan_packing, weight_bytes, with_quantisation
 from myna.models.tokenizer import chat_template, load_tokenizer
@@ -94,6 +94,40 @@ def describe_model(path: str | Path) -> FileDescription:
             dialect=dialect_of(file) if decoder else None,
             licence=stated_licence(file),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class UndeclaredDescription:
+    """A checkpoint of a family that Myna does not declare, which PyTorch runs where it is installed."""
+
+    title: str
+    architecture: str
+    parameters: int
+    stored: dict[str, int]
+    runs_on: str
+    licence: str | None
+
+
+def describe_any(path: str | Path) -> FileDescription | UndeclaredDescription:
+    """Describe a model of any family. Raises ModelFileError where there is none."""
+    with closing(open_model(path)) as file:
+        family = file.metadata.get("model_type")
+        if file.kind == "gguf" or not isinstance(family, str) or is_declared(family):
+            return describe_model(path)
+        return UndeclaredDescription(
+            title=title_of(file),
+            architecture=family[:100],
+            parameters=sum(tensor.elements for tensor in file.tensors.values()),
+            stored=stored_types(file),
+            runs_on='PyTorch (pip install "myna[torch]")',
+            licence=stated_licence(file),
+        )
+
+
+def is_declared(model_type: str) -> bool:
+    """Whether checkpoints of that family run on Myna's own kernels."""
+    family = FAMILIES.get(model_type)
+    return family is not None and family.huggingface is not None
 
 
 def dialect_of(file: ModelFile) -> str:

@@ -16,21 +16,44 @@ def looks_like_path(name: str) -> bool:
 
 
 def is_local(name: str) -> bool:
-    """Whether a model file or directory is there; false for a name that no file system takes."""
+    """Whether a model is there: a file, a directory or two of them; false for a name that no file system takes."""
+    return _is_there(name) or base_and_delta(name) is not None
+
+
+def base_and_delta(name: str) -> tuple[str, str] | None:
+    """The two paths of ``base+delta``, weights that are to be added, where both are there."""
+    pairs = ((name[:at], name[at + 1 :]) for at, letter in enumerate(name) if letter == "+")
+    return next((pair for pair in pairs if all(map(_is_there, pair))), None)
+
+
+def local_model(name: str) -> Path:
+    """The absolute path of a model, or ``base+delta`` of two directories. Raises NotFound when there is none."""
+    path = _absolute(name)
+    if _is_there(str(path)):
+        return path
+    if (pair := base_and_delta(name)) is not None:
+        return Path("+".join(str(_absolute(part)) for part in pair))
+    if _is_directory(path):
+        raise NotFound(f"{path} holds no model: it has none of {', '.join(DESCRIPTIONS)}.", param="model")
+    raise NotFound(f"There is no file {path}.", param="model")
+
+
+def _is_there(name: str) -> bool:
     try:
         return Path(name).is_file() or any((Path(name) / each).is_file() for each in DESCRIPTIONS)
     except (OSError, ValueError):  # too long, not allowed to look, or with a zero byte
         return False
 
 
-def local_model(name: str) -> Path:
-    """The absolute path of a model's file or directory. Raises NotFound when there is none."""
+def _is_directory(path: Path) -> bool:
     try:
-        path = Path(name).expanduser().absolute()
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _absolute(name: str) -> Path:
+    try:
+        return Path(name).expanduser().absolute()
     except RuntimeError:  # ~somebody whom this machine does not know
-        path = Path(name).absolute()
-    if is_local(str(path)):
-        return path
-    if path.is_dir():
-        raise NotFound(f"{path} holds no model: it has none of {', '.join(DESCRIPTIONS)}.", param="model")
-    raise NotFound(f"There is no file {path}.", param="model")
+        return Path(name).absolute()
