@@ -105,6 +105,9 @@ REFUSED: list[tuple[dict[str, Any], type[MynaError], str]] = [
     ({"init_lora_weights": "pissa_niter_4"}, UnsupportedParameter, "its init_lora_weights"),
     ({"r": -1}, ModelFileError, "its r is -1"),
     ({"lora_alpha": "x"}, ModelFileError, "its lora_alpha is 'x'"),
+    ({"alpha_pattern": {"(a+)+$": 1}}, UnsupportedParameter, "keys of its alpha_pattern"),
+    ({"alpha_pattern": ["q_proj"]}, UnsupportedParameter, "keys of its alpha_pattern"),
+    ({"alpha_pattern": {"q_proj": None}}, ModelFileError, "its alpha_pattern of q_proj is None"),
 ]
 
 

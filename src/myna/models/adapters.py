@@ -91,8 +91,14 @@ def check_settings(path: Path, settings: Mapping[str, Any]) -> None:
             raise UnsupportedParameter(
                 f"{path.name} cannot be used: its {name} is {settings.get(name)!r:.60}, which is not supported."
             )
-    for name in ("r", "lora_alpha"):
-        value = settings.get(name)
+    numbers: dict[str, Any] = {name: settings.get(name) for name in ("r", "lora_alpha")}
+    pattern = settings.get("alpha_pattern") or {}
+    if not isinstance(pattern, dict) or not all(re.fullmatch(r"[\w.]+", key) for key in pattern):
+        raise UnsupportedParameter(  # a pattern of a stranger's can take for ever to match
+            f"{path.name} cannot be used: the keys of its alpha_pattern must be names of modules."
+        )
+    numbers |= {f"alpha_pattern of {key}": value for key, value in pattern.items()}
+    for name, value in numbers.items():
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 1e6:
             raise ModelFileError(path / "adapter_config.json", f"its {name} is {value!r:.40}, no number above 0")
 
@@ -117,7 +123,7 @@ def read_modules(file: SafetensorsFile, settings: Mapping[str, Any]) -> dict[str
         a, b = both.get("A"), both.get("B")
         if a is None or b is None or a.shape[0] != b.shape[1] or not 1 <= a.shape[0] <= MAX_RANK:
             raise ModelFileError(file.path, f"module {module!r} has no two matrices of one rank from 1 to {MAX_RANK}")
-        alpha = float(_of_module(module, settings.get("alpha_pattern"), settings["lora_alpha"]))
+        alpha = float(_of_module(module, settings.get("alpha_pattern") or {}, settings["lora_alpha"]))
         rank = a.shape[0]
         modules[module] = LowRank(a, b, alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank))
     if not modules:
@@ -125,12 +131,9 @@ def read_modules(file: SafetensorsFile, settings: Mapping[str, Any]) -> dict[str
     return modules
 
 
-def _of_module(module: str, pattern: Any, default: Any) -> Any:
-    """The value for a module: of the first pattern that its name ends in, as PEFT has it; else the default."""
-    for key, value in (pattern or {}).items():
-        if re.match(rf"(.*\.)?({key})$", module):
-            return value
-    return default
+def _of_module(module: str, values: Mapping[str, float], default: float) -> float:
+    """The value for a module: of the first key that its name ends in, as PEFT has it; else the default."""
+    return next((value for key, value in values.items() if f".{module}".endswith(f".{key}")), default)
 
 
 def match_weights(
