@@ -287,7 +287,7 @@ NB_MODULE(_native, module) {
     nb::class_<Guarded> executor(module, "Executor");
     executor.def(nb::init<nb::sequence, int, const std::string &>(), "ops"_a, "threads"_a, "instruction_set"_a)
         .def("set_weight", &Guarded::set_weight, "name"_a, "data"_a, "source_type"_a, "rows"_a, "columns"_a, "target"_a)
-        .def("set_packed", &Guarded::set_packed, "name"_a, "data"_a, "format"_a)
+        .def("set_packed", &Guarded::set_packed, "name"_a, "data"_a, "target"_a)
         .def("packed", &Guarded::packed, "name"_a)
         .def("seal", [](Guarded &self) { self.alone([](myna::Executor &e) { e.seal(); }); })
         .def_prop_ro("weight_bytes",

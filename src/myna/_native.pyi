@@ -58,10 +58,10 @@ class Executor:
         target: w4, w4s, w8, bf16, f32. A vector (norm weight, bias) has one row and target f32.
         Nothing keeps ``data``. Raises ValueError naming the weight when it, or what it rounds to, is not finite.
         """
-    def set_packed(self, name: str, data: Any, format: str) -> None:
+    def set_packed(self, name: str, data: Any, target: str) -> None:
         """Use what `packed` gave out, where it lies: ``data`` is a buffer, such as a mapped file's, kept to the end.
 
-        Raises ValueError naming the weight unless the buffer has exactly the bytes that ``format`` takes for the
+        Raises ValueError naming the weight unless the buffer has exactly the bytes that ``target`` takes for the
         Program's shape and starts at a multiple of 64. Its values are not checked.
         """
     def packed(self, name: str) -> bytes:
