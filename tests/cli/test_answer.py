@@ -56,6 +56,15 @@ def test_a_dialect_can_be_chosen(tmp_path: Path) -> None:
     assert refused.stderr.startswith("myna: There is no dialect 'whispering'; there are alpaca,")
 
 
+def test_a_backend_can_be_chosen(tmp_path: Path) -> None:
+    model = str(write_model(tmp_path / "tiny.gguf"))
+    refused = myna("run", "--model", model, "--backend", "transformers", "hello", env=environment(tmp_path))
+    assert refused.returncode == 1
+    assert "is no Hugging Face checkpoint" in refused.stderr
+    unknown = myna("run", "--model", model, "--backend", "vllm", "hello", env=environment(tmp_path))
+    assert "Setting backend = 'vllm'" in unknown.stderr
+
+
 def test_piped_text_is_added_to_the_prompt(env: dict[str, str]) -> None:
     arguments = ("run", "--json", "--max-tokens", "1", "--seed", "1")
     alone = json.loads(myna(*arguments, "Sum it up:", env=env).stdout)

@@ -37,6 +37,9 @@ QuantOption = Annotated[
 AdapterOption = Annotated[
     list[str] | None, typer.Option("--adapter", metavar="NAME=DIR", help="A LoRA adapter of the model; repeatable.")
 ]
+BackendOption = Annotated[
+    str | None, typer.Option("--backend", metavar="NAME", help="auto, native, or transformers: run by PyTorch.")
+]
 DataOption = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Where chats and models are kept (MYNA_DATA_DIR).")
 ]
@@ -77,6 +80,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = None,
     model: ModelOption = None,
     quant: QuantOption = None,
+    backend: BackendOption = None,
     adapter: AdapterOption = None,
     data_dir: DataOption = None,
     browser: Annotated[bool | None, typer.Option("--browser/--no-browser", help="Open the browser when ready.")] = None,
@@ -94,6 +98,7 @@ def serve(
             port=port,
             model=model,
             quant=quant,
+            backend=backend,
             adapters=named_paths(adapter),
             data_dir=data_dir,
             browser=browser,
@@ -108,6 +113,7 @@ def serve(
 def chat(
     model: ModelOption = None,
     quant: QuantOption = None,
+    backend: BackendOption = None,
     system: SystemOption = None,
     seed: SeedOption = None,
     temperature: TemperatureOption = None,
@@ -118,7 +124,7 @@ def chat(
     from myna.cli.chat import Chat, run_chat
     from myna.settings import load_settings
 
-    settings = load_settings(model=model, quant=quant, data_dir=data_dir)
+    settings = load_settings(model=model, quant=quant, backend=backend, data_dir=data_dir)
     run_chat(settings, Chat(settings.model, system, seed, temperature, dialect))
 
 
@@ -130,6 +136,7 @@ def run(
     prompt: Annotated[str | None, typer.Argument(metavar="PROMPT", help="What to ask; piped text is added.")] = None,
     model: ModelOption = None,
     quant: QuantOption = None,
+    backend: BackendOption = None,
     system: SystemOption = None,
     seed: SeedOption = None,
     max_tokens: MaxTokensOption = None,
@@ -148,7 +155,7 @@ def run(
     parts = [part for part in (None if prompt == "-" else prompt, piped_input()) if part]
     if not parts:
         raise typer.BadParameter('Nothing to answer: give a prompt, as in myna run "Hello", or pipe a text.')
-    settings = load_settings(model=model, quant=quant, data_dir=data_dir)
+    settings = load_settings(model=model, quant=quant, backend=backend, data_dir=data_dir)
     if temperature is None and seed is None:
         temperature = 0.0  # a script gets the same text every time
     params = chat_params(settings.model, seed=seed, temperature=temperature, max_tokens=max_tokens)

@@ -79,17 +79,17 @@ def load_torch_model(
         ModelFileError: the checkpoint is missing, incomplete, corrupt or of a kind that Transformers does not know.
         ModelTooLarge: the weights do not fit into the memory that is free.
     """
-    torch, transformers = import_torch()
-    threads = threads or hardware.usable_cores()
-    torch.set_num_threads(threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    dtype = choose_dtype(torch, device.type, quant)
     with closing(open_model(path)) as file:
         if file.kind != "huggingface":
             raise ConfigurationError(
                 f"{file.path.name} is no Hugging Face checkpoint; the transformers backend runs nothing else.",
                 param="backend",
             )
+        torch, transformers = import_torch()
+        threads = threads or hardware.usable_cores()
+        torch.set_num_threads(threads)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = choose_dtype(torch, device.type, quant)
         tokenizer, dialect = load_language(file)
         title = title_of(file)
         check_memory(file, dtype.itemsize, free_memory(torch, device))
