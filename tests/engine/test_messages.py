@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from myna.chat import Message
+from myna.chat import Message, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from myna.engine.messages import (
     HEADER,
     MAX_FRAME,
@@ -14,17 +14,30 @@ from myna.engine.messages import (
     Events,
     FrameReader,
     Submit,
+    decode_part,
     frame,
     group,
 )
 from myna.engine.request import Delta, Event, Failed, Finished, GenerationRequest, SamplingParams, Started, TokenLogprob
 
+CONVERSATION = (
+    Message.of("user", "né"),
+    Message("assistant", (ReasoningPart("hm"), TextPart("Yes", (1, 2), "v"), ToolCallPart("c1", "look", '{"at":"é"}'))),
+    Message("tool", (ToolResultPart("c1", "a fox"),)),
+)
+
 
 def test_a_request_survives_the_journey() -> None:
     params = SamplingParams(logit_bias={7: -1.5}, stop=("a", "b"), seed=2**63, logprobs=0)
-    request = GenerationRequest("id", params, messages=(Message.of("user", "né"),), owner="ada", continue_last=True)
-    arrived = msgspec.msgpack.decode(frame(Submit(request))[HEADER:], type=ClientMessage)
+    request = GenerationRequest("id", params, messages=CONVERSATION, owner="ada", continue_last=True)
+    arrived = msgspec.msgpack.decode(frame(Submit(request))[HEADER:], type=ClientMessage, dec_hook=decode_part)
     assert arrived == Submit(request)
+
+
+@pytest.mark.parametrize("part", [{"type": "picture"}, {"text": "no type"}, {"type": []}, 5, {"type": "text"}])
+def test_what_is_no_part_of_a_conversation_is_refused(part: object) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert([part], list[Part], dec_hook=decode_part)
 
 
 def test_events_survive_the_journey_in_the_order_of_each_request() -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from myna.engine.messages import ClientMessage, EngineMessage, FrameReader, Hello, LoadFailed, Ready, frame
+from myna.engine.messages import ClientMessage, EngineMessage, FrameReader, Hello, LoadFailed, Ready, decode_part, frame
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Clients:
     def __init__(self, listener: socket.socket, secret: bytes) -> None:
         self._listener = listener
         self._secret = secret
-        self._decoder = msgspec.msgpack.Decoder(ClientMessage)
+        self._decoder = msgspec.msgpack.Decoder(ClientMessage, dec_hook=decode_part)
         self._selector = selectors.DefaultSelector()
         self._clients: dict[int, _Client] = {}
         self._next_channel = 1

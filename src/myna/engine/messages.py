@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from myna import chat
 from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.options import EngineOptions
 from myna.engine.request import Delta, Event, Failed, Finished, GenerationRequest, Started
@@ -78,6 +79,20 @@ class Detokenize(Message, frozen=True):
     token_ids: Items[int]
 
 
+class EncodePrompt(Message, frozen=True):
+    """A call: the tokens that a request's prompt is for the model. Nothing is generated."""
+
+    call: int
+    request: GenerationRequest
+
+
+class SpellTokens(Message, frozen=True):
+    """A call: each token by itself, as text; half a character is U+FFFD, a control token its name."""
+
+    call: int
+    token_ids: Items[int]
+
+
 class GetStatistics(Message, frozen=True):
     """A call: counters and gauges."""
 
@@ -128,7 +143,7 @@ class Reply(Message, frozen=True):
     """A call's result."""
 
     call: int
-    value: list[int] | str | dict[str, float]
+    value: Items[int | str] | str | dict[str, float]
 
 
 class CallFailed(Message, frozen=True):
@@ -141,8 +156,22 @@ class CallFailed(Message, frozen=True):
     details: dict[str, Any]
 
 
-ClientMessage = Hello | Submit | Embed | Cancel | Tokenize | Detokenize | GetStatistics | LoadAdapter | UnloadAdapter
+TextCall = Tokenize | Detokenize | EncodePrompt | SpellTokens
+ClientMessage = Hello | Submit | Embed | Cancel | TextCall | GetStatistics | LoadAdapter | UnloadAdapter
 EngineMessage = Ready | LoadFailed | Events | Reply | CallFailed
+
+
+def decode_part(kind: type, data: Any) -> Any:
+    """A part of a conversation from plain data; msgspec asks for what it cannot tell apart itself.
+
+    Raises:
+        ValueError: it is no part.
+    """
+    name = data.get("type") if isinstance(data, dict) else None
+    if kind is not chat.Part or not isinstance(name, str) or name not in chat.PARTS:
+        raise ValueError("a part of a conversation has one of its types")
+    return msgspec.convert(data, chat.PARTS[name])
+
 
 _encoder = msgspec.msgpack.Encoder()
 

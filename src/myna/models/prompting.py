@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from myna.chat import Message
+from myna.chat import Message, TextPart, ToolResultPart
 from myna.models.tokenizer import Tokenizer
 
 
@@ -87,13 +87,17 @@ def encode_segments(tokenizer: Tokenizer, segments: Iterable[Segment], *, own_sp
 
 
 def message_segments(tokenizer: Tokenizer, message: Message) -> list[Segment]:
-    """A message's parts; tokens instead of text where this model generated it and they still say the same.
+    """What a message says; tokens instead of text where this model generated it and they still say the same.
 
     An end token at the end is left out, because the template writes its own. Tokens of another vocabulary, control
     tokens in the middle, or tokens that spell something else than the text, are ignored, and the text counts.
     """
     segments: list[Segment] = []
     for part in message.parts:
+        if isinstance(part, ToolResultPart) and part.text:
+            segments.append(Said(part.text))
+        if not isinstance(part, TextPart):
+            continue
         token_ids = part.token_ids or ()
         if token_ids and token_ids[-1] in tokenizer.stop_token_ids:
             token_ids = token_ids[:-1]

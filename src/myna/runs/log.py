@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
-from myna.chat import Part, TextPart
+from myna.chat import TextPart
 from myna.store import messages, runs
 from myna.store.database import Database
 from myna.store.records import EndEvent, Message, Run, RunEvent, StartedEvent, TextEvent
@@ -28,7 +28,7 @@ WINDOW = 2048
 """Committed events that a run keeps in memory for its followers; whoever is further behind gets a snapshot."""
 
 
-def fold(base: tuple[Part, ...], tokenizer: str | None, texts: Sequence[TextEvent]) -> tuple[Part, ...]:
+def fold(base: tuple[TextPart, ...], tokenizer: str | None, texts: Sequence[TextEvent]) -> tuple[TextPart, ...]:
     """An answer's parts: those before the run, and what its text events add.
 
     Tokens continue the last part if it is of the same vocabulary, so that the next turn can feed all of them back.
@@ -111,7 +111,7 @@ class RunLog:
         self._in_flight = [(self.committed + 1, EndEvent("stopped", None, None))]
         self.commit()
 
-    def parts(self, *, in_flight: bool = False) -> tuple[Part, ...]:
+    def parts(self, *, in_flight: bool = False) -> tuple[TextPart, ...]:
         """The answer up to the last committed event, or with what is in flight too."""
         flying = self._in_flight if in_flight else []
         texts = self._texts + [event for _, event in flying if isinstance(event, TextEvent)]

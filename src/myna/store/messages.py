@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, literal
 
 from myna import chat
-from myna.chat import Part, TextPart
+from myna.chat import TextPart
 from myna.errors import Conflict, NotFound
 from myna.store import changes, chats
 from myna.store.records import OPEN, Failure, Message, MessageStatus, Usage
@@ -29,7 +29,7 @@ def unpack(packed: bytes | None) -> tuple[int, ...] | None:
     return None if packed is None else struct.unpack(f"<{len(packed) // 4}i", packed)
 
 
-def _message(row: Row[Any], of_message: Iterable[Part]) -> Message:
+def _message(row: Row[Any], of_message: Iterable[TextPart]) -> Message:
     return Message(
         id=row.id,
         chat_id=row.chat_id,
@@ -51,7 +51,7 @@ async def _select(scope: Scope, condition: ColumnElement[bool], *, with_tokens: 
     if not rows:
         return []
     columns = [parts.c.message_id, parts.c.text, *((parts.c.token_ids, parts.c.tokenizer) if with_tokens else ())]
-    of_message: dict[str, list[Part]] = defaultdict(list)
+    of_message: dict[str, list[TextPart]] = defaultdict(list)
     statement = (
         scope.select(parts, *columns)
         .join(messages, (messages.c.owner == parts.c.owner) & (messages.c.id == parts.c.message_id))
@@ -142,7 +142,7 @@ async def finish(
     scope: Scope,
     message_id: str,
     *,
-    parts_now: Sequence[Part],
+    parts_now: Sequence[TextPart],
     status: MessageStatus,
     usage: Usage | None,
     error: Failure | None,
@@ -205,7 +205,7 @@ async def _latest_below(scope: Scope, chat_id: str, tops: list[str]) -> str | No
     return None if row is None else row.id
 
 
-async def _add_parts(scope: Scope, message_id: str, of_message: Sequence[Part]) -> None:
+async def _add_parts(scope: Scope, message_id: str, of_message: Sequence[TextPart]) -> None:
     await scope.add(
         parts,
         *(

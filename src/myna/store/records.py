@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from myna.chat import Part, Role
+from myna.chat import Role, TextPart
 
 MessageStatus = Literal["complete", "running", "interrupted", "stopped", "failed"]
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
@@ -63,7 +63,7 @@ class Message:
     chat_id: str
     parent_id: str | None
     role: Role
-    parts: tuple[Part, ...]
+    parts: tuple[TextPart, ...]
     status: MessageStatus
     model: str | None
     created_at: int
