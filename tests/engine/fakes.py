@@ -35,7 +35,7 @@ class FakeTokenizer:
     vocab_size = VOCAB
     stop_token_ids = frozenset({END})
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, *, continues: bool = False) -> list[int]:
         return list(text.encode())
 
     encode_prompt = encode
@@ -156,6 +156,8 @@ class FakeExecutor:
             if self.babbles and drawn[0] > 16:
                 token = self._last[row] * 7 % 11 + 97
             ids.append(self.script.pop(0) if self.script else 0 if token == END and not self.may_end else token)
+        if (mask := parameters["mask"]) is not None:
+            ids = [_allowed(token, bits) for token, bits in zip(ids, mask, strict=True)]
         if self.not_a_number:
             ids = [-1] * len(ids)
         top = max(parameters["top_logprobs"], 0)
@@ -169,6 +171,14 @@ class FakeExecutor:
     def _logprobs(self, ids: list[int], top: int) -> tuple[Any, Any, Any]:
         rivals = np.arange(top, dtype=np.int32)[None].repeat(len(ids), 0)
         return -1.0 - np.array(ids, np.float32), rivals, -1.0 - rivals.astype(np.float32)
+
+
+def _allowed(token: int, bits: NDArray[np.uint32]) -> int:
+    """The token that was drawn if the mask allows it, else one that depends on it; -1 if there is none."""
+    if bits[token // 32] >> token % 32 & 1:
+        return token
+    [allowed] = np.unpackbits(bits.view(np.uint8), bitorder="little").nonzero()
+    return int(allowed[token % len(allowed)]) if len(allowed) else -1
 
 
 def fake_model(executor: FakeExecutor | None = None, *, context: int = 512) -> Any:

@@ -48,9 +48,11 @@ class BatchBuilder:
     Args:
         max_sequences: bound of `Sequence.slot`.
         max_blocks: most blocks that a sequence can have.
+        vocab_size: tokens of the model.
     """
 
-    def __init__(self, max_sequences: int, max_blocks: int) -> None:
+    def __init__(self, max_sequences: int, max_blocks: int, vocab_size: int) -> None:
+        self._mask_words = -(-vocab_size // 32)
         self._tables = np.full((max_sequences, max_blocks), -1, np.int32)
         self._table_lengths = [0] * max_sequences
         self._temperature = np.zeros(max_sequences, np.float32)
@@ -123,7 +125,7 @@ class BatchBuilder:
             self._penalised = any(_needs_history(sequence) for sequence in sequences)
         positions = np.array([len(sequence.tokens) + ahead for sequence, ahead in places], np.int64)
         history = self._history(places) if self._penalised else {}
-        return {**self._parameters, "positions": positions, **history}
+        return {**self._parameters, "positions": positions, "mask": self._mask(places), **history}
 
     def _update_table(self, sequence: Sequence) -> None:
         """Copy a sequence's new blocks into its row; a row that changes hands gets the new one's parameters too."""
@@ -167,9 +169,19 @@ class BatchBuilder:
             "bias_ids": _int32(bias_ids),
             "bias_values": np.array(bias_values, np.float32),
             "bias_starts": _int32(bias_starts),
-            "mask": None,
             "top_logprobs": max((-1 if count is None else count for count in asked), default=-1),
         }
+
+    def _mask(self, places: Items[tuple[Sequence, int]]) -> NDArray[np.uint32] | None:
+        """Which tokens may come next: [places, words], a bit a token; None where no sequence has a grammar."""
+        mask = None
+        for row, (sequence, ahead) in enumerate(places):
+            if sequence.matcher is not None:
+                assert not ahead, "a draft under a grammar"
+                if mask is None:
+                    mask = np.full((len(places), self._mask_words), 0xFFFFFFFF, np.uint32)
+                sequence.matcher.fill(mask[row])
+        return mask
 
     def _history(self, places: Items[tuple[Sequence, int]]) -> dict[str, Any]:
         """Prompt and output of the sequences with a penalty, up to each place, one after the other."""

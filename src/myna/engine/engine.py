@@ -15,6 +15,7 @@ from myna.engine.counters import Counters
 from myna.engine.drafts import Drafter
 from myna.engine.embedding import EmbeddingRequest
 from myna.engine.failures import failed
+from myna.engine.grammar import Grammars
 from myna.engine.model import PAGED, Additions, CacheTraits, Model
 from myna.engine.options import EngineOptions
 from myna.engine.prepare import prepare
@@ -85,10 +86,15 @@ class Engine:
         self._guesses = options.speculation and cache.shares_blocks
         self.counters = Counters()
         max_blocks = -(-self.scheduler.limit // BLOCK_SIZE)
-        self._batches = BatchBuilder(self.scheduler.max_sequences, max_blocks)
+        self._batches = BatchBuilder(self.scheduler.max_sequences, max_blocks, model.tokenizer.vocab_size)
+        self._grammars = Grammars(model.tokenizer)
         self._adapters = Adapters()
         self._sequences: dict[tuple[int, str], Sequence] = {}
         self._events: EventsByChannel = {}
+
+    def close(self) -> None:
+        """End what was started for it; no request can be prepared any more."""
+        self._grammars.close()
 
     @property
     def is_idle(self) -> bool:
@@ -112,7 +118,7 @@ class Engine:
                 "This model writes text and makes no embeddings; choose an embedding model, such as all-minilm:l6.",
                 param="model",
             )
-        return prepare(request, self.model, limit=self.scheduler.limit, channel=channel)
+        return prepare(request, self.model, self._grammars, limit=self.scheduler.limit, channel=channel)
 
     def add(self, sequence: Sequence) -> None:
         """Queue a prepared sequence.
@@ -254,7 +260,8 @@ class Engine:
             for row, draft in enumerate([*drafts, NO_TOKEN], index):
                 token_id = chosen[row]
                 if token_id < 0:
-                    self._fail(sequence, EngineError(NOT_A_NUMBER))
+                    refused = sequence.matcher and sequence.matcher.failure
+                    self._fail(sequence, refused or EngineError(NOT_A_NUMBER))
                     break
                 logprob = None
                 if (rivals := sequence.params.logprobs) is not None:
@@ -268,10 +275,13 @@ class Engine:
             index += 1 + len(drafts)
 
     def _guess(self) -> None:
-        """Give the sequences that are about to yield a token drafts to verify in the same step."""
+        """Give the sequences that are about to yield a token drafts to verify in the same step.
+
+        One with a grammar gets none: each draft would need a mask of its own.
+        """
         for sequence in self.scheduler.running:
             room = sequence.max_tokens - sequence.num_generated - 1
-            if sequence.num_uncomputed == 1 and room > 0:
+            if sequence.num_uncomputed == 1 and room > 0 and sequence.matcher is None:
                 if sequence.drafter is None:
                     sequence.drafter = Drafter()
                 sequence.drafts = sequence.drafter.propose(sequence.tokens, room)
@@ -295,9 +305,10 @@ class Engine:
             return False
         stream = sequence.stream
         self._emit_piece(sequence, stream.push(token_id, self.model.tokenizer.token_bytes(token_id), logprob))
-        if stream.stopped_by is None and sequence.num_generated >= sequence.max_tokens:
+        is_whole = sequence.matcher is not None and not sequence.matcher.accept(token_id)
+        if stream.stopped_by is None and (is_whole or sequence.num_generated >= sequence.max_tokens):
             self._emit_piece(sequence, stream.finish())
-            self._finish(sequence, "stop" if stream.stopped_by is not None else "length")
+            self._finish(sequence, "stop" if is_whole or stream.stopped_by is not None else "length")
             return False
         if stream.stopped_by is not None:
             self._finish(sequence, "stop")

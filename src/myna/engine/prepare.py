@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence as Items
 
+from myna.engine.grammar import Grammars
 from myna.engine.limits import check_params
 from myna.engine.model import Model, Tokenizer
 from myna.engine.request import GenerationRequest
@@ -14,18 +15,19 @@ from myna.engine.stream import TextStream
 from myna.errors import InvalidParameter, PromptTooLong
 
 
-def prepare(request: GenerationRequest, model: Model, *, limit: int, channel: int = 0) -> Sequence:
+def prepare(request: GenerationRequest, model: Model, grammars: Grammars, *, limit: int, channel: int = 0) -> Sequence:
     """The sequence for a request. Touches no engine state: may run beside a step, in any thread.
 
     Args:
         request: what a client asks.
         model: for its tokenizer and dialects.
+        grammars: compiles the request's grammar, if it has one.
         limit: tokens that a sequence can have.
         channel: which client it is.
 
     Raises:
-        InvalidParameter: a parameter is malformed or out of range, the dialect is unknown, or the conversation cannot
-            be rendered.
+        InvalidParameter: a parameter is malformed or out of range, the dialect is unknown, the conversation cannot
+            be rendered, or the grammar cannot be used.
         PromptTooLong: the prompt has more tokens than the limit.
     """
     arrived_at = time.perf_counter()
@@ -35,7 +37,8 @@ def prepare(request: GenerationRequest, model: Model, *, limit: int, channel: in
     if request.messages is not None:
         dialect = model.dialect_for(request.dialect)
         prompt = dialect.encode(request.messages, continue_last=request.continue_last)
-        stop_strings += dialect.stop_strings
+        if request.grammar is None:  # a grammar knows its own end, and may have a stop string inside
+            stop_strings += dialect.stop_strings
         stop_token_ids |= dialect.stop_token_ids
     elif request.dialect is not None:
         raise InvalidParameter("A dialect is for messages; a plain prompt is taken as it is.", param="dialect")
@@ -48,13 +51,16 @@ def prepare(request: GenerationRequest, model: Model, *, limit: int, channel: in
     if len(prompt) > limit:
         raise PromptTooLong(len(prompt), limit, param="messages" if request.messages is not None else "prompt")
     room = max(1, limit - len(prompt))  # a prompt that fills the context still has one token after it
+    if params.ignore_eos:
+        stop_token_ids = frozenset()
     return Sequence(
         request,
         prompt,
         seed=int.from_bytes(os.urandom(4)) if params.seed is None else params.seed,
         max_tokens=room if params.max_tokens is None else min(params.max_tokens, room),
         stream=TextStream(stop_strings, with_logprobs=params.logprobs is not None),
-        stop_token_ids=frozenset() if params.ignore_eos else stop_token_ids,
+        stop_token_ids=stop_token_ids,
+        matcher=None if request.grammar is None else grammars.matcher(request.grammar, stop_token_ids),
         channel=channel,
         arrived_at=arrived_at,
     )

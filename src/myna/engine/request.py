@@ -39,6 +39,21 @@ class SamplingParams:
     prompt_logprobs: int | None = None
 
 
+GrammarKind = Literal["json_object", "json_schema", "regex", "lark"]
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What an answer has to be: any JSON object, or what ``source`` describes.
+
+    ``param`` is what its sender calls it, for errors.
+    """
+
+    kind: GrammarKind
+    source: str = ""
+    param: str = "grammar"
+
+
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One sequence to generate.
@@ -49,6 +64,8 @@ class GenerationRequest:
     ``owner`` salts the prefix cache: requests of different owners never share blocks.
     ``dialect`` names how the messages are written for the model; None is the model's own way.
     ``adapter`` names a loaded LoRA adapter of the model; None is the model itself.
+    ``grammar`` is what the answer has to be. It ends where the grammar does, or where the grammar accepts and the model
+    ends it; only ``max_tokens``, the context and the caller's own stop strings cut it short.
     """
 
     id: str
@@ -60,6 +77,7 @@ class GenerationRequest:
     owner: str = ""
     dialect: str | None = None
     adapter: str | None = None
+    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence as Items
 from myna.engine.adapters import Adapter
 from myna.engine.blocks import ID_TYPECODE
 from myna.engine.drafts import Drafter
+from myna.engine.grammar import Matcher
 from myna.engine.request import GenerationRequest, TokenLogprob
 from myna.engine.stream import TextStream
 
@@ -35,6 +36,7 @@ class Sequence:
         "first_token_at",
         "id",
         "last_token_at",
+        "matcher",
         "max_tokens",
         "num_computed",
         "num_prompt",
@@ -60,6 +62,7 @@ class Sequence:
         max_tokens: int,
         stream: TextStream,
         stop_token_ids: frozenset[int],
+        matcher: Matcher | None = None,
         channel: int = 0,
         arrived_at: float = 0.0,
     ) -> None:
@@ -74,6 +77,7 @@ class Sequence:
         self.max_tokens = max_tokens  # resolved: at most what the context leaves
         self.stream = stream
         self.stop_token_ids = stop_token_ids
+        self.matcher = matcher  # of the grammar, if the answer has one
 
         self.tokens = array(ID_TYPECODE, prompt)
         self.num_prompt = len(prompt)
