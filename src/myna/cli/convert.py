@@ -19,9 +19,14 @@ from myna.formats.gguf_writer import write_gguf
 from myna.formats.safetensors_writer import write_safetensors
 from myna.formats.written import replacing
 from myna.models.adapted import AdaptedModel
-from myna.models.convert import TargetType, plan_gguf
-from myna.models.convert_back import plan_from_gguf
-from myna.models.convert_directory import DTYPES, plan_directory, write_beside
+from myna.models.convert import (
+    DTYPES,
+    TargetType,
+    plan_directory,
+    plan_from_gguf,
+    plan_gguf,
+    write_beside,
+)
 from myna.settings import Settings
 
 

@@ -58,6 +58,10 @@ class AnswerSyntax:
         return thinking if self.calls is None else (*thinking, CALL_MARKS[self.calls], *OTHER_MARKS[self.calls])
 
 
+PLAIN_ANSWER = AnswerSyntax()
+"""An answer that is text alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Something said."""

@@ -17,3 +17,12 @@ def check_messages(messages: Sequence[Message], continue_last: bool) -> None:
             f"The last message is the {messages[-1].role}'s; only an assistant's message can be continued.",
             param="messages",
         )
+
+
+def check_effort(effort: str | None) -> None:
+    """Raise InvalidParameter where a model that has no such choice is told how much to think."""
+    if effort not in (None, "none"):
+        raise InvalidParameter(
+            f"This model cannot be told how much to think; leave 'reasoning_effort' ({effort}) out.",
+            param="reasoning_effort",
+        )

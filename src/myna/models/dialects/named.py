@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from myna.chat import Message
+from myna.chat import Message, Tool
+from myna.models.dialects import Prompt
+from myna.models.dialects.answer import AnswerSyntax
 from myna.models.dialects.formats import Format
-from myna.models.dialects.messages import check_messages
+from myna.models.dialects.messages import check_effort, check_messages
+from myna.models.dialects.tools import without_tools
 from myna.models.prompting import Generated, Said, Segment, Written, encode_segments, message_segments
 from myna.models.tokenizer import Tokenizer
 
@@ -21,8 +24,24 @@ class NamedDialect:
         self.stop_token_ids = tokenizer.stop_token_ids | {id_ for id_ in named.values() if id_ is not None}
         self.stop_strings = tuple(name for name, id_ in named.items() if id_ is None)
 
+    def prompt(
+        self,
+        messages: Sequence[Message],
+        *,
+        continue_last: bool = False,
+        tools: Sequence[Tool] = (),
+        must_call: bool = False,
+        effort: str | None = None,
+    ) -> Prompt:
+        """See `Dialect.prompt`."""
+        check_effort(effort)
+        return Prompt(
+            self.encode(without_tools(messages, tools), continue_last=continue_last),
+            AnswerSyntax("hermes" if tools else None),
+        )
+
     def encode(self, messages: Sequence[Message], *, continue_last: bool = False) -> list[int]:
-        """See `Dialect.encode`."""
+        """Token ids of the prompt for a conversation in which nothing is called."""
         check_messages(messages, continue_last)
         if continue_last and not messages[-1].text:
             messages, continue_last = messages[:-1], False

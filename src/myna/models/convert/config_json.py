@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from myna.models.config import ModelConfig
-from myna.models.gguf_keys import main_rope
+from myna.models.convert.rotary import main_rope
 
 MODEL_TYPES = {"gemma3": "gemma3_text", "gptneox": "gpt_neox"}
 """What Hugging Face calls an architecture, where not as GGUF does."""
@@ -48,7 +48,7 @@ SPELT = {
 
 
 def configuration(config: ModelConfig, model_type: str) -> dict[str, Any]:
-    """config.json; `myna.models.convert_directory` checks that it means what ``config`` does."""
+    """config.json; `myna.models.convert.readback` checks that it means what ``config`` does."""
     norm = "rms_norm_eps" if config.norm == "rms" else "layer_norm_epsilon"
     windows = [layer.window for layer in config.attention]
     keys: dict[str, Any] = {

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, fields, replace
-from math import isclose
-from pathlib import Path
-from typing import Any, Literal, cast
+from dataclasses import dataclass
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from myna.errors import ModelFileError, UnsupportedParameter
-from myna.formats import Kind, Metadata, ModelFile, Scalar, Tensor
+from myna.errors import ModelFileError
+from myna.formats import Metadata, ModelFile, Scalar
 from myna.formats.base import Array
-from myna.formats.blocks import GROUP, READABLE, decode, encode
+from myna.formats.blocks import GROUP, READABLE
 from myna.formats.floats import as_bytes
 from myna.formats.gguf_writer import Value
 from myna.formats.written import Written
 from myna.models.config import AnyConfig, ModelConfig
+from myna.models.convert.gguf_keys import architecture_keys, computed_tensors
+from myna.models.convert.gguf_tokenizer import tokenizer_keys
+from myna.models.convert.readback import Planned, check_same
+from myna.models.convert.rotary import in_rotary_order
+from myna.models.convert.tensor_types import check_readable, converted, lender
 from myna.models.describe import stated_licence
 from myna.models.families import Layout, layout_of
-from myna.models.gguf_keys import architecture_keys, computed_tensors, main_rope
-from myna.models.gguf_vocabulary import tokenizer_keys
 from myna.models.loader import build_program, title_of, without_padding
 from myna.models.packing import EXACT, Packing, plan_packing
 from myna.models.tokenizer import load_tokenizer
-from myna.models.weights import Either, Flat, Part, QueryKeyValue, Rows, Source, Stored, Sum
+from myna.models.weights import Either, Flat, Part, QueryKeyValue, Rows, Source, Sum
 
 TargetType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1"]
 
@@ -81,40 +82,6 @@ def plan_gguf(file: ModelFile, quant: TargetType | None = None) -> Conversion:
     return Conversion(keys | tokenizer_keys(file, tokenizer), tensors)
 
 
-def neighbours(rows: int, heads: int, dims: int) -> NDArray[np.intp]:
-    """Which row comes where so that rotary pairs half of ``dims`` apart become neighbours, head by head."""
-    head = np.arange(rows // heads)
-    head[:dims] = head[:dims].reshape(2, -1).T.ravel()
-    return (np.arange(heads)[:, None] * len(head) + head).ravel()
-
-
-def halves(rows: int, heads: int, dims: int) -> NDArray[np.intp]:
-    """The way back of `neighbours`."""
-    return np.argsort(neighbours(rows, heads, dims))
-
-
-class Planned:
-    """The model that is to be written, as far as a family's ``configure`` looks at it."""
-
-    directories: tuple[Path, ...] = ()
-
-    def __init__(self, path: Path, kind: Kind, metadata: Metadata, tensors: list[Written]) -> None:
-        self.path = path
-        self.kind: Kind = kind
-        self.metadata = metadata
-        self.tensors = {
-            written.name: Tensor(written.name, written.type, written.shape, 0, written.bytes) for written in tensors
-        }
-        self._written = {written.name: written for written in tensors}
-
-    def read(self, tensor: Tensor) -> AbstractContextManager[memoryview]:
-        """Lend the bytes that are to be written."""
-        return self._written[tensor.name].lend()
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 def _architecture(file: ModelFile, keys: Mapping[str, Value], metadata: Metadata) -> Layout:
     try:
         return layout_of(Planned(file.path, "gguf", metadata, []))
@@ -122,58 +89,6 @@ def _architecture(file: ModelFile, keys: Mapping[str, Value], metadata: Metadata
         raise ModelFileError(
             file.path, f"there is no GGUF layout for its architecture {keys['general.architecture']!r}"
         ) from None
-
-
-def check_same(file: ModelFile, config: AnyConfig, told: AnyConfig) -> None:
-    """Raise ModelFileError naming what a file would say otherwise than the model's own configuration."""
-    for field in fields(config):
-        if field.name == "architecture":
-            continue
-        ours, theirs = getattr(config, field.name), getattr(told, field.name, None)
-        if not _alike(ours, theirs):
-            raise ModelFileError(
-                file.path, f"such files of its architecture cannot say that {field.name} is {ours!s:.120}"
-            )
-
-
-def _alike(ours: Any, theirs: Any) -> bool:
-    """Equal but for the layout of rotary pairs, which rows can follow, and for what float32 rounds."""
-    if isinstance(ours, float) and isinstance(theirs, float):
-        return isclose(ours, theirs, rel_tol=1e-5)
-    if isinstance(ours, tuple) and isinstance(theirs, tuple):
-        return len(ours) == len(theirs) and all(map(_alike, ours, theirs))
-    if hasattr(ours, "__dataclass_fields__") and type(ours) is type(theirs):
-        names = [field.name for field in fields(ours) if field.name != "layout"]
-        return all(_alike(getattr(ours, name), getattr(theirs, name)) for name in names)
-    return bool(ours == theirs)
-
-
-def in_rotary_order(plan: list[Packing], config: AnyConfig, target: AnyConfig) -> list[Packing]:
-    """The plan with rows of q and k as ``target`` has its rotary pairs."""
-    if not isinstance(config, ModelConfig) or not isinstance(target, ModelConfig):
-        return plan
-    here, there = main_rope(config), main_rope(target)
-    if here is None or there is None or here.layout == there.layout:
-        return plan
-    order = neighbours if there.layout == "interleaved" else halves
-    turned = []
-    for packing in plan:
-        bare = packing.weight.name.removesuffix(".bias")
-        heads = {"q": config.heads, "k": config.kv_heads}.get(bare.rpartition(".attention.")[2])
-        if heads is not None:
-            rows = order(packing.stored.shape[0], heads, here.dims)
-            packing = replace(packing, stored=_in_order(packing.stored, rows))
-        turned.append(packing)
-    return turned
-
-
-def _in_order(stored: Stored, rows: NDArray[np.intp]) -> Stored:
-    @contextmanager
-    def lend() -> Iterator[memoryview]:
-        with stored.lend() as data:
-            yield as_bytes(np.frombuffer(data, np.uint8).reshape(len(rows), -1)[rows])
-
-    return replace(stored, lend=lend)
 
 
 def _tensors(
@@ -261,62 +176,23 @@ def _lender(file: ModelFile, packings: list[Packing], type_: str) -> Callable[[]
     return lend
 
 
-def converted(file: ModelFile, name: str, data: memoryview, own: str, wanted: str) -> memoryview:
-    """A tensor's bytes as another type.
-
-    Raises:
-        ModelFileError: the tensor holds what that type cannot.
-        UnsupportedParameter: its own type cannot be computed with.
-    """
-    if own == wanted:
-        return memoryview(bytes(data))
-    if own not in READABLE:
-        raise UnsupportedParameter(
-            f"Tensor {name!r} is quantised as {own}, which cannot be converted; convert the original instead, "
-            "or leave the quantisation as it is.",
-            param="quant",
-        )
-    try:
-        return encode(decode(data, own), wanted)
-    except ValueError as error:
-        raise ModelFileError(file.path, f"tensor {name!r} cannot be written ({error})") from error
-
-
 def _again(file: ModelFile, kind: str | None) -> Conversion:
     """A GGUF file with other types (or, of a split one, in one file); everything else as it was."""
     tensors = []
     for tensor in sorted(file.tensors.values(), key=lambda tensor: (tensor.part, tensor.offset)):
         type_ = tensor.type
-        if (
-            kind is not None
-            and len(tensor.shape) > 1
-            and tensor.type in READABLE
-            and not tensor.name.startswith("position")
-        ):
-            fine = tensor.name in ("token_embd.weight", "output.weight") and kind in ("Q4_0", "Q4_1")
-            type_ = "F16" if kind.startswith("Q") and tensor.shape[-1] % GROUP else "Q8_0" if fine else kind
-        elif kind is not None and tensor.type not in READABLE:
-            raise UnsupportedParameter(
-                f"Tensor {tensor.name!r} is quantised as {tensor.type}, which cannot be converted; "
-                "convert the original instead.",
-                param="quant",
-            )
-        tensors.append(Written(tensor.name, type_, tensor.shape, _copier(file, tensor, type_)))
+        if kind is not None:
+            check_readable(tensor.name, tensor.type)
+            if len(tensor.shape) > 1 and not tensor.name.startswith("position"):
+                fine = tensor.name in ("token_embd.weight", "output.weight") and kind in ("Q4_0", "Q4_1")
+                type_ = "F16" if kind.startswith("Q") and tensor.shape[-1] % GROUP else "Q8_0" if fine else kind
+        tensors.append(Written(tensor.name, type_, tensor.shape, lender(file, tensor, type_)))
     keys: dict[str, Value] = {
         key: _copied(value) for key, value in file.metadata.items() if not key.startswith("split.")
     }
     if kind is not None:
         keys["general.file_type"] = FILE_TYPES[kind]
     return Conversion(keys, tensors)
-
-
-def _copier(file: ModelFile, tensor: Tensor, type_: str) -> Callable[[], AbstractContextManager[memoryview]]:
-    @contextmanager
-    def lend() -> Iterator[memoryview]:
-        with file.read(tensor) as data:
-            yield data if tensor.type == type_ else converted(file, tensor.name, data, tensor.type, type_)
-
-    return lend
 
 
 def _copied(value: Scalar | Array) -> Value:

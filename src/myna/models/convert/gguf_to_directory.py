@@ -9,17 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from myna.errors import ModelFileError, UnsupportedParameter
+from myna.errors import ModelFileError
 from myna.formats import ModelFile
-from myna.formats.blocks import READABLE, decode, encode
+from myna.formats.blocks import decode, encode
 from myna.formats.floats import as_bytes
 from myna.formats.jsonfile import flatten
 from myna.formats.written import Written
-from myna.models.checkpoint_keys import CLASSES, MODEL_TYPES, configuration
-from myna.models.checkpoint_vocabulary import tokenizer_files
 from myna.models.config import ModelConfig
-from myna.models.convert import Planned, check_same, in_rotary_order
-from myna.models.convert_directory import DTYPES, DirectoryConversion
+from myna.models.convert.config_json import CLASSES, MODEL_TYPES, configuration
+from myna.models.convert.directory import DTYPES, DirectoryConversion
+from myna.models.convert.readback import Planned, check_same
+from myna.models.convert.rotary import in_rotary_order
+from myna.models.convert.tensor_types import check_readable
+from myna.models.convert.tokenizer_json import tokenizer_files
 from myna.models.decoder import build_decoder
 from myna.models.describe import stated_licence
 from myna.models.families import Layout, layout_of
@@ -58,12 +60,7 @@ def plan_from_gguf(file: ModelFile, kind: str | None) -> DirectoryConversion:
     tokenizer = load_tokenizer(file)
     plan = plan_packing(file, layout, build_decoder(config), config)
     for packing in plan:
-        if packing.stored.type not in READABLE:
-            raise UnsupportedParameter(
-                f"Tensor {packing.stored.name!r} is quantised as {packing.stored.type}, which cannot be converted; "
-                "convert the original instead.",
-                param="source",
-            )
+        check_readable(packing.stored.name, packing.stored.type, param="source")
     keys = configuration(config, model_type)
     metadata = flatten(file.path, keys)
     target = layout_of(Planned(file.path, "huggingface", metadata, []))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from myna.formats import ModelFile
 from myna.formats.gguf_writer import Value
 from myna.models.config import AnyConfig, EncoderConfig, ModelConfig, RopeConfig
+from myna.models.convert.rotary import main_rope
 from myna.models.families.pooling import GGUF_POOLING
 
 ARCHITECTURES = {
@@ -92,13 +93,6 @@ def computed_tensors(config: AnyConfig) -> dict[str, NDArray[np.float32]]:
     if rope.short_factors is None:
         return {FACTORS: factors}
     return {LONG: factors, SHORT: np.array(rope.short_factors, np.float32)}
-
-
-def main_rope(config: ModelConfig) -> RopeConfig | None:
-    """Rotary positions of the layers without a window, or of all if all have one."""
-    turned = [layer for layer in config.attention if layer.rope is not None]
-    whole = [layer for layer in turned if layer.window is None]
-    return (whole or turned)[0].rope if turned else None
 
 
 def _rope_keys(config: ModelConfig, source: ModelFile) -> dict[str, Any]:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from myna.formats import Metadata, ModelFile, Tensor
+from myna.formats import Metadata, ModelFile
 from myna.formats.jsonfile import read_object
 from myna.formats.written import Written
-from myna.models.convert import converted
+from myna.models.convert.tensor_types import lender
 
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 
@@ -45,7 +43,7 @@ class DirectoryConversion:
 def plan_directory(file: ModelFile, kind: str | None = None) -> DirectoryConversion:
     """What the directory of a checkpoint is to hold; None keeps each tensor's own precision."""
     tensors = [
-        Written(tensor.name, type_, tensor.shape, _lender(file, tensor, type_))
+        Written(tensor.name, type_, tensor.shape, lender(file, tensor, type_))
         for tensor in file.tensors.values()
         for type_ in [kind if kind and tensor.type in DTYPES else tensor.type]
     ]
@@ -86,12 +84,3 @@ def write_beside(plan: DirectoryConversion, directory: Path) -> None:
         (directory / name).write_bytes(source.read_bytes())
     for name, text in plan.texts.items():
         (directory / name).write_text(text, encoding="utf-8")
-
-
-def _lender(file: ModelFile, tensor: Tensor, type_: str) -> Callable[[], AbstractContextManager[memoryview]]:
-    @contextmanager
-    def lend() -> Iterator[memoryview]:
-        with file.read(tensor) as data:
-            yield data if tensor.type == type_ else converted(file, tensor.name, data, tensor.type, type_)
-
-    return lend
