@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import zipfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -82,4 +83,23 @@ def test_without_pytorch_the_extra_is_named(directory: Path, monkeypatch: pytest
     torch.save({"a": torch.ones(1)}, directory / "pytorch_model.bin")
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModelFileError, match=r'pip install "myna\[torch\]"'):
+        open_model(directory)
+
+
+def test_a_compressed_archive_is_refused_before_it_is_unpacked(directory: Path) -> None:
+    path = directory / "pytorch_model.bin"
+    torch.save({"a": torch.ones(4)}, path)
+    with zipfile.ZipFile(path) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, content in members.items():
+            archive.writestr(member, content + bytes(2**20))
+    with pytest.raises(ModelFileError, match="it is compressed"):
+        open_model(directory)
+
+
+@pytest.mark.parametrize("value", [torch.ones(1).expand(2**30, 2**30), torch.ones(5, device="meta")])
+def test_tensors_that_claim_more_than_the_file_holds_are_refused(directory: Path, value: torch.Tensor) -> None:
+    torch.save({"a": value}, directory / "pytorch_model.bin")
+    with pytest.raises(ModelFileError, match=r"'a' has the shape .* but the file does not hold that much"):
         open_model(directory)

@@ -6,6 +6,7 @@ They are pickles, which can do anything when loaded; ``weights_only`` admits ten
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,11 +67,15 @@ def _load(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             zipped = file.read(2) == b"PK"  # what PyTorch has written since 1.6; only that can be mapped
+        if zipped:
+            _check_stored(path)
         values = torch.load(path, map_location="cpu", mmap=zipped, weights_only=True)
     except pickle.UnpicklingError:
         raise ModelFileError(
             path, "it holds more than tensors, or is no PyTorch checkpoint; loading it could run code, so it is not"
         ) from None
+    except ModelFileError:
+        raise
     except Exception as error:  # PyTorch raises nearly anything for files that are cut or made up
         reason = str(error).partition("\n")[0]
         raise ModelFileError(path, f"PyTorch cannot read it ({reason:.200})") from error
@@ -79,9 +84,19 @@ def _load(path: Path) -> dict[str, Any]:
     return values
 
 
+def _check_stored(path: Path) -> None:
+    """Refuse compressed archives: PyTorch writes none, and a few bytes of one can unpack to more than memory holds."""
+    with zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise ModelFileError(path, "it is compressed, which no file is that PyTorch wrote")
+
+
 def _describe(path: Path, name: str, value: Any, index: int) -> Tensor:
     torch = import_torch(path)
     dtype = str(getattr(value, "dtype", type(value).__name__)).removeprefix("torch.")
     if not isinstance(value, torch.Tensor) or dtype not in DTYPES or value.layout != torch.strided:
         raise ModelFileError(path, f"{name!r} is a {dtype}, expected a tensor of {', '.join(DTYPES)}")
-    return Tensor(name, DTYPES[dtype], tuple(value.shape), index, value.numel() * value.element_size())
+    size = value.numel() * value.element_size()
+    if value.device.type != "cpu" or size > value.untyped_storage().nbytes():
+        raise ModelFileError(path, f"{name!r} has the shape {list(value.shape)}, but the file does not hold that much")
+    return Tensor(name, DTYPES[dtype], tuple(value.shape), index, size)
