@@ -87,7 +87,11 @@ async def test_messages_are_rendered_and_calls_are_answered(backend: NativeBacke
     assert events[0].prompt_tokens > 10
     ids = await backend.tokenize("The fox <|im_end|>")
     assert await backend.detokenize(ids) == "The fox <|im_end|>", "what looks like a control token is text"
-    assert (await backend.statistics())["requests_total"] == 1
+    assert await backend.spell(ids[:2]) == ["The", " fox"]
+    prompt = await backend.encode_prompt(chat)
+    assert len(prompt) == events[0].prompt_tokens
+    assert "<|im_start|>" in await backend.spell(prompt)
+    assert (await backend.statistics())["requests_total"] == 1, "a prompt was encoded, not processed"
 
 
 async def test_mistakes_are_raised_as_what_they_are(backend: NativeBackend) -> None:

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from myna.engine.messages import CallFailed, Cancel, EngineMessage, Events, GetStatistics, Reply, Submit, Tokenize
+from myna.engine.messages import (
+    CallFailed,
+    Cancel,
+    EncodePrompt,
+    EngineMessage,
+    Events,
+    GetStatistics,
+    Reply,
+    Submit,
+    Tokenize,
+)
 from myna.engine.options import EngineOptions
 from myna.engine.request import Event, GenerationRequest, SamplingParams
 from myna.engine.service import Service
@@ -127,9 +137,20 @@ def test_what_breaks_inside_is_an_error_that_names_it(
 def test_calls_are_answered_while_the_engine_sleeps(desk: Desk) -> None:
     desk.service.handle(1, Tokenize(1, "The fox"))
     desk.service.handle(1, GetStatistics(2))
-    (_, first), (_, second) = desk.sent.get(timeout=WAIT), desk.sent.get(timeout=WAIT)
-    assert isinstance(first, Reply)
-    assert isinstance(first.value, list)
-    assert isinstance(second, Reply)
-    assert isinstance(second.value, dict)
-    assert second.value["resident_bytes"] > 1e6
+    sent = [desk.sent.get(timeout=WAIT)[1] for _ in range(2)]
+    replies = {reply.call: reply.value for reply in sent if isinstance(reply, Reply)}
+    assert isinstance(replies[1], list)
+    assert isinstance(replies[2], dict)
+    assert replies[2]["resident_bytes"] > 1e6
+
+
+def test_a_long_text_holds_up_no_other_call(desk: Desk, held: threading.Event) -> None:
+    desk.service.handle(1, EncodePrompt(1, submit("slow").request))
+    desk.service.handle(1, Tokenize(2, "The fox"))
+    _, quick = desk.sent.get(timeout=WAIT)
+    held.set()
+    _, slow = desk.sent.get(timeout=WAIT)
+    assert isinstance(quick, Reply)
+    assert isinstance(slow, Reply)
+    assert (quick.call, slow.call) == (2, 1)
+    assert quick.value == slow.value

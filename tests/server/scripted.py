@@ -123,6 +123,15 @@ class ScriptedBackend:
     async def detokenize(self, token_ids: Sequence[int]) -> str:
         return " ".join(f"t{token}" for token in token_ids)
 
+    async def encode_prompt(self, request: GenerationRequest) -> list[int]:
+        prompt = self._prompt(request)
+        if len(prompt) >= CONTEXT:
+            raise PromptTooLong(len(prompt), CONTEXT)
+        return [100 + index for index, _ in enumerate(prompt)]
+
+    async def spell(self, token_ids: Sequence[int]) -> list[str]:
+        return [f"t{token}" for token in token_ids]
+
     async def describe(self) -> ModelDescription:
         return DESCRIPTION
 
@@ -160,6 +169,7 @@ class ScriptedModels:
     def __init__(self, backend: ScriptedBackend) -> None:
         self.backend = backend
         self.adapted = {"pirate"}
+        self.unloaded: list[str] = []
 
     @property
     def default(self) -> str:
@@ -167,6 +177,9 @@ class ScriptedModels:
 
     def adapters(self) -> dict[str, list[str]]:
         return {MODEL: sorted(self.adapted)}
+
+    async def unload(self, name: str) -> None:
+        self.unloaded.append(name)
 
     async def load_adapter(self, model: str, name: str, path: str) -> None:
         assert model == MODEL

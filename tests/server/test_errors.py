@@ -84,7 +84,7 @@ async def test_unknown_routes_and_methods(client: httpx2.AsyncClient) -> None:
     assert missing.status_code == 404
     assert missing.json()["error"]["code"] == "not_found"
     assert "/v1/nothing" in missing.json()["error"]["message"]
-    wrong = await client.get("/v1/chat/completions")
+    wrong = await client.get("/v1/completions")
     assert wrong.status_code == 405
     assert wrong.headers["allow"] == "POST"
     assert wrong.json()["error"]["code"] == "method_not_allowed"

@@ -71,6 +71,15 @@ class Backend(Protocol):
     async def detokenize(self, token_ids: Sequence[int]) -> str:
         """The text of these tokens; control tokens have none. An unknown id raises `InvalidParameter`."""
 
+    async def encode_prompt(self, request: GenerationRequest) -> list[int]:
+        """Token ids of a request's prompt as the model would get it; nothing is generated.
+
+        Raises what `generate` raises for a prompt that it refuses.
+        """
+
+    async def spell(self, token_ids: Sequence[int]) -> list[str]:
+        """Each token by itself, as text: half a character is U+FFFD, a control token its name. Raises as above."""
+
     async def load_adapter(self, name: str, path: str) -> None:
         """Read a LoRA adapter from a directory; requests name it as their ``adapter``.
 

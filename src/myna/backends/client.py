@@ -17,6 +17,7 @@ from myna.engine.messages import (
     ClientMessage,
     Detokenize,
     Embed,
+    EncodePrompt,
     EngineMessage,
     Events,
     GetStatistics,
@@ -24,14 +25,16 @@ from myna.engine.messages import (
     LoadFailed,
     Ready,
     Reply,
+    SpellTokens,
     Submit,
+    TextCall,
     Tokenize,
     UnloadAdapter,
 )
 from myna.engine.request import Delta, Event, Failed, Finished, GenerationRequest, Started
 from myna.errors import EngineError, InvalidParameter, MynaError
 
-Call = Tokenize | Detokenize | GetStatistics | LoadAdapter | UnloadAdapter
+Call = TextCall | GetStatistics | LoadAdapter | UnloadAdapter
 
 
 class Link(Protocol):
@@ -91,6 +94,12 @@ class NativeBackend:
 
     async def detokenize(self, token_ids: Sequence[int]) -> str:
         return cast("str", await self._call(lambda number: Detokenize(number, list(token_ids))))
+
+    async def encode_prompt(self, request: GenerationRequest) -> list[int]:
+        return cast("list[int]", await self._call(lambda number: EncodePrompt(number, request)))
+
+    async def spell(self, token_ids: Sequence[int]) -> list[str]:
+        return cast("list[str]", await self._call(lambda number: SpellTokens(number, list(token_ids))))
 
     async def load_adapter(self, name: str, path: str) -> None:
         await self._call(lambda number: LoadAdapter(number, name, path))

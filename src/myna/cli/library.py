@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from myna.backends.removal import remove_model
 from myna.cli.interrupts import raises_on_interrupt
 from myna.cli.terminal import PullDisplay, print_fields, size
 from myna.engine.options import EngineOptions, engine_options
@@ -125,12 +126,7 @@ def remove(settings: Settings, name: str) -> None:
     Raises:
         NotFound: it is not on disk.
     """
-    freed = Hub(settings.models_dir).remove(name)
-    packed = settings.models_dir / "packed"
-    if packed.is_dir():
-        from myna.models.packed_cache import PackedCache
-
-        freed += PackedCache(packed).prune()
+    freed = remove_model(Hub(settings.models_dir), name)
     typer.echo(f"Removed {name}; {size(freed)} are free again.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from collections.abc import Sequence as Items
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -21,20 +22,25 @@ from myna.engine.messages import (
     ClientMessage,
     Detokenize,
     Embed,
+    EncodePrompt,
     EngineMessage,
     GetStatistics,
     LoadAdapter,
     Ready,
     Reply,
+    SpellTokens,
     Submit,
+    TextCall,
     Tokenize,
     UnloadAdapter,
     group,
 )
+from myna.engine.model import Tokenizer
 from myna.engine.options import EngineOptions
 from myna.engine.outbox import Outbox
 from myna.engine.prepare import checked_ids
 from myna.engine.request import GenerationRequest
+from myna.engine.sequence import Sequence
 from myna.engine.start import Work, read_adapter, start, taking_adapters
 from myna.errors import MynaError
 
@@ -96,11 +102,10 @@ class Service:
                 self._preparers.submit(self._prepare, channel, message.request)
             case Cancel():
                 self._commands.put(lambda: self._cancel(channel, message.request_id))
-            case Tokenize() | Detokenize() | GetStatistics():
-                try:
-                    self._send(channel, Reply(message.call, self._result(message)))
-                except BaseException as error:
-                    self._fail_call(channel, message.call, error)
+            case Tokenize() | Detokenize() | EncodePrompt() | SpellTokens():
+                self._preparers.submit(self._answer, channel, message)  # a long text takes its time
+            case GetStatistics():
+                self._answer(channel, message)
             case LoadAdapter():
                 self._preparers.submit(self._load_adapter, channel, message)
             case UnloadAdapter():
@@ -121,6 +126,12 @@ class Service:
             self._commands.put(lambda: self._refuse(channel, request.id, reason))
         else:
             self._commands.put(lambda: self._add(work))
+
+    def _answer(self, channel: int, message: TextCall | GetStatistics) -> None:
+        try:
+            self._send(channel, Reply(message.call, self._result(message, channel)))
+        except BaseException as error:
+            self._fail_call(channel, message.call, error)
 
     def _load_adapter(self, channel: int, message: LoadAdapter) -> None:
         """Read beside the step; it is the step's thread that may touch the executor."""
@@ -174,13 +185,19 @@ class Service:
         self._cancelled_early.update(key for key in tuple(self._preparing) if key[0] == channel)
         self._engine.cancel_channel(channel)
 
-    def _result(self, call: Tokenize | Detokenize | GetStatistics) -> list[int] | str | dict[str, float]:
+    def _result(self, call: TextCall | GetStatistics, channel: int) -> Items[int | str] | str | dict[str, float]:
         tokenizer = self._model.tokenizer
         match call:
             case Tokenize():
                 return tokenizer.encode(call.text)
             case Detokenize():
                 return tokenizer.decode(checked_ids(call.token_ids, tokenizer))
+            case EncodePrompt():
+                work = self._engine.prepare(call.request, channel)
+                assert isinstance(work, Sequence)  # an encoder refuses such requests
+                return list(work.tokens[: work.num_prompt])
+            case SpellTokens():
+                return [_spell(token_id, tokenizer) for token_id in checked_ids(call.token_ids, tokenizer)]
             case GetStatistics():
                 return self._engine.statistics() | {"resident_bytes": self._process.memory_info().rss}
 
@@ -211,3 +228,9 @@ class Service:
         if not isinstance(error, MynaError):
             _log.error("A request failed for a reason of our own", exc_info=error)
         return error
+
+
+def _spell(token_id: int, tokenizer: Tokenizer) -> str:
+    if tokenizer.is_control(token_id):
+        return tokenizer.token_name(token_id)
+    return tokenizer.token_bytes(token_id).decode(errors="replace")

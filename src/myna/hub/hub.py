@@ -65,6 +65,11 @@ class Hub:
     def __init__(self, models_dir: Path) -> None:
         self._cache = Cache(models_dir)
 
+    @property
+    def directory(self) -> Path:
+        """Below which everything is kept."""
+        return self._cache.directory
+
     def resolve(self, name: str) -> Reference:
         """What a name means, without looking at network or cache. Raises NotFound, with the nearest known name."""
         if name.startswith("hf:"):

@@ -1,16 +1,17 @@
-"""``GET /v1/models``: what can be asked for now, which is what lies on disk."""
+"""``/v1/models``: what can be asked for now, which is what lies on disk."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from myna.errors import NotFound
+from myna.backends.removal import remove_model
+from myna.errors import NotFound, Refused
 from myna.server.errors import json_response, suggestion
-from myna.server.openai.generation import DEFAULT_MODEL_ALIAS, Models, adapted
+from myna.server.openai.generation import DEFAULT_MODEL_ALIAS, Models, adapted, known_model
 
 if TYPE_CHECKING:
     from myna.hub import Hub
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 router = APIRouter()
 
 OWNED_BY = "myna"
+
+
+class UnloadableModels(Models, Protocol):
+    """Models that can be unloaded; `myna.backends.manager.ModelManager` is one."""
+
+    async def unload(self, name: str) -> None:
+        """End a model's process; its running answers fail."""
 
 
 @router.get("/v1/models")
@@ -35,6 +43,30 @@ async def retrieve_model(request: Request, name: str) -> Response:
     if wanted not in available:
         raise NotFound(f"There is no model '{name}' here.{suggestion(name, available)}", param="model")
     return json_response(available[wanted])
+
+
+@router.delete("/v1/models/{name:path}")
+async def delete_model(request: Request, name: str) -> Response:
+    """Delete a model that was pulled from the disk; answers that it is giving end with an error."""
+    name = await delete(request.app.state.hub, request.app.state.models, name)
+    return json_response({"id": name, "object": "model", "deleted": True})
+
+
+async def delete(hub: Hub, models: UnloadableModels, name: str) -> str:
+    """Unload a model and delete it from the disk. Returns its canonical name.
+
+    Raises:
+        NotFound: no such model, or it was not pulled.
+        Refused: it is a file that Myna did not fetch.
+    """
+    reference = hub.resolve(known_model(models, name))
+    if reference.kind == "local":
+        raise Refused(f"{reference.name} was not fetched by Myna; delete it yourself.", param="model")
+    if all(model.name != reference.name for model in await asyncio.to_thread(hub.local)):
+        raise NotFound(f"{reference.name} is not on disk, so there is nothing to delete.", param="model")
+    await models.unload(reference.name)
+    await asyncio.to_thread(remove_model, hub, reference.name)
+    return reference.name
 
 
 async def _available(request: Request) -> list[dict[str, Any]]:
