@@ -20,6 +20,8 @@ from myna.engine.engine import Engine
 from myna.engine.options import EngineOptions
 from myna.engine.request import Delta, Event, Failed, Finished, GenerationRequest, SamplingParams, Started
 from myna.errors import InvalidParameter
+from myna.models.dialects import Prompt
+from myna.models.dialects.answer import AnswerSyntax
 
 END = 256
 CONTROL = 257
@@ -43,6 +45,9 @@ class FakeTokenizer:
     def token_bytes(self, token_id: int) -> bytes:
         return bytes([token_id]) if token_id < 256 else _LONGER.get(token_id, b"")
 
+    def token_id(self, name: str) -> int | None:
+        return None
+
     def token_name(self, token_id: int) -> str:
         return f"<{token_id}>"
 
@@ -56,7 +61,10 @@ class FakeDialect:
     stop_token_ids = frozenset({END})
     stop_strings: tuple[str, ...] = ()
 
-    def encode(self, messages: Items[Message], *, continue_last: bool = False) -> list[int]:
+    def prompt(self, messages: Items[Message], *, continue_last: bool = False, **more: Any) -> Prompt:
+        return Prompt(self._encode(messages, continue_last), AnswerSyntax("hermes" if more["tools"] else None))
+
+    def _encode(self, messages: Items[Message], continue_last: bool) -> list[int]:
         ids = [token for message in messages for token in [*message.text.encode(), END]]
         return ids[:-1] if continue_last else ids
 
@@ -66,8 +74,8 @@ class ShoutingDialect(FakeDialect):
 
     stop_strings = ("!",)
 
-    def encode(self, messages: Items[Message], *, continue_last: bool = False) -> list[int]:
-        return super().encode([Message.of(m.role, m.text.upper()) for m in messages], continue_last=continue_last)
+    def _encode(self, messages: Items[Message], continue_last: bool) -> list[int]:
+        return super()._encode([Message.of(m.role, m.text.upper()) for m in messages], continue_last)
 
 
 class FakeExecutor:

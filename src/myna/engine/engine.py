@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence as Items
+from dataclasses import replace
 
 import numpy as np
 
@@ -172,7 +173,12 @@ class Engine:
         if sequence is not None:
             self.counters.requests_cancelled += 1
             if not sequence.first_token_at:
-                self._emit(sequence, Started(sequence.id, sequence.num_prompt, sequence.cached_tokens, sequence.seed))
+                self._emit(
+                    sequence,
+                    Started(
+                        sequence.id, sequence.num_prompt, sequence.cached_tokens, sequence.seed, syntax=sequence.syntax
+                    ),
+                )
             self._emit_piece(sequence, sequence.stream.finish())
             self._finish(sequence, "cancelled")
 
@@ -304,7 +310,8 @@ class Engine:
             self._finish(sequence, "stop")
             return False
         stream = sequence.stream
-        self._emit_piece(sequence, stream.push(token_id, self.model.tokenizer.token_bytes(token_id), logprob))
+        data = sequence.shown.get(token_id) or self.model.tokenizer.token_bytes(token_id)
+        self._emit_piece(sequence, stream.push(token_id, data, logprob))
         is_whole = sequence.matcher is not None and not sequence.matcher.accept(token_id)
         if stream.stopped_by is None and (is_whole or sequence.num_generated >= sequence.max_tokens):
             self._emit_piece(sequence, stream.finish())
@@ -335,6 +342,7 @@ class Engine:
             seed=sequence.seed,
             prompt_token_ids=None if scored is None else tuple(sequence.tokens[: sequence.num_prompt]),
             prompt_logprobs=None if scored is None else tuple(scored),
+            syntax=sequence.syntax,
         )
         self._emit(sequence, started)
 

@@ -172,7 +172,7 @@ class Matcher:
         self._vocabulary = vocabulary
         self._stops = vocabulary.bits([id_ for id_ in stop_token_ids if id_ < vocabulary.size])
         self._threads = threads
-        self._numbers = NumberRuns() if grammar.kind in ("json_object", "json_schema") else None
+        self._numbers = NumberRuns() if grammar.kind in ("json_object", "json_schema", "calls") else None
         self._mask = threads.submit(self._compute)
 
     def fill(self, row: NDArray[np.uint32]) -> None:

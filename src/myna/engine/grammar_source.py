@@ -76,6 +76,7 @@ class GrammarTrial:
 def refusal(grammar: Grammar, reason: str) -> InvalidParameter:
     """The error for a grammar that cannot be used."""
     name = {"json_object": "form", "json_schema": "JSON schema", "regex": "regular expression", "lark": "Lark grammar"}
+    name["calls"] = "form of the tools' parameters"
     return InvalidParameter(f"The {name[grammar.kind]} cannot be used: {reason}.", param=grammar.param)
 
 
@@ -98,7 +99,7 @@ def new_matcher(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
             text = LLMatcher.grammar_from_json_schema(_checked_schema(grammar), overrides=JSON_OPTIONS)
         case "regex":
             text = LLMatcher.grammar_from_regex(regex_to_lark(grammar.source, "dws"))  # ASCII's digits
-        case "lark":
+        case "lark" | "calls":
             text = LLMatcher.grammar_from_lark(grammar.source)
     return LLMatcher(tokenizer, text, log_level=0, limits=_limits())
 

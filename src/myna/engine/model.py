@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from myna.chat import Message
+from myna.chat import Message, Tool
+from myna.models.dialects import Prompt
 
 Sampled = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
 
@@ -82,6 +83,8 @@ class Tokenizer(Protocol):
 
     def token_bytes(self, token_id: int) -> bytes: ...
 
+    def token_id(self, name: str) -> int | None: ...
+
     def token_name(self, token_id: int) -> str: ...
 
     def is_control(self, token_id: int) -> bool: ...
@@ -96,7 +99,15 @@ class Dialect(Protocol):
     @property
     def stop_strings(self) -> tuple[str, ...]: ...
 
-    def encode(self, messages: Items[Message], *, continue_last: bool = False) -> list[int]: ...
+    def prompt(
+        self,
+        messages: Items[Message],
+        *,
+        continue_last: bool = False,
+        tools: Items[Tool] = (),
+        must_call: bool = False,
+        effort: str | None = None,
+    ) -> Prompt: ...
 
 
 class Model(Protocol):

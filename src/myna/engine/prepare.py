@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Sequence as Items
 
+from myna.engine.call_grammar import answer_grammar
 from myna.engine.grammar import Grammars
 from myna.engine.limits import check_params
 from myna.engine.model import Model, Tokenizer
@@ -13,6 +14,7 @@ from myna.engine.request import GenerationRequest
 from myna.engine.sequence import Sequence
 from myna.engine.stream import TextStream
 from myna.errors import InvalidParameter, PromptTooLong
+from myna.models.dialects.answer import PLAIN_ANSWER, AnswerSyntax
 
 
 def prepare(request: GenerationRequest, model: Model, grammars: Grammars, *, limit: int, channel: int = 0) -> Sequence:
@@ -34,10 +36,26 @@ def prepare(request: GenerationRequest, model: Model, grammars: Grammars, *, lim
     params, tokenizer = request.params, model.tokenizer
     check_params(params, tokenizer.vocab_size)
     stop_strings, stop_token_ids = params.stop, tokenizer.stop_token_ids
+    grammar, syntax = request.grammar, PLAIN_ANSWER
     if request.messages is not None:
         dialect = model.dialect_for(request.dialect)
-        prompt = dialect.encode(request.messages, continue_last=request.continue_last)
-        if request.grammar is None:  # a grammar knows its own end, and may have a stop string inside
+        written = dialect.prompt(
+            request.messages,
+            continue_last=request.continue_last,
+            tools=request.tools,
+            must_call=request.must_call,
+            effort=request.reasoning_effort,
+        )
+        prompt, syntax = written.token_ids, written.syntax
+        grammar = answer_grammar(
+            syntax,
+            request.tools,
+            must_call=request.must_call,
+            parallel=request.parallel_calls,
+            otherwise=grammar,
+            is_control=lambda mark: _is_control(tokenizer, mark),
+        )
+        if grammar is None:  # a grammar knows its own end, and may have a stop string inside
             stop_strings += dialect.stop_strings
         stop_token_ids |= dialect.stop_token_ids
     elif request.dialect is not None:
@@ -60,10 +78,23 @@ def prepare(request: GenerationRequest, model: Model, grammars: Grammars, *, lim
         max_tokens=room if params.max_tokens is None else min(params.max_tokens, room),
         stream=TextStream(stop_strings, with_logprobs=params.logprobs is not None),
         stop_token_ids=stop_token_ids,
-        matcher=None if request.grammar is None else grammars.matcher(request.grammar, stop_token_ids),
+        matcher=None if grammar is None else grammars.matcher(grammar, stop_token_ids),
+        syntax=syntax,
+        shown=_shown(syntax, tokenizer),
         channel=channel,
         arrived_at=arrived_at,
     )
+
+
+def _shown(syntax: AnswerSyntax, tokenizer: Tokenizer) -> dict[int, bytes]:
+    """The marks of an answer's syntax that are control tokens: not seen otherwise."""
+    ids = ((tokenizer.token_id(mark), mark) for mark in syntax.marks if _is_control(tokenizer, mark))
+    return {token_id: mark.encode() for token_id, mark in ids if token_id is not None}
+
+
+def _is_control(tokenizer: Tokenizer, mark: str) -> bool:
+    token_id = tokenizer.token_id(mark)
+    return token_id is not None and tokenizer.is_control(token_id)
 
 
 def checked_ids(token_ids: Items[int], tokenizer: Tokenizer) -> list[int]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from myna.chat import Message
+from myna.chat import Message, Tool
+from myna.models.dialects.answer import PLAIN_ANSWER, AnswerSyntax
 
 FinishReason = Literal["stop", "length", "cancelled"]
 
@@ -39,14 +40,14 @@ class SamplingParams:
     prompt_logprobs: int | None = None
 
 
-GrammarKind = Literal["json_object", "json_schema", "regex", "lark"]
+GrammarKind = Literal["json_object", "json_schema", "regex", "lark", "calls"]
 
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
     """What an answer has to be: any JSON object, or what ``source`` describes.
 
-    ``param`` is what its sender calls it, for errors.
+    ``param`` is what its sender calls it, for errors. ``calls`` is a Lark grammar too, whose texts are calls of tools.
     """
 
     kind: GrammarKind
@@ -66,6 +67,9 @@ class GenerationRequest:
     ``adapter`` names a loaded LoRA adapter of the model; None is the model itself.
     ``grammar`` is what the answer has to be. It ends where the grammar does, or where the grammar accepts and the model
     ends it; only ``max_tokens``, the context and the caller's own stop strings cut it short.
+    ``tools`` may be called, those that are strict with arguments that fulfil their schemas; with ``must_call`` the
+    answer is one call or, with ``parallel_calls``, a few, all of which do. `Started.syntax` tells how to read them.
+    ``reasoning_effort`` is how much to think first, in OpenAI's words; None is up to the model.
     """
 
     id: str
@@ -78,6 +82,15 @@ class GenerationRequest:
     dialect: str | None = None
     adapter: str | None = None
     grammar: Grammar | None = None
+    tools: tuple[Tool, ...] = ()
+    must_call: bool = False
+    parallel_calls: bool = True
+    reasoning_effort: str | None = None
+
+    @property
+    def is_constrained(self) -> bool:
+        """Whether there may be a grammar to compile for it."""
+        return self.grammar is not None or self.must_call or any(tool.strict for tool in self.tools)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,7 @@ class Started:
     """First event of every request: it was admitted and its prompt is processed.
 
     ``prompt_logprobs`` has one entry a prompt token when asked for; the first token has none (None).
+    ``syntax`` is how the answer's text is to be read (`myna.models.dialects.answer.AnswerParser`).
     """
 
     request_id: str
@@ -103,6 +117,7 @@ class Started:
     seed: int
     prompt_token_ids: tuple[int, ...] | None = None
     prompt_logprobs: tuple[TokenLogprob | None, ...] | None = None
+    syntax: AnswerSyntax = PLAIN_ANSWER
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from myna.engine.drafts import Drafter
 from myna.engine.grammar import Matcher
 from myna.engine.request import GenerationRequest, TokenLogprob
 from myna.engine.stream import TextStream
+from myna.models.dialects.answer import PLAIN_ANSWER, AnswerSyntax
 
 
 class Sequence:
@@ -47,9 +48,11 @@ class Sequence:
         "prompt_logprobs",
         "salt",
         "seed",
+        "shown",
         "slot",
         "stop_token_ids",
         "stream",
+        "syntax",
         "tokens",
     )
 
@@ -63,6 +66,8 @@ class Sequence:
         stream: TextStream,
         stop_token_ids: frozenset[int],
         matcher: Matcher | None = None,
+        syntax: AnswerSyntax = PLAIN_ANSWER,
+        shown: dict[int, bytes] | None = None,
         channel: int = 0,
         arrived_at: float = 0.0,
     ) -> None:
@@ -78,6 +83,8 @@ class Sequence:
         self.stream = stream
         self.stop_token_ids = stop_token_ids
         self.matcher = matcher  # of the grammar, if the answer has one
+        self.syntax = syntax  # how the answer's text is to be read
+        self.shown = shown or {}  # control tokens that are part of the text, and their bytes
 
         self.tokens = array(ID_TYPECODE, prompt)
         self.num_prompt = len(prompt)
