@@ -12,6 +12,8 @@ MAX_MESSAGES = 10_000
 MAX_MESSAGE_PARTS = 1_000
 MAX_PROMPTS = 64
 """Prompts in one request for completions."""
+MAX_CHOICES = 128
+"""Answers to one request, those to compare included; as OpenAI has it."""
 MAX_EMBEDDING_INPUTS = 2048
 """Texts in one request for embeddings, as OpenAI has it."""
 MAX_STOP_STRINGS = 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import openai
 import pytest
 
 from myna.chat import Message
+from myna.engine.request import Grammar
 from myna.errors import EngineBusy, EngineCrashed
 from tests.server.scripted import MODEL, ScriptedBackend
 
@@ -279,3 +281,114 @@ async def test_an_answer_that_the_server_cut_off_is_no_answer(
     response = await client.post(CHAT, json=body())
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "engine_error"
+
+
+async def test_several_answers_stream_side_by_side(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    more = {"n": 3, "seed": 2**64 - 1, "stream": True, "stream_options": {"include_usage": True}}
+    *chunks, final, last = frames(await client.post(CHAT, json=body(**more)))
+    assert last == "[DONE]"
+    texts: dict[int, str] = {}
+    for chunk in chunks:
+        [choice] = chunk["choices"]
+        texts[choice["index"]] = texts.get(choice["index"], "") + (choice["delta"].get("content") or "")
+    assert texts == dict.fromkeys(range(3), "Hello there!")
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks].count("stop") == 3
+    assert (final["usage"]["prompt_tokens"], final["usage"]["completion_tokens"]) == (1, 9)
+    seeds = [request.params.seed for request in backend.requests]
+    assert seeds[0] == 2**64 - 1, "the first answer is the one that this seed gives alone"
+    assert len(set(seeds)) == 3
+    assert len({request.id for request in backend.requests}) == 3
+
+
+async def test_the_first_answers_prompt_is_computed_before_the_others_begin(
+    client: httpx2.AsyncClient, backend: ScriptedBackend
+) -> None:
+    backend.failure = EngineBusy("too many")
+    response = await client.post(CHAT, json=body(n=100))
+    assert response.status_code == 503
+    assert len(backend.requests) == 1
+
+
+async def test_a_client_that_goes_ends_all_answers(address: str, backend: ScriptedBackend) -> None:
+    backend.gate = asyncio.Event()
+    async with httpx2.AsyncClient(base_url=address) as leaving:
+        async with leaving.stream("POST", CHAT, json=body(n=4, stream=True)) as response:
+            async for line in response.aiter_lines():
+                if '"Hello"' in line and '"index":3' in line:
+                    break
+        await asyncio.to_thread(backend.cancelled_event.wait, 20)
+    for _ in range(1000):
+        if len(backend.cancelled) == 4:
+            break
+        await asyncio.sleep(0.01)
+    assert len(backend.cancelled) == 4
+
+
+FORM = {"name": "person", "schema": {"type": "object"}, "strict": True}
+
+
+@pytest.mark.parametrize(
+    ("more", "grammar"),
+    [
+        ({"response_format": {"type": "text"}}, None),
+        ({"response_format": {"type": "json_object"}}, Grammar("json_object", "", "response_format")),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": FORM}},
+            Grammar("json_schema", '{"type": "object"}', "response_format.json_schema.schema"),
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "any", "strict": None}}},
+            Grammar("json_object", "", "response_format"),
+        ),
+        ({"grammar": {"type": "lark", "value": 'start: "a"'}}, Grammar("lark", 'start: "a"', "grammar")),
+        ({"grammar": {"type": "json_schema", "value": {}}}, Grammar("json_schema", "{}", "grammar.value")),
+    ],
+)
+async def test_a_form_reaches_the_model(
+    client: httpx2.AsyncClient, backend: ScriptedBackend, more: dict[str, Any], grammar: Grammar | None
+) -> None:
+    assert (await client.post(CHAT, json=body(**more))).status_code == 200
+    assert backend.requests[0].grammar == grammar
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ({"response_format": {"type": "xml"}}, "response_format.type"),
+        ({"response_format": {}}, "response_format.type"),
+        ({"response_format": {"type": "json_schema"}}, "response_format.json_schema"),
+        ({"response_format": {"type": "json_object", "schema": {}}}, "response_format.schema"),
+        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format.json_schema.name"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": FORM | {"name": "a b"}}},
+            "response_format.json_schema.name",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": FORM | {"strict": 1}}},
+            "response_format.json_schema.strict",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": FORM | {"schema": [1]}}},
+            "response_format.json_schema.schema",
+        ),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": FORM | {"schemas": {}}}},
+            "response_format.json_schema.schemas",
+        ),
+        ({"grammar": {"type": "bnf", "value": "a"}}, "grammar.type"),
+        ({"grammar": {"type": "regex", "value": 5}}, "grammar.value"),
+        ({"grammar": {"type": "regex", "value": "\ud800"}}, "grammar.value"),
+        ({"grammar": {"type": "regex", "value": "a", "flags": "i"}}, "grammar.flags"),
+        (
+            {"grammar": {"type": "regex", "value": "a"}, "response_format": {"type": "json_object"}},
+            "grammar",
+        ),
+    ],
+)
+async def test_a_malformed_form_is_refused_by_name(
+    client: httpx2.AsyncClient, more: dict[str, Any], param: str
+) -> None:
+    content = json.dumps(body(**more))  # as ASCII, so that half a character can be sent too
+    response = await client.post(CHAT, content=content, headers={"content-type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == param

@@ -9,6 +9,7 @@ import httpx2
 import openai
 import pytest
 
+from myna.engine.request import Grammar, TokenLogprob
 from myna.server.limits import MAX_PROMPTS
 from tests.server.scripted import MODEL, ScriptedBackend
 
@@ -144,8 +145,11 @@ async def test_one_refused_prompt_refuses_all(client: httpx2.AsyncClient, backen
     ("extra", "param", "code"),
     [
         ({"suffix": "end"}, "suffix", "unsupported_parameter"),
-        ({"best_of": 2}, "best_of", "unsupported_parameter"),
-        ({"n": 2}, "n", "unsupported_parameter"),
+        ({"best_of": 2, "n": 3}, "best_of", "invalid_value"),
+        ({"best_of": 2, "stream": True}, "best_of", "invalid_value"),
+        ({"n": 129}, "n", "invalid_value"),
+        ({"n": 65, "prompt": ["a", "b"]}, "n", "invalid_value"),
+        ({"grammar": {"type": "regex"}}, "grammar.value", "invalid_value"),
         ({"max_tokens": 0}, "max_tokens", "invalid_value"),
         ({"logprobs": True}, "logprobs", "invalid_value"),
         ({"logprobs": 21}, "logprobs", "invalid_value"),
@@ -159,3 +163,40 @@ async def test_parameters_are_refused_by_name(
     assert response.status_code == 400
     assert response.json()["error"]["param"] == param
     assert response.json()["error"]["code"] == code
+
+
+async def test_each_prompt_gets_several_completions_in_order(
+    client: httpx2.AsyncClient, backend: ScriptedBackend
+) -> None:
+    body = {"model": MODEL, "prompt": ["one two", "three"], "n": 3, "echo": True, "logprobs": 1, "seed": 5}
+    answer = (await client.post(COMPLETIONS, json=body)).json()
+    assert [choice["index"] for choice in answer["choices"]] == list(range(6))
+    texts = [choice["text"] for choice in answer["choices"]]
+    assert texts == ["one twoHello there!"] * 3 + ["threeHello there!"] * 3
+    assert [choice["logprobs"]["tokens"][:1] for choice in answer["choices"]] == [["one"]] * 3 + [["three"]] * 3
+    assert answer["usage"]["prompt_tokens"] == 3, "a prompt counts once"
+    assert answer["usage"]["completion_tokens"] == 18
+    asked = [(request.text, request.params.seed, request.params.prompt_logprobs) for request in backend.requests]
+    assert len({seed for text, seed, _ in asked if text == "three"}) == 3
+    assert sorted(scored is None for _, _, scored in asked) == [False, False, True, True, True, True]
+
+
+async def test_the_likeliest_of_several_are_the_answer(
+    client: httpx2.AsyncClient, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def logprob(index: int, word: str, top: int) -> TokenLogprob:
+        return TokenLogprob(100, word.encode(), -float(len(backend.requests) % 4))
+
+    monkeypatch.setattr(backend, "_logprob", logprob)
+    body = {"model": MODEL, "prompt": "a", "best_of": 4, "n": 2}
+    answer = (await client.post(COMPLETIONS, json=body)).json()
+    assert [choice["index"] for choice in answer["choices"]] == [0, 1]
+    assert {choice["logprobs"] for choice in answer["choices"]} == {None}
+    assert answer["usage"]["completion_tokens"] == 12, "all that was written counts"
+    assert len(backend.requests) == 4
+
+
+async def test_a_form_reaches_the_model(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    body = {"model": MODEL, "prompt": "a", "grammar": {"type": "regex", "value": "[a-z]+"}}
+    assert (await client.post(COMPLETIONS, json=body)).status_code == 200
+    assert backend.requests[0].grammar == Grammar("regex", "[a-z]+", "grammar")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -20,7 +20,16 @@ from myna.server.openai.connection import (
     read_json,
     request_schema,
 )
-from myna.server.openai.generation import OWNER, ServedModel, finish_reason, now, run_all, serve_model, usage
+from myna.server.openai.generation import (
+    OWNER,
+    ServedModel,
+    copies,
+    finish_reason,
+    now,
+    run_all,
+    serve_model,
+    usage,
+)
 from myna.server.openai.logprobs import chat_logprobs
 from myna.server.openai.messages import parse_messages
 from myna.server.openai.sse import DONE, ChunkWriter, encode, error_frame
@@ -29,6 +38,28 @@ from myna.server.openai.types import ChatCompletionBody
 router = APIRouter()
 
 Events = AsyncGenerator[tuple[int, Started | Delta | Finished], None]
+
+
+@dataclass(slots=True)
+class Choice:
+    """What has arrived of one answer."""
+
+    text: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprob] | None = None
+    started: Started | None = None
+    finished: Finished | None = None
+
+    def take(self, event: Started | Delta | Finished) -> None:
+        """Note an event."""
+        match event:
+            case Started():
+                self.started = event
+            case Delta():
+                self.text.append(event.text)
+                if event.logprobs is not None:
+                    self.logprobs = [*(self.logprobs or ()), *event.logprobs]
+            case Finished():
+                self.finished = event
 
 
 @router.post("/v1/chat/completions", openapi_extra=request_schema(ChatCompletionBody))
@@ -41,18 +72,20 @@ async def create_chat_completion(request: Request) -> Response:
         messages=parse_messages(body.messages),
         owner=OWNER,
         dialect=body.dialect,
+        grammar=body.form,
     )
     include_usage = body.include_usage
 
     async def answer() -> Response:
         model = await serve_model(request.app.state.models, body.model, body.adapter)
-        events = run_all(model.backend, [replace(generation, adapter=model.adapter)])
+        events = run_all(model.backend, copies(replace(generation, adapter=model.adapter), body.n), body.n)
+        choices = [Choice() for _ in range(body.n)]
         if not body.stream:
-            return json_response(await _complete(generation.id, model, events))
+            return json_response(await _complete(generation.id, model, choices, events))
         _, started = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
-        assert isinstance(started, Started)
+        choices[0].take(started)
         writer = ChunkWriter(_common(generation.id, model, "chat.completion.chunk"), with_usage=include_usage)
-        return EventStream(_frames(writer, started, events, include_usage), events)
+        return EventStream(_frames(writer, choices, events, include_usage), events)
 
     return await answer_while_connected(request, answer())
 
@@ -67,40 +100,34 @@ def _common(request_id: str, model: ServedModel, kind: str) -> dict[str, Any]:
     }
 
 
-async def _complete(request_id: str, model: ServedModel, events: Events) -> dict[str, Any]:
-    text: list[str] = []
-    logprobs: list[TokenLogprob] | None = None
+async def _complete(request_id: str, model: ServedModel, choices: list[Choice], events: Events) -> dict[str, Any]:
     async with aclosing(events):
-        async for _, event in events:
-            match event:
-                case Started():
-                    started = event
-                case Delta():
-                    text.append(event.text)
-                    if event.logprobs is not None:
-                        logprobs = [*(logprobs or ()), *event.logprobs]
-                case Finished():
-                    finished = event
-    choice = {
-        "index": 0,
-        "message": {"role": "assistant", "content": "".join(text), "refusal": None},
-        "logprobs": None if logprobs is None else chat_logprobs(logprobs),
-        "finish_reason": finish_reason(finished),
-    }
+        async for index, event in events:
+            choices[index].take(event)
     return _common(request_id, model, "chat.completion") | {
-        "choices": [choice],
-        "usage": usage([started], [finished]),
+        "choices": [
+            {
+                "index": index,
+                "message": {"role": "assistant", "content": "".join(choice.text), "refusal": None},
+                "logprobs": None if choice.logprobs is None else chat_logprobs(choice.logprobs),
+                "finish_reason": finish_reason(choice.finished) if choice.finished else None,
+            }
+            for index, choice in enumerate(choices)
+        ],
+        "usage": _usage(choices),
     }
 
 
 async def _frames(
-    writer: ChunkWriter, started: Started, events: Events, include_usage: bool
+    writer: ChunkWriter, choices: list[Choice], events: Events, include_usage: bool
 ) -> AsyncGenerator[bytes, None]:
-    yield writer.choice(
-        b'{"index":0,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}'
-    )
+    for index in range(len(choices)):
+        yield writer.choice(
+            b'{"index":%d,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,'
+            b'"finish_reason":null}' % index
+        )
     try:
-        async for _, event in events:
+        async for index, event in events:
             if isinstance(event, Delta):
                 if event.logprobs:
                     logprobs = encode(chat_logprobs(event.logprobs))
@@ -109,16 +136,25 @@ async def _frames(
                 else:
                     continue  # tokens whose text is held back come without any
                 yield writer.choice(
-                    b'{"index":0,"delta":{"content":%b},"logprobs":%b,"finish_reason":null}'
-                    % (encode(event.text), logprobs)
+                    b'{"index":%d,"delta":{"content":%b},"logprobs":%b,"finish_reason":null}'
+                    % (index, encode(event.text), logprobs)
                 )
-            elif isinstance(event, Finished):
-                yield writer.choice(
-                    b'{"index":0,"delta":{},"logprobs":null,"finish_reason":%b}' % encode(finish_reason(event))
-                )
-                if include_usage:
-                    yield writer.usage(usage([started], [event]))
+                continue
+            choices[index].take(event)
+            if isinstance(event, Finished):
+                reason = encode(finish_reason(event))
+                yield writer.choice(b'{"index":%d,"delta":{},"logprobs":null,"finish_reason":%b}' % (index, reason))
+        if include_usage:
+            yield writer.usage(_usage(choices))
     except MynaError as error:
         yield error_frame(error)
         return
     yield DONE
+
+
+def _usage(choices: list[Choice]) -> dict[str, Any]:
+    """The first answer's prompt is that of all."""
+    return usage(
+        [choice.started for choice in choices[:1] if choice.started],
+        [choice.finished for choice in choices if choice.finished],
+    )

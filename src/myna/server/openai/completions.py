@@ -15,7 +15,16 @@ from myna.engine.request import Delta, Finished, GenerationRequest, Started
 from myna.errors import MynaError
 from myna.server.errors import json_response
 from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
-from myna.server.openai.generation import OWNER, ServedModel, finish_reason, now, run_all, serve_model, usage
+from myna.server.openai.generation import (
+    OWNER,
+    ServedModel,
+    copies,
+    finish_reason,
+    now,
+    run_all,
+    serve_model,
+    usage,
+)
 from myna.server.openai.logprobs import CompletionLogprobs, joined
 from myna.server.openai.sse import DONE, ChunkWriter, encode, error_frame
 from myna.server.openai.types import CompletionBody
@@ -36,6 +45,13 @@ class Choice:
     offsets: CompletionLogprobs = field(default_factory=CompletionLogprobs)
     started: Started | None = None
     finished: Finished | None = None
+    likelihood: float = 0.0
+    tokens: int = 0
+
+    @property
+    def quality(self) -> float:
+        """Mean log-probability of its tokens, by which the best of several are chosen."""
+        return self.likelihood / max(1, self.tokens)
 
     def take(self, event: Started | Delta) -> tuple[str, dict[str, Any] | None]:
         """Text and log-probabilities that an event adds."""
@@ -48,8 +64,11 @@ class Choice:
                     logprobs = self.offsets.prompt(text, event.prompt_logprobs)
         else:
             text = event.text
-            if self.with_logprobs and event.logprobs:
-                logprobs = self.offsets.generated(event.logprobs)
+            if event.logprobs:
+                self.likelihood += sum(token.logprob for token in event.logprobs)
+                self.tokens += len(event.logprobs)
+                if self.with_logprobs:
+                    logprobs = self.offsets.generated(event.logprobs)
         self.text.append(text)
         if logprobs is not None:
             self.logprobs.append(logprobs)
@@ -61,21 +80,28 @@ async def create_completion(request: Request) -> Response:
     """Carry on texts."""
     body = CompletionBody.parse(await read_json(request))
     request_id = f"cmpl-{uuid.uuid4().hex}"
-    prompts, params, include_usage = body.prompts, body.params, body.include_usage
-    generations = [
-        GenerationRequest(
-            id=f"{request_id}-{index}",
-            params=params,
-            text=prompt if isinstance(prompt, str) else None,
-            token_ids=prompt if isinstance(prompt, tuple) else None,
-            owner=OWNER,
-        )
-        for index, prompt in enumerate(prompts)
-    ]
+    prompts, tries, params, form = body.prompts, body.tries, body.params, body.form
+    include_usage = body.include_usage
 
     async def answer() -> Response:
         model = await serve_model(request.app.state.models, body.model, body.adapter)
-        choices = [Choice(echo, body.logprobs is not None) for echo in await _echoes(model, prompts, body.echo)]
+        generations = [
+            GenerationRequest(
+                id=f"{request_id}-{index}",
+                params=params,
+                text=prompt if isinstance(prompt, str) else None,
+                token_ids=prompt if isinstance(prompt, tuple) else None,
+                owner=OWNER,
+                adapter=model.adapter,
+                grammar=form,
+            )
+            for index, prompt in enumerate(prompts)
+        ]
+        choices = [
+            Choice(echo, body.logprobs is not None)
+            for echo in await _echoes(model, prompts, body.echo)
+            for _ in range(tries)
+        ]
         common = {
             "id": request_id,
             "object": "text_completion",
@@ -83,12 +109,14 @@ async def create_completion(request: Request) -> Response:
             "model": model.name,
             "system_fingerprint": model.fingerprint,
         }
-        events = run_all(model.backend, [replace(each, adapter=model.adapter) for each in generations])
+        events = _scored(
+            run_all(model.backend, [each for one in generations for each in copies(one, tries)], tries), tries
+        )
         if not body.stream:
-            return json_response(common | await _complete(choices, events))
+            return json_response(common | await _complete(choices, events, tries, body.n))
         first = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
         writer = ChunkWriter(common, with_usage=include_usage)
-        return EventStream(_frames(writer, choices, first, events, include_usage), events)
+        return EventStream(_frames(writer, choices, first, events, tries, include_usage), events)
 
     return await answer_while_connected(request, answer())
 
@@ -99,13 +127,29 @@ async def _echoes(model: ServedModel, prompts: Sequence[str | tuple[int, ...]], 
     return [prompt if isinstance(prompt, str) else await model.backend.detokenize(list(prompt)) for prompt in prompts]
 
 
-async def _complete(choices: list[Choice], events: Events) -> dict[str, Any]:
+async def _scored(events: Events, tries: int) -> Events:
+    """The same events; what the first of each prompt's completions knows of its prompt, the others are told."""
+    known: dict[int, Started] = {}
+    async with aclosing(events):
+        async for index, event in events:
+            if isinstance(event, Started):
+                first = known.setdefault(index // tries, event)
+                event = replace(event, prompt_logprobs=first.prompt_logprobs)
+            yield index, event
+
+
+async def _complete(choices: list[Choice], events: Events, tries: int, wanted: int) -> dict[str, Any]:
     async with aclosing(events):
         async for index, event in events:
             if isinstance(event, Finished):
                 choices[index].finished = event
             else:
                 choices[index].take(event)
+    best = [
+        choice
+        for start in range(0, len(choices), tries)
+        for choice in sorted(choices[start : start + tries], key=lambda choice: choice.quality, reverse=True)[:wanted]
+    ]
     return {
         "choices": [
             {
@@ -114,9 +158,9 @@ async def _complete(choices: list[Choice], events: Events) -> dict[str, Any]:
                 "logprobs": joined(choice.logprobs) if choice.with_logprobs else None,
                 "finish_reason": finish_reason(choice.finished) if choice.finished else None,
             }
-            for index, choice in enumerate(choices)
+            for index, choice in enumerate(best if tries > wanted else choices)
         ],
-        "usage": _usage(choices),
+        "usage": _usage(choices, tries),
     }
 
 
@@ -125,6 +169,7 @@ async def _frames(
     choices: list[Choice],
     first: tuple[int, Started | Delta | Finished],
     events: Events,
+    tries: int,
     include_usage: bool,
 ) -> AsyncGenerator[bytes, None]:
     def frame(index: int, event: Started | Delta | Finished) -> bytes | None:
@@ -146,15 +191,15 @@ async def _frames(
             if (data := frame(index, event)) is not None:
                 yield data
         if include_usage:
-            yield writer.usage(_usage(choices))
+            yield writer.usage(_usage(choices, tries))
     except MynaError as error:
         yield error_frame(error)
         return
     yield DONE
 
 
-def _usage(choices: Sequence[Choice]) -> dict[str, Any]:
+def _usage(choices: Sequence[Choice], tries: int) -> dict[str, Any]:
     return usage(
-        [choice.started for choice in choices if choice.started],
+        [choice.started for choice in choices[::tries] if choice.started],
         [choice.finished for choice in choices if choice.finished],
     )

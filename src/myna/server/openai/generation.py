@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import myna
@@ -18,6 +18,8 @@ from myna.hub import catalog
 from myna.server.errors import excerpt, suggestion
 
 DEFAULT_MODEL_ALIAS = "default"
+SEED_STEP = 0x9E3779B97F4A7C15
+"""Between the seeds of one request's answers: 2**64 divided by the golden ratio, which spreads best."""
 ADAPTER_MARK = "+"
 """Between a model's name and its adapter's; in no name of the catalog or of a repository."""
 OWNER = "local"
@@ -118,12 +120,31 @@ def fingerprint(model: ModelDescription) -> str:
     return "fp_" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
 
+def copies(request: GenerationRequest, count: int) -> list[GenerationRequest]:
+    """The same request so many times, each with a seed of its own; the first alone scores the prompt."""
+    seed = request.params.seed
+    return [
+        replace(
+            request,
+            id=f"{request.id}-{index}",
+            params=replace(
+                request.params,
+                seed=None if seed is None else (seed + index * SEED_STEP) % (1 << 64),
+                prompt_logprobs=None if index else request.params.prompt_logprobs,
+            ),
+        )
+        for index in range(count)
+    ]
+
+
 async def run_all(
-    backend: Backend, requests: Sequence[GenerationRequest]
+    backend: Backend, requests: Sequence[GenerationRequest], copies: int = 1
 ) -> AsyncGenerator[tuple[int, Started | Delta | Finished], None]:
     """Events of several sequences as they come, each with the index of its request.
 
-    Closing the generator cancels what still runs. The first failure ends all.
+    Of every so many ``copies``, which have one prompt, the first goes ahead until its prompt is computed: so it is
+    tokenised, checked and computed once, and the others take it over. Closing the generator cancels what still runs.
+    The first failure ends all.
 
     Raises:
         MynaError: what a sequence failed with.
@@ -134,12 +155,17 @@ async def run_all(
                 yield 0, event
         return
     queue: asyncio.Queue[tuple[int, Started | Delta | Finished] | BaseException | None] = asyncio.Queue(len(requests))
+    computed = [asyncio.Event() for _ in requests[::copies]]
 
     async def forward(index: int, request: GenerationRequest) -> None:
+        ahead = computed[index // copies]
         try:
+            if index % copies:
+                await ahead.wait()
             async with aclosing(backend.generate(request)) as events:
                 async for event in events:
                     await queue.put((index, event))
+                    ahead.set()
         except Exception as error:  # carried over to the reader of the queue, which raises it
             await queue.put(error)
         else:
@@ -174,7 +200,7 @@ def finish_reason(finished: Finished) -> str:
 
 
 def usage(started: Sequence[Started], finished: Sequence[Finished]) -> dict[str, Any]:
-    """OpenAI's usage object over all sequences of a request."""
+    """OpenAI's usage object: ``started`` has each prompt once, ``finished`` all sequences of a request."""
     prompt = sum(event.prompt_tokens for event in started)
     completion = sum(event.completion_tokens for event in finished)
     return {

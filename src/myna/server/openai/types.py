@@ -7,14 +7,15 @@ that vLLM and others gave them. A field with the value null counts as not given,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
-from myna.engine.request import SamplingParams
+from myna.engine.request import Grammar, SamplingParams
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt, from_validation
 from myna.server.limits import (
+    MAX_CHOICES,
     MAX_EMBEDDING_INPUTS,
     MAX_LOGIT_BIAS,
     MAX_METADATA,
@@ -24,8 +25,9 @@ from myna.server.limits import (
     MAX_TOP_LOGPROBS,
     MAX_USER_LENGTH,
 )
+from myna.server.openai.forms import requested_form
 
-EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "ignore_eos", "dialect", "adapter")
+EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "ignore_eos", "grammar", "dialect", "adapter")
 
 INERT: dict[str, str] = {
     "user": "names the end user for OpenAI's abuse monitoring",
@@ -33,29 +35,36 @@ INERT: dict[str, str] = {
     "metadata": "labels for stored answers",
     "prompt_cache_key": "a hint for routing; the prefix cache needs none",
     "prompt_cache_retention": "how long the hint holds",
+    "prediction": "what the answer may repeat, a hint for speed; what it repeats of its prompt is guessed anyway",
 }
 """Accepted without effect, because by OpenAI's own description they never change the answer; and why."""
 
-SHARED_UNSUPPORTED: dict[str, tuple[Any, ...]] = {"n": (1,)}
-CHAT_UNSUPPORTED: dict[str, tuple[Any, ...]] = SHARED_UNSUPPORTED | {
-    "audio": (),
-    "function_call": ("none",),
-    "functions": ([],),
-    "modalities": (["text"],),
-    "moderation": (),
-    "parallel_tool_calls": (),
-    "prediction": (),
-    "reasoning_effort": (),
-    "response_format": ({"type": "text"},),
-    "service_tier": ("auto", "default"),
-    "store": (False,),
-    "tool_choice": ("none", "auto"),
-    "tools": ([],),
-    "verbosity": (),
-    "web_search_options": (),
+
+class Refusal(NamedTuple):
+    """Why a field of OpenAI's is not available here; ``neutral`` are its values that ask for nothing."""
+
+    reason: str
+    neutral: tuple[Any, ...] = ()
+
+
+CHAT_UNSUPPORTED: dict[str, Refusal] = {
+    "audio": Refusal("no model here speaks in a chat"),
+    "function_call": Refusal("it is the deprecated form of 'tool_choice'", ("none",)),
+    "functions": Refusal("it is the deprecated form of 'tools'", ([],)),
+    "modalities": Refusal("answers are text", (["text"],)),
+    "moderation": Refusal("there is no moderation of answers"),
+    "parallel_tool_calls": Refusal("tools are not supported yet"),
+    "reasoning_effort": Refusal("no model here takes one yet"),
+    "service_tier": Refusal("there is one tier", ("auto", "default")),
+    "store": Refusal("answers are not stored yet", (False,)),
+    "tool_choice": Refusal("tools are not supported yet", ("none", "auto")),
+    "tools": Refusal("tools are not supported yet", ([],)),
+    "verbosity": Refusal("no model here takes one; say in a message how long the answer should be", ("medium",)),
+    "web_search_options": Refusal("there is no web search yet"),
 }
-"""Known, not available yet; the values that ask for nothing are accepted."""
-COMPLETION_UNSUPPORTED: dict[str, tuple[Any, ...]] = SHARED_UNSUPPORTED | {"best_of": (1,), "suffix": ("",)}
+COMPLETION_UNSUPPORTED: dict[str, Refusal] = {
+    "suffix": Refusal("texts are carried on at their end, not filled in", ("",)),
+}
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_LENGTH)]
 TokenId = Annotated[int, Field(ge=0, lt=1 << 31)]
@@ -74,14 +83,24 @@ class StreamOptions(BaseModel):
 
 
 STREAM_OPTIONS_SCHEMA = {"type": "object", "properties": {"include_usage": {"type": "boolean"}}}
+PREDICTION_SCHEMA = {"type": "object", "properties": {"type": {"const": "content"}, "content": {}}}
 """Spelt out, since a schema inside a route cannot refer to another."""
+
+
+class Prediction(BaseModel):
+    """``content`` is a text, or a list of text parts."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    type: Literal["content"]
+    content: str | list[dict[str, str]]
 
 
 class Body(BaseModel):
     """What all requests share."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
-    unsupported: ClassVar[dict[str, tuple[Any, ...]]] = {}
+    unsupported: ClassVar[dict[str, Refusal]] = {}
 
     model: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
     user: Label | None = None
@@ -97,11 +116,11 @@ class Body(BaseModel):
         if not isinstance(body, dict):
             raise InvalidParameter(f"The body must be a JSON object; got {excerpt(body)}.")
         given = {name: value for name, value in body.items() if value is not None}
-        for name, neutral in cls.unsupported.items():
+        for name, (reason, neutral) in cls.unsupported.items():
             if name in given and given.pop(name) not in neutral:
                 allowed = " or ".join(excerpt(value) for value in neutral)
                 raise UnsupportedParameter(
-                    f"'{name}' is not supported yet{f', other than {allowed}' if neutral else ''}; leave it out.",
+                    f"'{name}' is not supported{f', other than {allowed}' if neutral else ''}: {reason}. Leave it out.",
                     param=name,
                 )
         try:
@@ -114,8 +133,7 @@ class Body(BaseModel):
 class GenerationBody(Body):
     """What both kinds of completion share."""
 
-    unsupported: ClassVar[dict[str, tuple[Any, ...]]] = SHARED_UNSUPPORTED
-
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
     stream: bool = False
     stream_options: Annotated[StreamOptions, WithJsonSchema(STREAM_OPTIONS_SCHEMA)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
@@ -129,6 +147,8 @@ class GenerationBody(Body):
     seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 64)] | None = None
     stop: Any = None
     ignore_eos: bool = False
+    response_format: dict[str, Any] | None = None
+    grammar: dict[str, Any] | None = None
     adapter: Name | None = None
     safety_identifier: Label | None = None
     metadata: Annotated[dict[str, Label], Field(max_length=MAX_METADATA)] | None = None
@@ -153,6 +173,15 @@ class GenerationBody(Body):
         )
 
     @property
+    def form(self) -> Grammar | None:
+        """What the answer has to be, if that was asked for.
+
+        Raises:
+            InvalidParameter: it is malformed, or was asked for twice.
+        """
+        return requested_form(self.response_format, self.grammar)
+
+    @property
     def include_usage(self) -> bool:
         """Whether a stream ends with a frame of usage.
 
@@ -167,7 +196,7 @@ class GenerationBody(Body):
 class ChatCompletionBody(GenerationBody):
     """``POST /v1/chat/completions``; the messages are read by `myna.server.openai.messages`."""
 
-    unsupported: ClassVar[dict[str, tuple[Any, ...]]] = CHAT_UNSUPPORTED
+    unsupported: ClassVar[dict[str, Refusal]] = CHAT_UNSUPPORTED
 
     messages: list[Any]
     dialect: Name | None = None
@@ -175,6 +204,7 @@ class ChatCompletionBody(GenerationBody):
     max_completion_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
     logprobs: bool = False
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    prediction: Annotated[Prediction, WithJsonSchema(PREDICTION_SCHEMA)] | None = None
 
     @property
     def params(self) -> SamplingParams:
@@ -200,12 +230,33 @@ class ChatCompletionBody(GenerationBody):
 class CompletionBody(GenerationBody):
     """``POST /v1/completions``."""
 
-    unsupported: ClassVar[dict[str, tuple[Any, ...]]] = COMPLETION_UNSUPPORTED
+    unsupported: ClassVar[dict[str, Refusal]] = COMPLETION_UNSUPPORTED
 
     prompt: Any
     max_tokens: Annotated[int, Field(ge=0, lt=1 << 31)] = 16
     echo: bool = False
     logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    best_of: Annotated[int, Field(ge=1, le=MAX_CHOICES)] | None = None
+
+    @property
+    def tries(self) -> int:
+        """Completions to make of each prompt; the best ``n`` are the answer.
+
+        Raises:
+            InvalidParameter: fewer than ``n``; more, where the answer is to be streamed; or too many for the prompts.
+        """
+        tries = self.n if self.best_of is None else self.best_of
+        if tries < self.n:
+            raise InvalidParameter(f"'best_of' is {tries}; it must be at least 'n', {self.n}.", param="best_of")
+        if tries > self.n and self.stream:
+            raise InvalidParameter(
+                "'best_of' above 'n' cannot be streamed: the best are known at the end.", param="best_of"
+            )
+        if tries * len(self.prompts) > MAX_CHOICES:
+            raise InvalidParameter(
+                f"{len(self.prompts)} prompts with {tries} completions each are more than {MAX_CHOICES}.", param="n"
+            )
+        return tries
 
     @property
     def prompts(self) -> Sequence[str | tuple[int, ...]]:
@@ -225,9 +276,10 @@ class CompletionBody(GenerationBody):
         """
         if self.max_tokens == 0 and not self.echo:
             raise InvalidParameter("'max_tokens' may be 0 only with 'echo': true.", param="max_tokens")
+        compared = self.tries > self.n  # by their log-probabilities
         return self.sampling(
             max_tokens=self.max_tokens,
-            logprobs=self.logprobs,
+            logprobs=0 if compared and self.logprobs is None else self.logprobs,
             prompt_logprobs=self.logprobs if self.echo else None,
         )
 
