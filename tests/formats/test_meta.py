@@ -123,3 +123,10 @@ def test_params_without_weights_say_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "params.json").write_text(json.dumps(PARAMS))
     with pytest.raises(ModelFileError, match=r"it has no consolidated\.\*\.pth beside params\.json; it holds params"):
         open_model(tmp_path)
+
+
+def test_a_vector_in_place_of_a_matrix_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, 1)
+    torch.save(weights() | {"layers.0.attention.wq.weight": torch.ones(WIDTH)}, tmp_path / "consolidated.00.pth")
+    with pytest.raises(ModelFileError, match=r"tensor 'layers\.0\.attention\.wq\.weight' has the shape"):
+        open_model(tmp_path)

@@ -61,6 +61,45 @@ def test_what_is_wrong_is_said(directory: Path, name: str, change, reason: str) 
         open_model(directory)
 
 
+def varint(value: int) -> bytes:
+    return bytes([value & 0x7F | 0x80]) + varint(value >> 7) if value > 0x7F else bytes([value])
+
+
+def block(*entries: tuple[int, bytes, bytes]) -> bytes:
+    """Entries as (length shared with the key before, rest of the key, value); one restart point, no compression."""
+    content = b"".join(varint(shared) + varint(len(k)) + varint(len(v)) + k + v for shared, k, v in entries)
+    return content + bytes(4) + (1).to_bytes(4, "little") + bytes(5)
+
+
+def table(*blocks: bytes, named: int = 1) -> bytes:
+    """A LevelDB table, its index naming each block so many times."""
+    content, handles = b"", []
+    for each in blocks:
+        handles += [(0, b"k", varint(len(content)) + varint(len(each) - 5))] * named
+        content += each
+    index = block(*handles)
+    handle = varint(0) + varint(0) + varint(len(content)) + varint(len(index) - 5)
+    return content + index + handle.ljust(40, b"\0") + (0xDB4775248B80FB57).to_bytes(8, "little")
+
+
+EMPTY = bytes((8, 1, 18, 4, 18, 2, 8, 0))
+"""A tensor of float32 and shape [0]."""
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        table(block((0, b"", b"")), named=3),
+        table(block((0, b"", b""), (0, b"a" * 1000, EMPTY), (1000, b"a" * 1000, b""))),
+    ],
+    ids=["one block again and again", "names that grow and grow"],
+)
+def test_small_files_that_unfold_to_large_ones_are_refused(directory: Path, index: bytes) -> None:
+    (directory / INDEX).write_bytes(index)
+    with pytest.raises(ModelFileError, match="it is truncated or no index of a TensorFlow checkpoint"):
+        open_model(directory)
+
+
 def test_two_checkpoints_are_one_too_many(directory: Path) -> None:
     shutil.copy(directory / INDEX, directory / "other.ckpt.index")
     with pytest.raises(ModelFileError, match="it has 2 TensorFlow checkpoints"):

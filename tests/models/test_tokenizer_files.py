@@ -205,6 +205,15 @@ DOUBLE = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
             "broken",
         ),
         ({"post_processor": {"type": "Martian"}}, "its post-processor is"),
+        (
+            {
+                "post_processor": {
+                    "type": "Sequence",
+                    "processors": [{"type": "BertProcessing", "cls": ["a", 0], "sep": ["b", 0]}] * 40,
+                }
+            },
+            "adds more than 64 tokens",
+        ),
         ({"post_processor": {"type": "BertProcessing", "cls": ["a", 10**6], "sep": ["b", 0]}}, "adds token 1000000"),
     ],
 )

@@ -50,6 +50,7 @@ def file(tmp_path: Path) -> Iterator[ModelFile]:
         "layers.7.x.0.w": MATRIX[:2], "layers.7.x.1.w": MATRIX[2:4],
     }  # fmt: skip
     content: dict[str, Any] = {name: ("F32", list(value.shape), value.tobytes()) for name, value in tensors.items()}
+    content["number"] = ("F32", [], bytes(4))
     content["codes"] = ("U8", [1, 2, 16], bytes(range(32)))
     content["scales"] = ("U8", [1, 2], bytes([127, 128]))
     content["half"] = ("BF16", [2], struct.pack("<2H", 0x3F80, 0xC000))
@@ -101,6 +102,7 @@ def test_what_a_source_reads(file: ModelFile, source: Source, expected: np.ndarr
     ("source", "reason"),
     [
         ("layers.{}.y", "tensor 'layers.7.y' is missing"),
+        (Part("number", 0, 1), "tensor 'number' is a single number"),
         (Rows("matrix", 11, 2), r"tensor 'matrix', F32 of shape \[12, 4\], has no rows 11 to 13"),
         (Part("matrix", 0, 5), "cannot be cut into 5 equal parts"),
         (QueryKeyValue("cube", "q"), "should have 12 rows of queries, keys and values"),

@@ -106,6 +106,7 @@ REFUSED: list[tuple[dict[str, Any], type[MynaError], str]] = [
     ({"r": -1}, ModelFileError, "its r is -1"),
     ({"lora_alpha": "x"}, ModelFileError, "its lora_alpha is 'x'"),
     ({"alpha_pattern": {"(a+)+$": 1}}, UnsupportedParameter, "keys of its alpha_pattern"),
+    ({"alpha_pattern": {f"m{i}": 1 for i in range(5000)}}, UnsupportedParameter, "names of modules, at most 4096"),
     ({"alpha_pattern": ["q_proj"]}, UnsupportedParameter, "keys of its alpha_pattern"),
     ({"alpha_pattern": {"q_proj": None}}, ModelFileError, "its alpha_pattern of q_proj is None"),
 ]

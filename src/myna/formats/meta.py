@@ -42,6 +42,9 @@ NAMES = {
 BY_COLUMNS = ("attention.wo.weight", "feed_forward.w2.weight")
 """Matrices whose columns are spread over the files; all others are cut by rows, and norms are in each."""
 
+PAIRED = (".wq.weight", ".wk.weight")
+"""Matrices whose rows pair rotary dimensions."""
+
 _LAYER = re.compile(r"layers\.(\d{1,4})\.")
 
 
@@ -87,7 +90,7 @@ class MetaDirectory:
         block, elements = BLOCK_TYPES[pieces[0].type], 1
         for dimension in shape:
             elements *= dimension
-        if name.endswith((".wq.weight", ".wk.weight")) and shape[0] % (2 * self._head_count(name)):
+        if name.endswith(PAIRED) and shape[0] % (2 * self._head_count(name)):
             raise ModelFileError(self.path, f"tensor {name!r} has {shape[0]} rows for {self._head_count(name)} heads")
         target = known.format(layer)
         self._sources[target] = name
@@ -99,7 +102,7 @@ class MetaDirectory:
         first = pieces[0]
         if len(pieces) < len(found) or any(p.shape != first.shape or p.type != first.type for p in pieces):
             raise ModelFileError(self.path, f"tensor {name!r} is not in all of its files alike")
-        if len(first.shape) not in (1, 2):
+        if len(first.shape) != 2 and (len(first.shape) != 1 or name.endswith(PAIRED)):
             raise ModelFileError(self.path, f"tensor {name!r} has the shape {list(first.shape)}")
         return pieces
 
@@ -161,7 +164,7 @@ class MetaDirectory:
             whole = parts[0]
             if len(parts) > 1 and whole.ndim == 2:
                 whole = np.concatenate(parts, self._axis(name, pieces))
-            if name.endswith((".wq.weight", ".wk.weight")):
+            if name.endswith(PAIRED):
                 # [heads, pairs, 2, columns] -> [heads, 2, pairs, columns]
                 paired = whole.reshape(self._head_count(name), -1, 2, whole.shape[1])
                 whole = paired.swapaxes(1, 2)

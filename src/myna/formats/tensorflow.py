@@ -21,6 +21,7 @@ from myna.formats.types import BLOCK_TYPES
 HPARAMS = "hparams.json"
 MAX_INDEX_BYTES = 2**24
 MAX_TENSORS = 65_536
+MAX_NAME = 1024
 
 DTYPES = {1: "F32", 2: "F64", 3: "I32", 9: "I64", 14: "BF16", 19: "F16"}
 """tensorflow/core/framework/types.proto, as far as a GPT-2 could need it."""
@@ -158,9 +159,12 @@ def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         raise ValueError("no table")
     _, _, position = _handle(footer, 0)
     offset, size, _ = _handle(footer, position)
-    count = 0
+    count = behind = 0
     for _, handle in _block(data, offset, size):
         start, length, _ = _handle(handle, 0)
+        if start < behind:  # one block, named again and again, would take for ever
+            raise ValueError("overlap")
+        behind = start + length
         for pair in _block(data, start, length):
             count += 1
             if count > MAX_TENSORS:
@@ -179,7 +183,7 @@ def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]
         shared, position = _varint(block, position)
         unshared, position = _varint(block, position)
         length, position = _varint(block, position)
-        if position + unshared + length > end or shared > len(key):
+        if position + unshared + length > end or shared > len(key) or shared + unshared > MAX_NAME:
             raise ValueError("entry")
         key = key[:shared] + block[position : position + unshared]
         position += unshared

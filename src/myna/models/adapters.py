@@ -30,6 +30,7 @@ from myna.models.families.base import Layout
 from myna.models.weights import Either, Place, Source, Transposed, locate
 
 MAX_RANK = 1024
+MAX_PATTERNS = 4096
 FLOATS = ("F32", "F16", "BF16")
 _KEY = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])(\.default)?\.weight")
 
@@ -93,9 +94,10 @@ def check_settings(path: Path, settings: Mapping[str, Any]) -> None:
             )
     numbers: dict[str, Any] = {name: settings.get(name) for name in ("r", "lora_alpha")}
     pattern = settings.get("alpha_pattern") or {}
-    if not isinstance(pattern, dict) or not all(re.fullmatch(r"[\w.]+", key) for key in pattern):
-        raise UnsupportedParameter(  # a pattern of a stranger's can take for ever to match
-            f"{path.name} cannot be used: the keys of its alpha_pattern must be names of modules."
+    is_named = isinstance(pattern, dict) and all(re.fullmatch(r"[\w.]+", key) for key in pattern)
+    if not is_named or len(pattern) > MAX_PATTERNS:
+        raise UnsupportedParameter(  # a pattern of a stranger's can take for ever to match, and so can too many
+            f"{path.name} cannot be used: keys of its alpha_pattern must be names of modules, at most {MAX_PATTERNS}."
         )
     numbers |= {f"alpha_pattern of {key}": value for key, value in pattern.items()}
     for name, value in numbers.items():

@@ -62,6 +62,8 @@ class Place:
         tensor = self.tensors.get(name)
         if tensor is None:
             raise ModelFileError(self.file.path, f"tensor {name!r} is missing")
+        if not tensor.shape:
+            raise ModelFileError(self.file.path, f"tensor {name!r} is a single number")
         return _tensor(self.file, tensor)
 
     def refuse(self, stored: Stored, reason: str) -> ModelFileError:

@@ -179,8 +179,9 @@ def _with_added(pieces: list[str], kinds: list[int], settings: TokenizerSettings
         if kinds[id_] != Kind.UNKNOWN:
             pieces[id_], kinds[id_] = token.content, Kind.CONTROL if token.special else Kind.USER_DEFINED
     control = {name for part, name in settings.special.items() if part not in ("unk_token", "pad_token")}
+    control |= settings.control
     for id_, piece in enumerate(pieces):
-        if piece in control | settings.control and kinds[id_] in (Kind.NORMAL, Kind.USER_DEFINED):
+        if piece in control and kinds[id_] in (Kind.NORMAL, Kind.USER_DEFINED):
             kinds[id_] = Kind.CONTROL
     return pieces, kinds
 

@@ -35,6 +35,9 @@ from myna.models.tokenizer.vocabulary import (
 
 MAX_BYTES = 2**27
 
+MAX_AROUND = 64
+"""Tokens that a post-processor may put around a text; models have one or two."""
+
 MAX_WORD = 1000
 """Characters of a word that WordPiece may be asked to cut up."""
 
@@ -257,6 +260,8 @@ def _around(path: Path, processor: Any, size: int) -> tuple[tuple[int, ...], tup
             case _:
                 raise ModelFileError(path, f"its post-processor is {step!r:.80}")
         before, after = inner_before + before, after + inner_after
+        if len(before) + len(after) > MAX_AROUND:
+            raise ModelFileError(path, f"its post-processor adds more than {MAX_AROUND} tokens")
     for id_ in (*before, *after):
         if checked_id(path, id_) >= size:
             raise ModelFileError(path, f"its post-processor adds token {id_} of a vocabulary of {size}")
