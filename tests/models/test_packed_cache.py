@@ -114,3 +114,22 @@ def test_models_that_are_gone_leave_nothing(model: Path, directory: Path) -> Non
     model.unlink()
     assert cache.prune() == size
     assert cache.size() == 0
+
+
+def test_a_changed_file_is_noticed_whatever_its_name(tmp_path: Path, directory: Path, packings: list[Path]) -> None:
+    model = write_model(tmp_path / "model[1]*.gguf", quant="F16")
+    load(model, directory)
+    os.utime(model, (1, 1))
+    load(model, directory)
+    assert len(packings) == 2
+
+
+def test_what_a_killed_process_left_is_dropped_but_not_what_another_writes(model: Path, directory: Path) -> None:
+    directory.mkdir()
+    left, growing = directory / ".a.packed.1.tmp", directory / ".b.packed.2.tmp"
+    for path in (left, growing):
+        path.write_bytes(bytes(100))
+    os.utime(left, (1, 1))
+    load(model, directory)
+    assert not left.exists()
+    assert growing.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -76,8 +77,7 @@ def _write_directory(file: ModelFile, target: Path, quant: TargetType | None) ->
             f"A checkpoint directory holds f32, f16 or bf16 weights, not {quant}; only a GGUF file does.", param="quant"
         )
     plan = plan_from_gguf(file, kind) if file.kind == "gguf" else plan_directory(file, kind)
-    draft = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")  # two may write the same at once
     try:
         with replacing(draft / "model.safetensors", plan.bytes) as output, _display(target, plan.bytes) as update:
             write_safetensors(output, plan.tensors, update)

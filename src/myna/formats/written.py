@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -40,13 +41,13 @@ def replacing(path: Path, needed: int = 0) -> Iterator[BinaryIO]:
         DiskFull: fewer than ``needed`` bytes are free, or the disk was full; nothing is left behind.
         ConfigurationError: the directory cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")  # two may write the same at once
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(path.parent).free
         if needed > free:
             raise DiskFull(f"{path} needs {needed:,} bytes of free space, but {free:,} are free. Free some first.")
-        with draft.open("wb") as file:
+        with draft.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

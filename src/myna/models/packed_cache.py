@@ -18,8 +18,11 @@ import logging
 import mmap
 import shutil
 import struct
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from myna import _native
@@ -36,6 +39,9 @@ ALIGNMENT = 64
 MAX_HEADER_BYTES = 2**24
 FREE_SHARE = 0.1
 """Of the disk that stays free: a cache must not be what fills it."""
+
+ABANDONED_SECONDS = 3600
+"""After which nobody is still writing a file that has not grown."""
 
 _PREFIX = struct.Struct("<8sI")
 _log = logging.getLogger(__name__)
@@ -84,7 +90,7 @@ class PackedCache:
         except (MynaError, OSError) as error:
             _log.warning("Packed weights are not kept: %s", error)
             return
-        for path in self._stale(source.path, key):
+        for path in (*self._stale(source.path, key), *self._abandoned()):
             path.unlink(missing_ok=True)
 
     def size(self) -> int:
@@ -94,15 +100,26 @@ class PackedCache:
     def prune(self) -> int:
         """Drop what belongs to models that are no longer there. Returns the bytes freed."""
         freed = 0
-        for path in list(self.directory.glob("*.packed")):
-            source = _source(path)
-            if source is None or not Path(source).exists():
-                freed += path.stat().st_size
-                path.unlink(missing_ok=True)
+        for path in (*self._orphans(), *self._abandoned()):
+            freed += path.stat().st_size
+            path.unlink(missing_ok=True)
         return freed
 
     def _path(self, key: str) -> Path:
         return self.directory / f"{key}.packed"
+
+    def _orphans(self) -> Iterator[Path]:
+        for path in list(self.directory.glob("*.packed")):
+            source = _source(path)
+            if source is None or not Path(source).exists():
+                yield path
+
+    def _abandoned(self) -> Iterator[Path]:
+        """What processes that were killed had begun to write."""
+        for path in list(self.directory.glob(".*.tmp")):
+            with suppress(FileNotFoundError):  # finished meanwhile
+                if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
+                    yield path
 
     def _stale(self, source: Path, key: str) -> Iterator[Path]:
         for path in list(self.directory.glob("*.packed")):
@@ -129,7 +146,7 @@ def cache_key(file: ModelFile, plan: Sequence[Packing]) -> str:
 def _files(file: ModelFile) -> Iterator[Path]:
     """All files that a model's weights and configuration may lie in."""
     if file.path.is_file():
-        yield from file.path.parent.glob(f"{file.path.name.partition('-00001-of-')[0]}*")
+        yield from file.path.parent.glob(f"{escape(file.path.name.partition('-00001-of-')[0])}*")
     for directory in file.directories:
         yield from (path for path in directory.iterdir() if path.is_file())
 

@@ -208,6 +208,16 @@ def test_an_existing_target_is_kept_unless_told_otherwise(source: Path, tmp_path
         convert(source, source, "--force")
 
 
+def test_two_may_write_the_same_file_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with replacing(path) as one, replacing(path) as two:
+        for letter in (b"1", b"2"):
+            one.write(letter)
+            two.write(letter * 2)
+    assert path.read_bytes() == b"12"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_nothing_is_left_behind_when_writing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DiskFull, match="needs 1,000,000,000,000,000 bytes"), replacing(tmp_path / "a", 10**15):
         pass
