@@ -286,6 +286,18 @@ def test_a_directory_with_a_model_is_its_own_model(hub: Hub, tmp_path: Path) -> 
     assert hub.resolve(str(directory)).kind == "local"
     assert hub.find(str(directory)) == hub.pull(str(directory)) == directory
     assert hub.size(str(directory)) == 10
+    (tmp_path / "delta").mkdir()
+    (tmp_path / "delta" / "config.json").write_text("{}\n")
+    assert hub.size(f"{directory}+{tmp_path / 'delta'}") == 13
+
+
+def test_a_directory_without_a_model_is_named_also_without_a_slash(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(NotFound, match=r"mine holds no model: it has none of config\.json"):
+        hub.resolve("mine")
 
 
 def test_check_sources_tells_what_could_be_reached(hub: Hub, site: Site, offer: Offer) -> None:

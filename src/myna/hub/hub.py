@@ -20,7 +20,7 @@ from myna.hub.catalog import CatalogModel
 from myna.hub.progress import Meter, Progress
 from myna.hub.sources import RemoteFile, Snapshot, Source, SourceError
 from myna.hub.sources.huggingface import locate
-from myna.hub.sources.local import is_local, local_model, looks_like_path
+from myna.hub.sources.local import is_directory, is_local, local_bytes, local_model, looks_like_path
 
 HUGGINGFACE_NAME = re.compile(
     r"hf:(?P<repository>[\w.-]+/[\w.-]+)"
@@ -78,12 +78,14 @@ class Hub:
             return Reference(name, "huggingface")
         if entry := catalog.find(name):
             return Reference(entry.name, "catalog", entry)
-        if looks_like_path(name) or is_local(name):
+        if looks_like_path(name) or is_local(name) or is_directory(name):
             return Reference(str(local_model(name)), "local")
         near = catalog.nearest(name)
         hint = f"Did you mean {near}?" if near else f"Known: {', '.join(model.name for model in catalog.models())}."
         raise NotFound(
-            f"There is no model {name!r}. {hint} A path to a GGUF file or hf:owner/repo works too.", param="model"
+            f"There is no model {name!r}. {hint} The path of a GGUF file or of a checkpoint's directory, or "
+            "hf:owner/repo, works too.",
+            param="model",
         )
 
     def find(self, name: str) -> Path | None:
@@ -98,9 +100,7 @@ class Hub:
         """Bytes of a model that is on disk, else None. Raises NotFound for a name that means nothing."""
         reference = self.resolve(name)
         if reference.kind == "local":
-            path = Path(reference.name)
-            files = [path] if path.is_file() else [each for each in path.iterdir() if each.is_file()]
-            return sum(each.stat().st_size for each in files)
+            return local_bytes(reference.name)
         entry = self._cache.lookup(reference.name)
         return entry.bytes if entry else None
 

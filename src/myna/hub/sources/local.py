@@ -33,22 +33,33 @@ def local_model(name: str) -> Path:
         return path
     if (pair := base_and_delta(name)) is not None:
         return Path("+".join(str(_absolute(part)) for part in pair))
-    if _is_directory(path):
+    if is_directory(name):
         raise NotFound(f"{path} holds no model: it has none of {', '.join(DESCRIPTIONS)}.", param="model")
     raise NotFound(f"There is no file {path}.", param="model")
+
+
+def local_bytes(name: str) -> int:
+    """Bytes of a local model's files; of ``base+delta``, those of both."""
+    total = 0
+    for part in (name,) if _is_there(name) else base_and_delta(name) or ():
+        path = Path(part)
+        files = [path] if path.is_file() else [each for each in path.iterdir() if each.is_file()]
+        total += sum(each.stat().st_size for each in files)
+    return total
+
+
+def is_directory(name: str) -> bool:
+    """Whether there is a directory of this name, with a model or without."""
+    try:
+        return name != "" and _absolute(name).is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def _is_there(name: str) -> bool:
     try:
         return Path(name).is_file() or any((Path(name) / each).is_file() for each in DESCRIPTIONS)
     except (OSError, ValueError):  # too long, not allowed to look, or with a zero byte
-        return False
-
-
-def _is_directory(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
         return False
 
 
