@@ -111,15 +111,12 @@ public:
         float peak;
         logits_.kernels.log_sum_exp(logits, size, &peak, nullptr);
         if (!std::isfinite(peak)) return -1;
-        if (penalised || r.bias_starts[i + 1] > r.bias_starts[i] || r.mask) {
+        const bool masked = forbids(i);
+        if (penalised || r.bias_starts[i + 1] > r.bias_starts[i] || masked) {
             changed_.assign(logits, logits + size);
             if (penalised) penalise(i);
             for (int j = r.bias_starts[i]; j < r.bias_starts[i + 1]; j++) changed_[r.bias_ids[j]] += r.bias_values[j];
-            if (r.mask) {
-                const uint32_t *mask = r.mask + size_t(i) * r.mask_words;
-                for (int id = 0; id < size; id++)
-                    if (!(mask[id / 32] >> id % 32 & 1)) changed_[id] = -std::numeric_limits<float>::infinity();
-            }
+            if (masked) mask(i);
             logits = changed_.data();
             peak = *std::max_element(logits, logits + size);
             if (!std::isfinite(peak)) return -1;
@@ -129,6 +126,25 @@ public:
     }
 
 private:
+    // Whether a row's mask forbids any token: most rows of a batch have no grammar, and go on untouched.
+    bool forbids(int i) const {
+        const SampleRequest &r = request_;
+        if (!r.mask) return false;
+        const uint32_t *words = r.mask + size_t(i) * r.mask_words;
+        return std::any_of(words, words + r.mask_words, [](uint32_t word) { return word != ~uint32_t(0); });
+    }
+
+    void mask(int i) {
+        const uint32_t *words = request_.mask + size_t(i) * request_.mask_words;
+        for (int first = 0; first < logits_.vocabulary; first += 32) {
+            const uint32_t word = words[first / 32];
+            if (word == ~uint32_t(0)) continue;
+            const int end = std::min(first + 32, logits_.vocabulary);
+            for (int id = first; id < end; id++)
+                if (!(word >> (id - first) & 1)) changed_[id] = -std::numeric_limits<float>::infinity();
+        }
+    }
+
     // Keskar et al. 2019 for repetition; OpenAI's definition for presence and frequency.
     void penalise(int i) {
         const SampleRequest &r = request_;
