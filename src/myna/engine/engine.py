@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence as Items
-from dataclasses import replace
 
 import numpy as np
 

@@ -51,5 +51,8 @@ class Dialect(Protocol):
             ModelFileError: the template is broken.
         """
 
+    def encode(self, messages: Sequence[Message], *, continue_last: bool = False) -> list[int]:
+        """Token ids of the prompt for a conversation in which nothing can be called; see `prompt`."""
+
     def close(self) -> None:
         """End the template's process, if it has one."""
