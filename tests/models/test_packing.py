@@ -68,11 +68,6 @@ def test_the_default_models_plan(default_model: Path) -> None:
     assert offsets == sorted(offsets)  # in the file's order, so that the disk reads ahead
 
 
-def test_exceptions_by_name(default_model: Path) -> None:
-    plan = planned(default_model, overrides={"embedding": "w4"})
-    assert describe_quantisation(plan) == "w4"
-
-
 def test_float_weights_lose_bits_only_where_memory_is_short(tmp_path: Path) -> None:
     plan = planned(write_model(tmp_path / "model.gguf", quant="F16", width=64, vocab_size=384))
     assert [describe_quantisation(ease(plan, int(share * weight_bytes(plan)))) for share in (1.4, 1.3, 0.6, 0.1)] == [

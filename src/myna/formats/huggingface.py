@@ -16,6 +16,9 @@ from myna.formats.torch import TorchFile
 CONFIG = "config.json"
 MAX_CONFIG_BYTES = 2**22
 MAX_SHARDS = 4096
+SHOWN = 12
+"""Files that a message names of those that are there instead."""
+
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 """Where weights may be, the first that is there: the order of `transformers`."""
 
@@ -98,8 +101,8 @@ def open_all(path: Path, names: Sequence[str]) -> Shards:
     return shards
 
 
-def listing(path: Path, pattern: str = "*", limit: int = 12) -> str:
+def listing(path: Path, pattern: str = "*") -> str:
     """What a directory holds, for a message."""
     names = sorted(file.name for file in path.glob(pattern))
-    shown = ", ".join(name[:60] for name in names[:limit]) or "nothing"
-    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown
+    shown = ", ".join(name[:60] for name in names[:SHOWN]) or "nothing"
+    return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown

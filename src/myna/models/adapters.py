@@ -27,7 +27,7 @@ from myna.models.config import ModelConfig
 from myna.models.decoder import build_decoder
 from myna.models.families import FAMILIES
 from myna.models.families.base import Layout
-from myna.models.weights import Either, Place, Source, Transposed, locate
+from myna.models.weights import Either, Place, Source, Transposed, layer_and_pattern, locate
 
 MAX_RANK = 1024
 MAX_PATTERNS = 4096
@@ -148,8 +148,7 @@ def match_weights(
     for weight in build_decoder(config).weights.values():
         if weight.kind != "matrix":
             continue
-        layer = weight.name.split(".")[1] if weight.name.startswith("layers.") else ""
-        pattern = weight.name.replace(f"layers.{layer}.", "layers.{}.", 1) if layer else weight.name
+        layer, pattern = layer_and_pattern(weight.name)
         source = layout.weights.get(pattern)
         name = None if source is None else next((n for n in _names(source, layer) if n in bare), None)
         if source is None or name is None or weight.name == "embedding":

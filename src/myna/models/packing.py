@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from myna.formats import ModelFile, Tensor
 from myna.models.config import AnyConfig
 from myna.models.families import Layout
 from myna.models.program import Program, Weight
-from myna.models.weights import Place, Stored, locate, slice_rows
+from myna.models.weights import Place, Stored, layer_and_pattern, locate, slice_rows
 
 if TYPE_CHECKING:
     # pydantic would cost the engine process a quarter of a second of its start.
@@ -84,7 +83,6 @@ def plan_packing(
     program: Program,
     config: AnyConfig,
     quant: Quantisation = "auto",
-    overrides: Mapping[str, str] | None = None,
 ) -> list[Packing]:
     """Find every weight, in the file's order.
 
@@ -94,7 +92,6 @@ def plan_packing(
         program: what is needed.
         config: the sizes that sources ask for.
         quant: the format of all matrices, or ``auto`` for the smallest that keeps the file's precision.
-        overrides: formats of single weights by name, for measurements.
 
     Raises:
         ModelFileError: a tensor is missing, surplus, of the wrong shape or of a type without a packed format.
@@ -109,8 +106,7 @@ def plan_packing(
                 f"tensor {stored.name!r} is quantised as {stored.type}, which is not supported; "
                 f"supported: {', '.join(TARGETS)}",
             )
-        target = (overrides or {}).get(weight.name) or _target(weight, stored.type, quant)
-        plan.append(Packing(weight, stored, target))
+        plan.append(Packing(weight, stored, _target(weight, stored.type, quant)))
     _refuse_surplus(place, layout, plan)
     return sorted(plan, key=lambda packing: packing.order)
 
@@ -128,14 +124,8 @@ def bare_names(file: ModelFile, layout: Layout) -> dict[str, Tensor]:
 
 
 def find_weight(place: Place, layout: Layout, weight: Weight) -> Stored:
-    """Where a weight of the Program is: ``layers.3.mlp.up`` is the pattern ``layers.{}.mlp.up``, layer 3.
-
-    Raises ModelFileError: a tensor is missing or of the wrong shape.
-    """
-    layer, pattern = "", weight.name
-    if weight.name.startswith("layers."):
-        _, layer, rest = weight.name.split(".", 2)
-        pattern = f"layers.{{}}.{rest}"
+    """Where a weight of the Program is. Raises ModelFileError: a tensor is missing or of the wrong shape."""
+    layer, pattern = layer_and_pattern(weight.name)
     if pattern not in layout.weights:
         raise ModelFileError(place.file.path, f"nothing says where its files keep {weight.name}, which it needs")
     stored = locate(layout.weights[pattern], replace(place, layer=layer))

@@ -83,6 +83,14 @@ Source = str | Derived
 Size = int | Callable[[AnyConfig], int]
 
 
+def layer_and_pattern(name: str) -> tuple[str, str]:
+    """``layers.3.mlp.up`` is the pattern ``layers.{}.mlp.up`` in layer 3; what is in no layer is its own pattern."""
+    if not name.startswith("layers."):
+        return "", name
+    _, layer, rest = name.split(".", 2)
+    return layer, f"layers.{{}}.{rest}"
+
+
 def locate(source: Source, place: Place) -> Stored:
     """Find a source in a file. Raises ModelFileError naming the tensor that is missing or of another shape or type."""
     return place.find(source) if isinstance(source, str) else source.locate(place)

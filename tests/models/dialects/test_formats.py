@@ -288,11 +288,10 @@ def test_a_checkpoint_without_template_gets_its_authors_dialect(
     assert found.encode(said("Hi")) == named_dialect(dialect, tokenizer).encode(said("Hi"))
 
 
-def test_a_checkpoints_own_template_comes_before_the_catalog_and_after_a_name(tmp_path: Path) -> None:
+def test_a_checkpoints_own_template_comes_before_the_catalog(tmp_path: Path) -> None:
     keys = {"general.name": "lmsys_vicuna-7b-v1.5", "tokenizer.chat_template": "{{ messages[0].content }}!"}
     file = GGUFFile(write_model(tmp_path / "model.gguf", layers=1, metadata=keys))
     tokenizer = load_tokenizer(file)
     own = load_dialect(file, tokenizer)
     assert tokenizer.decode(own.encode(said("Hi"))) == "Hi!"
     own.close()
-    assert tokenizer.decode(load_dialect(file, tokenizer, "vicuna").encode(said("Hi"))).endswith("ASSISTANT:")

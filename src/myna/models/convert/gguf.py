@@ -28,7 +28,7 @@ from myna.models.families import Layout, layout_of
 from myna.models.loader import build_program, title_of, without_padding
 from myna.models.packing import EXACT, Packing, plan_packing
 from myna.models.tokenizer import load_tokenizer
-from myna.models.weights import Either, Flat, Part, QueryKeyValue, Rows, Source, Sum
+from myna.models.weights import Either, Flat, Part, QueryKeyValue, Rows, Source, Sum, layer_and_pattern
 
 TargetType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1"]
 
@@ -98,10 +98,7 @@ def _tensors(
     gathered: dict[str, list[tuple[int, Packing, Source]]] = {}
     for packing in plan:
         name = packing.weight.name
-        layer, pattern = "", name
-        if name.startswith("layers."):
-            _, layer, rest = name.split(".", 2)
-            pattern = f"layers.{{}}.{rest}"
+        layer, pattern = layer_and_pattern(name)
         source = layout.weights.get(pattern)
         if isinstance(source, Either):  # the file to be written lacks what sets another kind of file apart
             source = source.absent

@@ -27,7 +27,7 @@ from myna.models.describe import stated_licence
 from myna.models.families import Layout, layout_of
 from myna.models.packing import Packing, plan_packing
 from myna.models.tokenizer import load_tokenizer
-from myna.models.weights import Offset, Part, PerHead, QueryKeyValue, Source, Transposed
+from myna.models.weights import Offset, Part, PerHead, QueryKeyValue, Source, Transposed, layer_and_pattern
 
 Floats = NDArray[np.float32]
 HEADS = ("lm_head.", "embed_out.")
@@ -83,11 +83,8 @@ def _tensors(
 ) -> list[Written]:
     gathered: dict[str, list[Piece]] = {}
     for packing in plan:
-        name, layer = packing.weight.name, ""
-        if name.startswith("layers."):
-            _, layer, rest = name.split(".", 2)
-            name = f"layers.{{}}.{rest}"
-        bare, piece = _placed(file, layout.weights.get(name), Piece(packing))
+        layer, pattern = layer_and_pattern(packing.weight.name)
+        bare, piece = _placed(file, layout.weights.get(pattern), Piece(packing))
         gathered.setdefault(bare.format(layer), []).append(piece)
     prefix = "model." if "model." in layout.prefixes else layout.prefixes[0]
     written = []

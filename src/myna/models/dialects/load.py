@@ -18,17 +18,11 @@ NAMES = ("_name_or_path", "general.source.huggingface.repository", "general.name
 """Keys in which model files say what weights they hold."""
 
 
-def load_dialect(file: ModelFile, tokenizer: Tokenizer, name: str | None = None) -> Dialect:
-    """The dialect of a model: the named one, else its own chat template, else its authors' if the catalog knows it.
+def load_dialect(file: ModelFile, tokenizer: Tokenizer) -> Dialect:
+    """The dialect of a model: its own chat template, else its authors' if the catalog knows it.
 
-    What has none of these is a base model, and gets a plain transcript.
-
-    Raises:
-        InvalidParameter: there is no dialect of that name.
-        ModelFileError: the model's template cannot be read.
+    What has neither is a base model, and gets a plain transcript. Raises ModelFileError: the template cannot be read.
     """
-    if name is not None:
-        return named_dialect(name, tokenizer)
     if template := chat_template(file):
         return TemplateDialect(Path(file.path), template, tokenizer)
     return named_dialect(authors_dialect(file) or "plain", tokenizer)

@@ -78,15 +78,9 @@ class Tokenizer:
         ids = self.encode(text)
         return [self.bos_id, *ids] if self.adds_bos and self.bos_id is not None else ids
 
-    def encode_document(self, text: str, maximum: int | None = None) -> list[int]:
-        """Token ids of a whole text with the tokens that the model expects around it, such as ``[CLS]`` and ``[SEP]``.
-
-        ``maximum``: the text's end is cut off so that no more tokens come out than this.
-        """
-        ids = self.encode(text)
-        if maximum is not None:
-            ids = ids[: max(0, maximum - len(self._before) - len(self._after))]
-        return [*self._before, *ids, *self._after]
+    def encode_document(self, text: str) -> list[int]:
+        """Token ids of a whole text with the tokens that the model expects around it: ``[CLS]`` and ``[SEP]``."""
+        return [*self._before, *self.encode(text), *self._after]
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """`encode_document` of several texts at once, on several processors."""
