@@ -66,6 +66,7 @@ class Service:
         self._model, self._engine = start(options)
         self._commands: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._preparers = ThreadPoolExecutor(2, thread_name_prefix="prepare")
+        self._compilers = ThreadPoolExecutor(2, thread_name_prefix="compile")  # a slow grammar holds up grammars only
         self._preparing: set[tuple[int, str]] = set()  # requests on their way to the engine, by channel and id
         self._cancelled_early: set[tuple[int, str]] = set()  # of those, the ones to be cancelled on arrival
         self._outbox = Outbox(lambda channel, events: send(channel, group(events)), options.stream_interval)
@@ -88,6 +89,9 @@ class Service:
                 self._outbox.flush()  # a new prompt makes the next step a long one
             self._outbox.put(self._engine.step())
         self._preparers.shutdown(cancel_futures=True)
+        self._compilers.shutdown(wait=False, cancel_futures=True)
+        if isinstance(self._engine, Engine):
+            self._engine.close()
         self._model.dialect.close()
 
     def close(self) -> None:
@@ -99,7 +103,9 @@ class Service:
         match message:
             case Submit() | Embed():
                 self._preparing.add((channel, message.request.id))
-                self._preparers.submit(self._prepare, channel, message.request)
+                constrained = isinstance(message, Submit) and message.request.is_constrained
+                pool = self._compilers if constrained else self._preparers
+                pool.submit(self._prepare, channel, message.request)
             case Cancel():
                 self._commands.put(lambda: self._cancel(channel, message.request_id))
             case Tokenize() | Detokenize() | EncodePrompt() | SpellTokens():
