@@ -19,7 +19,7 @@ BEARER = {"authorization": f"Bearer {KEY}"}
 def keyed(settings: Settings, host: str) -> TestClient:
     changed = settings.model_copy(update={"host": host, "api_key": SecretStr(KEY)})
     app = application(changed)
-    for path in ("/v1/models", "/metrics", "/healthz", "/api/session", "/"):
+    for path in ("/v1/models", "/metrics", "/healthz", "/api/session", "/api/chat", "/"):
         app.add_api_route(path, lambda: {"reached": True})
     return TestClient(app, base_url=f"http://{host.replace('0.0.0.0', '192.168.1.5')}:8642")
 
@@ -37,12 +37,14 @@ def test_a_short_key_is_refused(settings: Settings) -> None:
 
 def test_elsewhere_the_api_needs_the_key(settings: Settings) -> None:
     web = keyed(settings, "0.0.0.0")
-    for path in ("/v1/models", "/metrics"):
+    for path in ("/v1/models", "/metrics", "/api/chat"):
         refused = web.get(path)
         assert refused.status_code == 401
         assert refused.json()["error"]["code"] == "invalid_api_key"
         assert refused.headers["www-authenticate"] == "Bearer"
         assert web.get(path, headers=BEARER).status_code == 200
+        assert web.get(path, headers={"x-api-key": KEY}).status_code == 200
+        assert web.get(path, headers={"x-api-key": KEY[:-1]}).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_a_wrong_key_is_refused(settings: Settings, value: str) -> None:
 
 def test_elsewhere_the_web_application_is_not_offered(settings: Settings) -> None:
     web = keyed(settings, "0.0.0.0")
-    for path in ("/", "/api/session", "/v1x", "/read"):
+    for path in ("/", "/api/session", "/api/chats", "/v1x", "/read"):
         assert web.get(path, headers=BEARER).status_code == 403
     with pytest.raises(WebSocketDisconnect), web.websocket_connect("/socket", headers={"host": "192.168.1.5"} | BEARER):
         pass

@@ -19,11 +19,13 @@ from myna.server.errors import plain_error
 from myna.settings import Settings
 
 OPEN_PATHS = ("/healthz",)
-KEYED_PATHS = ("/v1", "/metrics", "/openapi.json")
+OLLAMA_PATHS = ("version", "tags", "ps", "show", "generate", "chat", "embed", "embeddings", "pull", "delete")
+KEYED_PATHS = ("/v1", "/metrics", "/openapi.json", *(f"/api/{path}" for path in OLLAMA_PATHS))
+"""What programs use: OpenAI's and Anthropic's API, Ollama's beside the application's own, and the metrics."""
 
 
 class KeyGuard:
-    """ASGI middleware that asks for ``Authorization: Bearer KEY`` where a key is set."""
+    """ASGI middleware that asks for ``Authorization: Bearer KEY`` or ``X-Api-Key: KEY`` where a key is set."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
@@ -40,7 +42,7 @@ class KeyGuard:
         if not keyed and self.local:
             await self.app(scope, receive, send)
             return
-        if keyed and self._knows(Headers(scope=scope).get("authorization", "")):
+        if keyed and self._knows(Headers(scope=scope)):
             await self.app(scope, receive, send)
             return
         if scope["type"] == "websocket":
@@ -60,10 +62,12 @@ class KeyGuard:
             )
         await response(scope, receive, send)
 
-    def _knows(self, authorization: str) -> bool:
-        scheme, _, key = authorization.partition(" ")
+    def _knows(self, headers: Headers) -> bool:
+        """Whether the key is right: a bearer token, or where Anthropic's clients put it."""
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        given = key if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         assert self.digest is not None
-        return scheme.lower() == "bearer" and hmac.compare_digest(_digest(key.strip()), self.digest)
+        return hmac.compare_digest(_digest(given.strip()), self.digest)
 
 
 def _digest(key: str) -> bytes:

@@ -81,8 +81,12 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 def error_response(error: MynaError) -> Response:
     """The HTTP answer to an error of the tree."""
     status = status_of(error)
-    headers = {"retry-after": str(RETRY_AFTER_SECONDS)} if status == 503 else None
-    return json_response(describe(error), status, headers)
+    return json_response(describe(error), status, retry_headers(status))
+
+
+def retry_headers(status: int) -> dict[str, str] | None:
+    """When to try again, where that may help."""
+    return {"retry-after": str(RETRY_AFTER_SECONDS)} if status == 503 else None
 
 
 def plain_error(status: int, message: str, *, code: str | None = None) -> Response:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from myna.errors import EngineError, InvalidParameter
+from myna.errors import EngineError, InvalidParameter, MynaError
 from myna.server.errors import CLIENT_CLOSED_REQUEST
 from myna.server.limits import MAX_NESTING
 from myna.server.openai.sse import error_frame
@@ -95,6 +95,7 @@ class EventStream(Response):
     """Server-sent events from a generator of ready-made frames, for as long as the client listens.
 
     ``source`` is what the frames are made from; it is closed in any case, also when no frame was ever asked for.
+    Other APIs' streams are subclasses with a media type and a `failure_frame` of their own.
     """
 
     media_type = "text/event-stream"
@@ -112,12 +113,16 @@ class EventStream(Response):
             try:
                 await while_connected(receive, scope["app"].state.stopping, self._send_frames(send))
             except EngineError as error:
-                await send({"type": "http.response.body", "body": error_frame(error), "more_body": False})
+                await send({"type": "http.response.body", "body": self.failure_frame(error), "more_body": False})
         except (ClientGone, OSError):
             return
         finally:
             await self.frames.aclose()
             await self.source.aclose()
+
+    def failure_frame(self, error: MynaError) -> bytes:
+        """What the stream ends with when the server must stop."""
+        return error_frame(error)
 
     async def _send_frames(self, send: Send) -> None:
         async for frame in self.frames:
