@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -160,3 +162,22 @@ def test_what_cannot_be_run_is_refused_before_and_after_loading(
         assert isinstance(error, ModelFileError)
         assert "fc1" in error.message
         assert expected in error.message
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+async def test_compiled_code_that_a_configuration_names_is_not_fetched(
+    checkpoints: dict[str, Path], tmp_path: Path, key: str
+) -> None:
+    path = Path(shutil.copytree(checkpoints["opt"], tmp_path / "model"))
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {key: "stranger/kernels"}))
+    async with opened(path) as backend, opened(checkpoints["opt"]) as plain:
+        assert await answer(backend, ask("one", PROMPTS[0])) == await answer(plain, ask("one", PROMPTS[0]))
+
+
+def test_an_adapter_beside_the_weights_cannot_name_others(checkpoints: dict[str, Path], tmp_path: Path) -> None:
+    path = Path(shutil.copytree(checkpoints["opt"], tmp_path / "model"))
+    (path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "base_model_name_or_path": "other"}))
+    error = refused(path)
+    assert isinstance(error, ModelFileError)
+    assert "an adapter lies beside its weights" in error.message

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from myna import hardware
 from myna.errors import ConfigurationError, ModelFileError, ModelTooLarge
 from myna.formats import ModelFile, open_model
+from myna.formats.open import ADAPTER
 from myna.models.dialects import Dialect
 from myna.models.dialects.load import named_dialect
 from myna.models.loader import load_language, title_of
@@ -166,8 +167,13 @@ def check_memory(file: ModelFile, itemsize: int, available: int) -> None:
 
 def load_config(transformers: ModuleType, path: Path) -> Any:
     """The configuration. Raises ModelFileError for one that Transformers does not know without code of its own."""
+    if (path / ADAPTER).is_file():  # by whose word Transformers would load other weights than those asked for
+        raise ModelFileError(path, f"an adapter lies beside its weights; move {ADAPTER} away")
     try:
-        return transformers.AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+        config = transformers.AutoConfig.from_pretrained(path, trust_remote_code=False, local_files_only=True)
+        # A configuration may name a repository of compiled kernels, which would be fetched and run.
+        config._attn_implementation = config._experts_implementation = None
+        return config
     except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
         raise ModelFileError(path, f"Transformers cannot read its configuration ({first_line(error)})") from error
 
