@@ -52,8 +52,9 @@ def test_a_model_that_says_little(tmp_path: Path) -> None:
 
 def test_a_family_that_only_pytorch_runs(tmp_path: Path) -> None:
     files = {"model.safetensors": safetensors(a=("F16", [2, 3], bytes(12)))}
-    path = write_directory(tmp_path / "model", files, {"model_type": "opt"})
+    path = write_directory(tmp_path / "hf%3Abird%2Fopt-1.3b", files, {"model_type": "opt"})
     described = describe_any(path)
+    assert described.title == "hf:bird/opt-1.3b"  # as the hub writes it in a path; a directory has no suffix to lose
     assert isinstance(described, UndeclaredDescription)
     assert (described.architecture, described.parameters, described.stored) == ("opt", 6, {"F16": 12})
     assert "myna[torch]" in described.runs_on

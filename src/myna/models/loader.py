@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from myna import _native, hardware
 from myna.errors import ConfigurationError, ModelFileError
@@ -178,10 +179,11 @@ def choose_plan(
 
 
 def title_of(file: ModelFile) -> str:
-    """The model's name for people: what the file says, in one line, else the file's own name."""
+    """The model's name for people: what the file says, in one line, else the file's or directory's own name."""
+    own = unquote(file.path.stem if file.kind == "gguf" else file.path.name)  # fetched ones are named by the hub
     stated = file.metadata.get("general.name")
     words = stated.split() if isinstance(stated, str) else []
-    return "".join(filter(str.isprintable, " ".join(words)))[:100] or file.path.stem
+    return "".join(filter(str.isprintable, " ".join(words)))[:100] or own
 
 
 def build_program(file: ModelFile, config: AnyConfig) -> Program:
