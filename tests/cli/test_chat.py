@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.encoders import write_encoder
 from tests.processes import MYNA, WAIT_SECONDS, myna
 
 PROMPT = "> "
@@ -161,3 +162,13 @@ def test_a_pipe_is_a_chat_too(env: dict[str, str]) -> None:
     assert "Paris" in result.stdout
     assert PROMPT not in result.stdout
     assert "no answer to try again" in result.stderr
+
+
+def test_a_model_that_writes_no_text_is_refused_before_the_first_message(env: dict[str, str], tmp_path: Path) -> None:
+    encoder = write_encoder(tmp_path / "encoder")
+    result = myna("chat", "--model", str(encoder), env=env, stdin="")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "encoder makes embeddings and writes no text" in result.stderr
+    result = myna("chat", env=env, stdin=f"/model {encoder}\n/model\n")
+    assert "choose another model to chat" in result.stderr
+    assert "smollm2:135m" in result.stdout  # the model before it stays

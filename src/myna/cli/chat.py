@@ -86,7 +86,7 @@ class Session:
         """Load a model in place of the present one, which stays when that fails.
 
         Raises:
-            MynaError: it cannot be fetched or loaded.
+            MynaError: it cannot be fetched or loaded, or it writes no text.
         """
         options = options_for(self.settings, name)
 
@@ -96,6 +96,11 @@ class Session:
             return stack, backend, await backend.describe()
 
         stack, backend, model = self._runner.run(load())
+        if model.kind == "encoder":
+            self._runner.run(stack.aclose())
+            raise InvalidParameter(
+                f"{options.name} makes embeddings and writes no text; choose another model to chat.", param="model"
+            )
         self.close()
         self._stack, self._backend, self._model = stack, backend, model
         self.chat.model = options.name
