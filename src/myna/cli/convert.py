@@ -54,14 +54,18 @@ def convert_model(
     path = str(fetch(settings, source))
     if delta is not None:
         path = f"{path}+{fetch(settings, delta)}"
-    with raises_on_interrupt(), ExitStack() as opened:
-        file: ModelFile = opened.enter_context(closing(open_model(path)))
-        if adapter is not None:
-            file = AdaptedModel(file, adapter)
-        if target.suffix == ".gguf":
-            _write_file(file, target, quant)
-        else:
-            _write_directory(file, target, quant)
+    try:
+        with raises_on_interrupt(), ExitStack() as opened:
+            file: ModelFile = opened.enter_context(closing(open_model(path)))
+            if adapter is not None:
+                file = AdaptedModel(file, adapter)
+            if target.suffix == ".gguf":
+                _write_file(file, target, quant)
+            else:
+                _write_directory(file, target, quant)
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped; nothing was written to {target}.", err=True)
+        raise
 
 
 def _write_file(file: ModelFile, target: Path, quant: TargetType | None) -> None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -11,10 +13,12 @@ import transformers
 from typer.testing import CliRunner
 
 from myna.cli import app
+from myna.cli.convert import convert_model
 from myna.errors import ConfigurationError, DiskFull, ModelFileError, UnsupportedParameter
 from myna.formats import open_model
 from myna.formats.written import replacing
 from myna.models.adapted import AdaptedModel
+from myna.settings import load_settings
 from tests.models.vocabularies import TEXT, write_byte_level, write_sentencepiece
 from tests.parity.models import build, expected_logits, save
 from tests.parity.reference import relative_error
@@ -226,3 +230,21 @@ def test_nothing_is_left_behind_when_writing_fails(tmp_path: Path, monkeypatch: 
     with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a") as file:
         file.write(bytes(1 // 0))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("target", ["model.gguf", "model"])
+def test_ctrl_c_leaves_nothing_and_says_so(
+    source: Path, target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write(output: BinaryIO, *_: object) -> None:
+        output.write(b"half of it")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("myna.cli.convert.write_gguf", write)
+    monkeypatch.setattr("myna.cli.convert.write_safetensors", write)
+    place = source.with_name("out")
+    place.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        convert_model(load_settings(), str(source), place / target, quant=None, delta=None, adapter=None, force=False)
+    assert capsys.readouterr().err == f"Stopped; nothing was written to {place / target}.\n"
+    assert not list(place.iterdir())
