@@ -28,7 +28,10 @@ app = typer.Typer(
 )
 
 ModelOption = Annotated[
-    str | None, typer.Option("--model", "-m", metavar="NAME|PATH", help="A model's name, hf:owner/repo or a GGUF file.")
+    str | None,
+    typer.Option(
+        "--model", "-m", metavar="NAME|PATH", help="A model's name, hf:owner/repo, a GGUF file or a model's directory."
+    ),
 ]
 QuantOption = Annotated[
     str | None,
@@ -72,7 +75,7 @@ def _root(
 
 
 @app.command(
-    epilog="\b\nExamples:\n  myna serve --port 9000 --no-browser\n  myna serve --model ./model.gguf --quant w8\n"
+    epilog="\b\nExamples:\n  myna serve --port 9000 --no-browser\n  myna serve --model ./checkpoint --quant w8\n"
     "  MYNA_API_KEY=… myna serve --host 0.0.0.0      OpenAI API for other machines"
 )
 def serve(
@@ -162,7 +165,7 @@ def run(
     run_once(settings, "\n\n".join(parts), params, system=system, as_json=as_json, dialect=dialect)
 
 
-@app.command(epilog="\b\nExamples:\n  myna pull\n  myna pull hf:owner/repo:file.gguf")
+@app.command(epilog="\b\nExamples:\n  myna pull\n  myna pull all-minilm:l6\n  myna pull hf:owner/repo:file.gguf")
 def pull(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The model; without one, the default.")] = None,
     data_dir: DataOption = None,
@@ -184,7 +187,7 @@ def models(as_json: JsonOption = False, data_dir: DataOption = None) -> None:
     print_models(load_settings(data_dir=data_dir), as_json=as_json)
 
 
-@app.command(epilog="\b\nExamples:\n  myna show smollm2:135m\n  myna show ./model.gguf --json")
+@app.command(epilog="\b\nExamples:\n  myna show smollm2:135m\n  myna show ./checkpoint --json")
 def show(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="The model; without one, the default.")] = None,
     as_json: JsonOption = False,
