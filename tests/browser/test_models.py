@@ -103,6 +103,18 @@ def test_the_menu_says_what_is_here_and_what_can_be_fetched(visiting: Visit) -> 
     expect(parrot.get_by_role("button", name="Download Parrot 1B, 700 MB")).to_be_visible()
 
 
+def test_of_models_outside_of_the_catalog_it_says_what_is_known(visiting: Visit) -> None:
+    hub = PlayedHub(visiting)
+    hub.model |= dict.fromkeys(("description", "parameters", "licence", "licence_class", "context"))
+    page = visiting.page()
+    open_menu(page)
+    parrot = page.get_by_role("listitem").filter(has_text="Parrot 1B")
+    expect(parrot.locator("small")).to_have_text("700 MB")
+    hub.model["bytes"] = None  # a default model of a repository, not fetched yet
+    hub.tell()
+    expect(parrot.get_by_role("button", name="Download Parrot 1B")).to_have_text("Download")
+
+
 def test_a_download_shows_progress_can_be_cancelled_and_ends_in_a_usable_model(visiting: Visit) -> None:
     hub = PlayedHub(visiting)
     page = visiting.page()

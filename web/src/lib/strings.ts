@@ -133,7 +133,7 @@ export const strings = {
     context: (tokens: string) => `${tokens} context`,
     loaded: "Loaded",
     download: "Download",
-    downloadLabel: (title: string, size: number) => `Download ${title}, ${formatBytes(size)}`,
+    downloadLabel: (title: string, size: string | null) => (size === null ? `Download ${title}` : `Download ${title}, ${size}`),
     retry: "Try again",
     cancel: "Cancel download",
     progress: (done: number, total: number) => `${formatBytes(done)} of ${formatBytes(total)}`,

@@ -68,15 +68,16 @@ export interface Pull {
   error: string | Failure | null;
 }
 
+/** A model without an entry in the catalog, such as somebody's own file, leaves open what only the catalog knows. */
 export interface Model {
   name: string;
   title: string;
-  description: string;
-  parameters: number;
-  licence: string;
-  licence_class: string;
-  context: number;
-  bytes: number;
+  description: string | null;
+  parameters: number | null;
+  licence: string | null;
+  licence_class: string | null;
+  context: number | null;
+  bytes: number | null;
   on_disk: boolean;
   loaded: boolean;
   default: boolean;
