@@ -17,6 +17,7 @@ from myna.formats.written import Written
 METADATA: dict[str, Value] = {
     "general.architecture": "test", "yes": True, "few": 7, "minus": -7, "many": 2**40, "half": 0.5, "empty": [],
     "raw": b"\0\xff", "words": ["a", "", "ñ"], "numbers": [-1, 2], "reals": [0.25, 4.0], "flags": [True, False],
+    "below": -(2**40), "huge": 1e300, "wide": [2**40, -1], "widest": [2**64 - 1], "endless": [1e300, 0.5],
 }  # fmt: skip
 Array = NDArray[Any]
 KINDS = {"<f4": "F32", "<f2": "F16"}

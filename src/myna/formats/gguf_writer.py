@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from myna.formats.gguf import DEFAULT_ALIGNMENT, MAGIC
 from myna.formats.types import TENSOR_TYPES
 from myna.formats.written import Written
 
 Value = bool | int | float | str | bytes | Sequence[str] | Sequence[int] | Sequence[float]
-"""Whole numbers become uint32 (int32 where negative, uint64 where large), bytes an array of uint8."""
+"""Whole numbers become uint32 (int32 where negative, 64 bits where large), bytes an array of uint8."""
 
 NUMBERS = {block.name: number for number, block in TENSOR_TYPES.items()}
 
-_U8, _U32, _I32, _F32, _BOOL, _STRING, _ARRAY, _U64 = 0, 4, 5, 6, 7, 8, 9, 10
+_U8, _U32, _I32, _F32, _BOOL, _STRING, _ARRAY, _U64, _I64, _F64 = 0, 4, 5, 6, 7, 8, 9, 10, 11, 12
+_LARGEST_F32 = 3.4028234e38
 
 
 def write_gguf(
@@ -56,10 +58,11 @@ def _value(value: Value) -> Iterator[bytes]:
     if isinstance(value, bool):
         yield struct.pack("<I?", _BOOL, value)
     elif isinstance(value, int):
-        kind, form = (_I32, "i") if value < 0 else (_U32, "I") if value < 2**32 else (_U64, "Q")
+        kind, form = (_U32, "I") if 0 <= value < 2**32 else _whole([value])
         yield struct.pack(f"<I{form}", kind, value)
     elif isinstance(value, float):
-        yield struct.pack("<If", _F32, value)
+        kind, form = _real([value])
+        yield struct.pack(f"<I{form}", kind, value)
     elif isinstance(value, str):
         yield struct.pack("<I", _STRING) + _text(value)
     else:
@@ -72,12 +75,25 @@ def _array(values: bytes | Sequence[str] | Sequence[int] | Sequence[float]) -> I
     elif values and isinstance(values[0], str):
         kind, content = _STRING, b"".join(map(_text, map(str, values)))
     elif values and isinstance(values[0], float):
-        kind, content = _F32, struct.pack(f"<{len(values)}f", *values)
+        kind, form = _real(cast("Sequence[float]", values))
+        content = struct.pack(f"<{len(values)}{form}", *values)
     elif values and isinstance(values[0], bool):
         kind, content = _BOOL, struct.pack(f"<{len(values)}?", *values)
     else:
-        kind, content = _I32, struct.pack(f"<{len(values)}i", *values)
+        kind, form = _whole(cast("Sequence[int]", values))
+        content = struct.pack(f"<{len(values)}{form}", *values)
     yield struct.pack("<IIQ", _ARRAY, kind, len(values)) + content
+
+
+def _whole(values: Sequence[int]) -> tuple[int, str]:
+    """Number and layout of the type that holds them all."""
+    least, most = min(values, default=0), max(values, default=0)
+    return (_I32, "i") if -(2**31) <= least and most < 2**31 else (_I64, "q") if most < 2**63 else (_U64, "Q")
+
+
+def _real(values: Sequence[float]) -> tuple[int, str]:
+    is_large = any(_LARGEST_F32 < abs(value) < math.inf for value in values)
+    return (_F64, "d") if is_large else (_F32, "f")
 
 
 def _text(value: str) -> bytes:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,19 @@ def test_a_gguf_file_can_get_other_types(tmp_path: Path) -> None:
         assert (other.name, other.tensor_type.name) == (one.name, wanted)
         error = np.abs(decode(other.data.tobytes(), wanted) - one.data.ravel()).max()
         assert error <= np.abs(one.data).max() / 200
+
+
+def test_a_gguf_file_of_another_alignment_is_written_in_ours(tmp_path: Path) -> None:
+    source = write_model(tmp_path / "source.gguf", layers=1, width=48, metadata={"general.alignment": 32})
+    content = source.read_bytes()
+    key = struct.pack("<Q", 17) + b"general.alignment" + struct.pack("<I", 4)
+    at = content.index(key) + len(key)
+    source.write_bytes(content[:at] + struct.pack("<I", 8) + content[at + 4 :])
+    target = write(source, tmp_path / "target.gguf")
+    with closing(open_model(source)) as before, closing(open_model(target)) as after:
+        for name, tensor in before.tensors.items():
+            with before.read(tensor) as one, after.read(after.tensors[name]) as other:
+                assert bytes(one) == bytes(other)
 
 
 def test_types_that_cannot_be_computed_with_are_kept_or_refused(tmp_path: Path) -> None:

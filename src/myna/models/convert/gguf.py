@@ -35,6 +35,9 @@ TargetType = Literal["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1"]
 FILE_TYPES = {"F32": 0, "F16": 1, "Q4_0": 2, "Q4_1": 3, "Q8_0": 7, "BF16": 32}
 """What general.file_type says of most of a file's weights."""
 
+LEFT_OUT = ("split.", "general.alignment")
+"""Keys of how a GGUF file lies on disk, which the one to be written does otherwise."""
+
 FINE = ("embedding", "head")
 """Matrices that stay at 8 bits when the others get 4: their errors cost most (docs/decisions/022)."""
 
@@ -185,7 +188,7 @@ def _again(file: ModelFile, kind: str | None) -> Conversion:
                 type_ = "F16" if kind.startswith("Q") and tensor.shape[-1] % GROUP else "Q8_0" if fine else kind
         tensors.append(Written(tensor.name, type_, tensor.shape, lender(file, tensor, type_)))
     keys: dict[str, Value] = {
-        key: _copied(value) for key, value in file.metadata.items() if not key.startswith("split.")
+        key: _copied(value) for key, value in file.metadata.items() if not key.startswith(LEFT_OUT)
     }
     if kind is not None:
         keys["general.file_type"] = FILE_TYPES[kind]
