@@ -88,7 +88,7 @@ def _array(values: bytes | Sequence[str] | Sequence[int] | Sequence[float]) -> I
 def _whole(values: Sequence[int]) -> tuple[int, str]:
     """Number and layout of the type that holds them all."""
     least, most = min(values, default=0), max(values, default=0)
-    return (_I32, "i") if -(2**31) <= least and most < 2**31 else (_I64, "q") if most < 2**63 else (_U64, "Q")
+    return (_I32, "i") if least >= -(2**31) and most < 2**31 else (_I64, "q") if most < 2**63 else (_U64, "Q")
 
 
 def _real(values: Sequence[float]) -> tuple[int, str]:
