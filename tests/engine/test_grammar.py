@@ -236,6 +236,7 @@ def test_what_cannot_be_used_is_refused_by_name(engine: Engine, name: str) -> No
     with pytest.raises(InvalidParameter, match=re.escape(reason)) as caught:
         engine.prepare(replace(request("a"), grammar=grammar))
     assert caught.value.param == "response_format"
+    assert caught.value.message.count("cannot be used") == 1
     assert len(caught.value.message) < 600
 
 

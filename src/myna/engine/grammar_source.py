@@ -65,8 +65,8 @@ class GrammarTrial:
                 grammar,
                 f"it cannot be compiled within {self._process.seconds:g} s and {TRIAL_MEMORY >> 20} MiB; simplify it",
             )
-        if answer["reason"]:
-            raise refusal(grammar, answer["reason"])
+        if answer["refusal"]:
+            raise InvalidParameter(answer["refusal"], param=grammar.param)
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -75,9 +75,9 @@ class GrammarTrial:
 
 def refusal(grammar: Grammar, reason: str) -> InvalidParameter:
     """The error for a grammar that cannot be used."""
-    name = {"json_object": "form", "json_schema": "JSON schema", "regex": "regular expression", "lark": "Lark grammar"}
-    name["calls"] = "form of the tools' parameters"
-    return InvalidParameter(f"The {name[grammar.kind]} cannot be used: {reason}.", param=grammar.param)
+    names = {"json_object": "form", "json_schema": "JSON schema", "regex": "regular expression", "lark": "Lark grammar"}
+    name = "form of the tools' parameters" if grammar.param == "tools" else names[grammar.kind]
+    return InvalidParameter(f"The {name} cannot be used: {reason}.", param=grammar.param)
 
 
 def new_matcher(tokenizer: LLTokenizer, grammar: Grammar) -> LLMatcher:
@@ -121,7 +121,7 @@ def expanded(source: str) -> int:
         elif len(piece) > 2 and piece[0] == "{":
             times = max(1, *(int(count[:9]) for count in piece[1:-1].split(",") if count))
             sizes[-1] += last * (times - 1)
-            last *= times
+            last = min(last * times, 1 << 40)  # enough to be refused, and quick to add
         else:
             last = 1
             sizes[-1] += 1
@@ -161,13 +161,14 @@ def _answer(request: Any) -> dict[str, str]:
     grammar = Grammar(request["kind"], request["source"])
     try:
         matcher = new_matcher(LLTokenizer("byte"), grammar)
-        reason = reason_of(matcher)
         _walk(matcher)
-        return {"reason": reason or (reason_of(matcher) if matcher.is_error() else "")}
+        if matcher.is_error():
+            raise refusal(grammar, reason_of(matcher))
     except InvalidParameter as error:
-        return {"reason": error.message}
+        return {"refusal": error.message}
     except ValueError as error:
-        return {"reason": " ".join(str(error).split())[:MAX_REASON]}
+        return {"refusal": refusal(grammar, " ".join(str(error).split())[:MAX_REASON]).message}
+    return {"refusal": ""}
 
 
 def _walk(matcher: LLMatcher) -> None:
