@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from myna.backends.manager import ModelManager
 from myna.hub import Hub
-from myna.server import api, ollama, openai, web
+from myna.server import anthropic, api, ollama, openai, web
 from myna.server.errors import json_response
 from myna.server.metrics import CONTENT_TYPE, Metrics
 from myna.server.shell import create_shell
@@ -49,6 +49,7 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
     app.state.models = manager
     app.state.hub = hub
     app.include_router(openai.create_router())
+    app.include_router(anthropic.create_router())
     app.include_router(ollama.create_router())
     app.include_router(api.create_router())
 

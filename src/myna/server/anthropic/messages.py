@@ -1,0 +1,170 @@
+"""``POST /v1/messages``, whole or as the events that Anthropic's clients expect, and ``/v1/messages/count_tokens``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from myna.engine.request import Delta, Finished, SamplingParams, Started
+from myna.errors import MynaError, PromptTooLong
+from myna.server.anthropic.types import CountBody, MessageBody
+from myna.server.errors import json_response, status_of
+from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
+from myna.server.openai.generation import ServedModel, finish_reason, serve_model
+from myna.server.shapes import shaped
+
+ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+
+Events = AsyncGenerator[Started | Delta | Finished, None]
+
+_encode = msgspec.json.Encoder().encode
+
+
+def error_body(status: int, message: str) -> dict[str, Any]:
+    """An error in Anthropic's shape."""
+    return {"type": "error", "error": {"type": ERROR_TYPES.get(status, "api_error"), "message": message}}
+
+
+router = APIRouter(prefix="/v1/messages", route_class=shaped(error_body))
+
+
+class MessageStream(EventStream):
+    """A stream of named events."""
+
+    def failure_frame(self, error: MynaError) -> bytes:
+        """What the stream ends with when the server must stop."""
+        return _failure(error)
+
+
+@router.post("", openapi_extra=request_schema(MessageBody))
+async def create_message(request: Request) -> Response:
+    """Answer a conversation."""
+    body = MessageBody.parse(await read_json(request))
+    generation = body.generation(f"msg_{uuid.uuid4().hex}", body.params)
+
+    async def answer() -> Response:
+        model = await serve_model(request.app.state.models, body.model)
+        events = model.backend.generate(replace(generation, adapter=model.adapter))
+        started = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
+        assert isinstance(started, Started)
+        if body.stream:
+            return MessageStream(_frames(generation.id, model, started, events, generation.params), events)
+        return json_response(await _whole(generation.id, model, started, events, generation.params))
+
+    return await answer_while_connected(request, answer())
+
+
+@router.post("/count_tokens", openapi_extra=request_schema(CountBody))
+async def count_tokens(request: Request) -> Response:
+    """How many tokens a conversation has, also where that is more than the model takes."""
+    body = CountBody.parse(await read_json(request))
+    generation = body.generation(f"count_{uuid.uuid4().hex}", SamplingParams())
+
+    async def answer() -> Response:
+        model = await serve_model(request.app.state.models, body.model)
+        try:
+            count = len(await model.backend.encode_prompt(generation))
+        except PromptTooLong as error:
+            count = error.tokens
+        return json_response({"input_tokens": count})
+
+    return await answer_while_connected(request, answer())
+
+
+async def _whole(
+    message_id: str, model: ServedModel, started: Started, events: Events, params: SamplingParams
+) -> dict[str, Any]:
+    text: list[str] = []
+    async with aclosing(events):
+        async for event in events:
+            if isinstance(event, Delta):
+                text.append(event.text)
+            elif isinstance(event, Finished):
+                finished = event
+    return (
+        _message(message_id, model, started)
+        | {"content": [{"type": "text", "text": "".join(text)}]}
+        | _stop(finished, params)
+        | {"usage": _usage(started, finished.completion_tokens)}
+    )
+
+
+async def _frames(
+    message_id: str, model: ServedModel, started: Started, events: Events, params: SamplingParams
+) -> AsyncGenerator[bytes, None]:
+    yield _frame("message_start", message=_message(message_id, model, started))
+    yield _frame("content_block_start", index=0, content_block={"type": "text", "text": ""})
+    yield _frame("ping")
+    try:
+        async for event in events:
+            if isinstance(event, Delta) and event.text:
+                yield _TEXT % _encode(event.text)
+            elif isinstance(event, Finished):
+                stop = _stop(event, params)
+                yield _frame("content_block_stop", index=0)
+                yield _frame("message_delta", delta=stop, usage={"output_tokens": event.completion_tokens})
+                yield _frame("message_stop")
+    except MynaError as error:
+        yield _failure(error)
+
+
+_TEXT = (
+    b"event: content_block_delta\n"
+    b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":%b}}\n\n'
+)
+
+
+def _frame(kind: str, **fields: Any) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (kind.encode(), _encode({"type": kind} | fields))
+
+
+def _failure(error: MynaError) -> bytes:
+    return b"event: error\ndata: %b\n\n" % _encode(error_body(status_of(error), error.message))
+
+
+def _message(message_id: str, model: ServedModel, started: Started) -> dict[str, Any]:
+    """A message of which nothing is there yet."""
+    return {
+        "id": message_id,
+        "type": "message",
+        "role": "assistant",
+        "model": model.name,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": _usage(started, 0),
+    }
+
+
+def _stop(finished: Finished, params: SamplingParams) -> dict[str, Any]:
+    """Why the message ended; a stop string of the model's own is its end."""
+    if finish_reason(finished) == "length":
+        return {"stop_reason": "max_tokens", "stop_sequence": None}
+    if finished.stop in params.stop:
+        return {"stop_reason": "stop_sequence", "stop_sequence": finished.stop}
+    return {"stop_reason": "end_turn", "stop_sequence": None}
+
+
+def _usage(started: Started, output_tokens: int) -> dict[str, Any]:
+    """Tokens; those that were found in the prefix cache are counted apart, as Anthropic does."""
+    return {
+        "input_tokens": started.prompt_tokens - started.cached_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": started.cached_tokens,
+        "output_tokens": output_tokens,
+    }
