@@ -57,7 +57,7 @@ class GrammarTrial:
             InvalidParameter: it cannot, and why.
         """
         try:
-            answer = self._process.ask({"kind": grammar.kind, "source": grammar.source})
+            answer = self._process.ask({"kind": grammar.kind, "source": grammar.source, "param": grammar.param})
         except OSError as error:
             raise refusal(grammar, f"the process that tries it cannot be started ({error})") from error
         if answer is None:
@@ -158,7 +158,7 @@ def _limits() -> LLParserLimits:
 def _answer(request: Any) -> dict[str, str]:
     from llguidance import LLTokenizer
 
-    grammar = Grammar(request["kind"], request["source"])
+    grammar = Grammar(**request)
     try:
         matcher = new_matcher(LLTokenizer("byte"), grammar)
         _walk(matcher)
