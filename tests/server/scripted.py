@@ -17,6 +17,7 @@ from myna.backends.base import ModelDescription
 from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.request import Delta, Finished, GenerationRequest, Started, TokenLogprob
 from myna.errors import InvalidParameter, MynaError, NotFound, PromptTooLong
+from myna.models.dialects.answer import PLAIN_ANSWER, AnswerSyntax
 
 MODEL = "scripted:1b"
 CONTEXT = 64
@@ -56,6 +57,7 @@ class ScriptedBackend:
     failure: MynaError | None = None
     late_failure: MynaError | None = None
     finish: str = "stop"
+    syntax: AnswerSyntax = PLAIN_ANSWER
     requests: list[GenerationRequest] = field(default_factory=list)
     embeddings: list[EmbeddingRequest] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
@@ -81,7 +83,8 @@ class ScriptedBackend:
                 prompt_logprobs = (None, *scored[1:])
             if self.gate_prompt:
                 await self._pause()
-            yield Started(request.id, len(prompt), len(prompt) // 2, params.seed or 7, None, prompt_logprobs)
+            seed = params.seed or 7
+            yield Started(request.id, len(prompt), len(prompt) // 2, seed, None, prompt_logprobs, self.syntax)
             words = list(self.answer)[: params.max_tokens]
             for index, word in enumerate(words):
                 if index == 1:

@@ -56,7 +56,7 @@ def answer_grammar(
     if not any(tool.strict for tool in tools) or any(is_control(mark) for mark in syntax.marks):
         return None
     if syntax.calls == "llama3":
-        return Grammar("calls", f"start: calls | TEXT |\nTEXT: /[^\\s{{](?s:.*)/\n{calls}", "tools")
+        return Grammar("lark", f"start: calls | TEXT |\nTEXT: /[^\\s{{](?s:.*)/\n{calls}", "tools")
     if syntax.calls == "hermes":
         # A call begins where its mark stands, wherever that is.
         mark = CALL_MARKS["hermes"]
@@ -67,7 +67,7 @@ def answer_grammar(
             f"call_after_mark: {_either('marked', tools)}",
             *(f"marked_{i}: {_call_after_mark(tool, i)}" for i, tool in enumerate(tools)),
         ]
-        return Grammar("calls", "\n".join([*rules, calls]), "tools")
+        return Grammar("lark", "\n".join([*rules, calls]), "tools")
     return None
 
 
@@ -89,7 +89,7 @@ def _calls(syntax: AnswerSyntax, tools: Sequence[Tool], parallel: bool) -> str:
     rules.append(f"call: {_either('call', tools)}")
     rules += [f"call_{i}: {each}" for i, each in enumerate(written)]
     for i, tool in enumerate(tools):
-        parameters = tool.parameters or {"type": "object", "properties": {}, "additionalProperties": False}
+        parameters = {"properties": {}, "additionalProperties": False} | (tool.parameters or {})
         rules.append(f"arguments_{i}: %json {_schema(parameters, is_strict=tool.strict)}")
     return "\n".join(rules)
 
@@ -108,7 +108,5 @@ def _call_after_mark(tool: Tool, index: int) -> str:
 
 
 def _schema(schema: dict[str, Any], *, is_strict: bool) -> str:
-    """A schema for a grammar. One that is not strict is followed as far as it can be, and has no more than it names."""
-    if not is_strict and "properties" in schema:
-        schema = {"additionalProperties": False} | schema
+    """A schema for a grammar; one that is not strict is followed as far as it is understood."""
     return json.dumps({"type": "object"} | schema | {"x-guidance": JSON_OPTIONS | {"lenient": not is_strict}})

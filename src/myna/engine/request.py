@@ -47,7 +47,8 @@ GrammarKind = Literal["json_object", "json_schema", "regex", "lark", "calls"]
 class Grammar:
     """What an answer has to be: any JSON object, or what ``source`` describes.
 
-    ``param`` is what its sender calls it, for errors. ``calls`` is a Lark grammar too, whose texts are calls of tools.
+    ``param`` is what its sender calls it, for errors. ``calls`` is a Lark grammar too, whose texts are JSON but for
+    a few words around it.
     """
 
     kind: GrammarKind

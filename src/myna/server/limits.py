@@ -10,6 +10,11 @@ HEAD_SECONDS = 30
 """How long a connection may take to send one."""
 MAX_MESSAGES = 10_000
 MAX_MESSAGE_PARTS = 1_000
+MAX_TOOLS = 128
+"""As OpenAI has it."""
+MAX_TOOL_CALLS = 128
+"""In one message."""
+MAX_SCHEMA_DEPTH = 64
 MAX_PROMPTS = 64
 """Prompts in one request for completions."""
 MAX_CHOICES = 128

@@ -63,6 +63,11 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
     ("logprobs", 3),
     ("top_logprobs", 21),
     ("top_logprobs", 1),
+    ("tools", {}),
+    ("tools", ["look"]),
+    ("tool_choice", "required"),
+    ("parallel_tool_calls", True),
+    ("reasoning_effort", "much"),
     ("model", ""),
     ("model", 7),
     ("user", "x" * 600),
@@ -70,14 +75,10 @@ OUT_OF_RANGE: list[tuple[str, Any]] = [
 ]
 
 NOT_YET: list[tuple[str, Any]] = [
-    ("tools", [{"type": "function"}]),
-    ("tool_choice", "required"),
     ("functions", [{}]),
     ("function_call", "auto"),
-    ("parallel_tool_calls", True),
     ("modalities", ["audio"]),
     ("audio", {}),
-    ("reasoning_effort", "low"),
     ("verbosity", "low"),
     ("moderation", {}),
     ("service_tier", "flex"),

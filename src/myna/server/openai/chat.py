@@ -5,15 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from myna.engine.request import Delta, Finished, GenerationRequest, Started, TokenLogprob
+from myna.engine.request import Delta, Finished, GenerationRequest, Started
 from myna.errors import MynaError
 from myna.server.errors import json_response
+from myna.server.openai.answers import Choice, delta
 from myna.server.openai.connection import (
     EventStream,
     answer_while_connected,
@@ -24,7 +25,6 @@ from myna.server.openai.generation import (
     OWNER,
     ServedModel,
     copies,
-    finish_reason,
     now,
     run_all,
     serve_model,
@@ -40,32 +40,11 @@ router = APIRouter()
 Events = AsyncGenerator[tuple[int, Started | Delta | Finished], None]
 
 
-@dataclass(slots=True)
-class Choice:
-    """What has arrived of one answer."""
-
-    text: list[str] = field(default_factory=list)
-    logprobs: list[TokenLogprob] | None = None
-    started: Started | None = None
-    finished: Finished | None = None
-
-    def take(self, event: Started | Delta | Finished) -> None:
-        """Note an event."""
-        match event:
-            case Started():
-                self.started = event
-            case Delta():
-                self.text.append(event.text)
-                if event.logprobs is not None:
-                    self.logprobs = [*(self.logprobs or ()), *event.logprobs]
-            case Finished():
-                self.finished = event
-
-
 @router.post("/v1/chat/completions", openapi_extra=request_schema(ChatCompletionBody))
 async def create_chat_completion(request: Request) -> Response:
     """Answer a conversation."""
     body = ChatCompletionBody.parse(await read_json(request))
+    use = body.tool_use
     generation = GenerationRequest(
         id=f"chatcmpl-{uuid.uuid4().hex}",
         params=body.params,
@@ -73,13 +52,18 @@ async def create_chat_completion(request: Request) -> Response:
         owner=OWNER,
         dialect=body.dialect,
         grammar=body.form,
+        tools=use.tools,
+        must_call=use.must_call,
+        parallel_calls=use.parallel,
+        reasoning_effort=body.reasoning_effort,
     )
     include_usage = body.include_usage
 
     async def answer() -> Response:
         model = await serve_model(request.app.state.models, body.model, body.adapter)
         events = run_all(model.backend, copies(replace(generation, adapter=model.adapter), body.n), body.n)
-        choices = [Choice() for _ in range(body.n)]
+        names = [tool.name for tool in use.tools]
+        choices = [Choice(names, use.parallel) for _ in range(body.n)]
         if not body.stream:
             return json_response(await _complete(generation.id, model, choices, events))
         _, started = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
@@ -105,15 +89,7 @@ async def _complete(request_id: str, model: ServedModel, choices: list[Choice], 
         async for index, event in events:
             choices[index].take(event)
     return _common(request_id, model, "chat.completion") | {
-        "choices": [
-            {
-                "index": index,
-                "message": {"role": "assistant", "content": "".join(choice.text), "refusal": None},
-                "logprobs": None if choice.logprobs is None else chat_logprobs(choice.logprobs),
-                "finish_reason": finish_reason(choice.finished) if choice.finished else None,
-            }
-            for index, choice in enumerate(choices)
-        ],
+        "choices": [choice.json(index) for index, choice in enumerate(choices)],
         "usage": _usage(choices),
     }
 
@@ -128,21 +104,19 @@ async def _frames(
         )
     try:
         async for index, event in events:
-            if isinstance(event, Delta):
-                if event.logprobs:
-                    logprobs = encode(chat_logprobs(event.logprobs))
-                elif event.text:
-                    logprobs = b"null"
-                else:
-                    continue  # tokens whose text is held back come without any
+            logprobs = b"null"
+            if isinstance(event, Delta) and event.logprobs:
+                logprobs = encode(chat_logprobs(event.logprobs))
+            said = [delta(each) for each in choices[index].take(event)]
+            if not said and logprobs != b"null":
+                said = [{"content": ""}]  # tokens whose text is held back
+            for each in said:
                 yield writer.choice(
-                    b'{"index":%d,"delta":{"content":%b},"logprobs":%b,"finish_reason":null}'
-                    % (index, encode(event.text), logprobs)
+                    b'{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":null}' % (index, encode(each), logprobs)
                 )
-                continue
-            choices[index].take(event)
+                logprobs = b"null"
             if isinstance(event, Finished):
-                reason = encode(finish_reason(event))
+                reason = encode(choices[index].finish_reason)
                 yield writer.choice(b'{"index":%d,"delta":{},"logprobs":null,"finish_reason":%b}' % (index, reason))
         if include_usage:
             yield writer.usage(_usage(choices))

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from myna.chat import Message, Role, TextPart
+from myna.chat import Message, Part, ReasoningPart, Role, TextPart, ToolCallPart, ToolResultPart
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt, suggestion
-from myna.server.limits import MAX_MESSAGE_PARTS, MAX_MESSAGES
+from myna.server.limits import MAX_MESSAGE_PARTS, MAX_MESSAGES, MAX_TOOL_CALLS
 from myna.server.openai.types import check_text
 
-ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+}
 """OpenAI's newer models call the system message the developer's."""
-UNSUPPORTED_ROLES = ("tool", "function")
-UNSUPPORTED_FIELDS = ("audio", "function_call", "name", "refusal", "tool_call_id", "tool_calls")
-IGNORED_FIELDS = ("annotations", "reasoning_content")
+UNSUPPORTED_ROLES = ("function",)
+UNSUPPORTED_FIELDS = ("audio", "function_call", "name", "refusal")
+IGNORED_FIELDS = ("annotations", "parsed")
 """In answers that clients send back as they came; they say nothing to the model."""
+OWN_FIELDS: dict[Role, tuple[str, ...]] = {
+    "assistant": ("tool_calls", "reasoning_content"),
+    "tool": ("tool_call_id",),
+}
+"""What messages of a role have beside role and content."""
 UNSUPPORTED_PARTS = ("file", "image_url", "input_audio", "refusal", "video_url")
 
 
@@ -30,7 +41,36 @@ def parse_messages(messages: list[Any]) -> tuple[Message, ...]:
         raise InvalidParameter(
             f"'messages' must hold 1 to {MAX_MESSAGES} messages; got {len(messages)}.", param="messages"
         )
-    return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
+    read = tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
+    _check_calls(read)
+    return read
+
+
+def _check_calls(messages: tuple[Message, ...]) -> None:
+    """Raise InvalidParameter unless every call is answered right after it, and every result has its call."""
+    waiting: list[str] = []
+    caller = ""
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        result = next((part for part in message.parts if isinstance(part, ToolResultPart)), None)
+        if result is not None:
+            if result.call_id not in waiting:
+                raise InvalidParameter(
+                    f"'{where}.tool_call_id' {excerpt(result.call_id)} is none of the calls right before it, or one "
+                    "that has its result already.",
+                    param=f"{where}.tool_call_id",
+                )
+            waiting.remove(result.call_id)
+            continue
+        if waiting:
+            break
+        waiting, caller = [call.id for call in message.calls], where
+    if waiting:
+        raise InvalidParameter(
+            f"'{caller}.tool_calls' must be followed by a tool message for each call; there is none for "
+            f"{excerpt(waiting[0])}.",
+            param=f"{caller}.tool_calls",
+        )
 
 
 def _message(message: Any, where: str) -> Message:
@@ -41,13 +81,24 @@ def _message(message: Any, where: str) -> Message:
     fields = {name: value for name, value in message.items() if value is not None and value != []}
     role = _role(fields.pop("role", None), f"{where}.role")
     content = fields.pop("content", None)
+    own = {name: fields.pop(name, None) for name in OWN_FIELDS.get(role, ())}
     for name in fields:
         if name in UNSUPPORTED_FIELDS:
             raise UnsupportedParameter(f"'{where}.{name}' is not supported yet; leave it out.", param=f"{where}.{name}")
         if name not in IGNORED_FIELDS:
-            hint = suggestion(name, ("role", "content"))
+            hint = suggestion(name, ("role", "content", *own))
             raise InvalidParameter(f"Unknown parameter: '{where}.{name}'.{hint}", param=f"{where}.{name}")
-    return Message(role, _parts(content, f"{where}.content"))
+    if role == "tool":
+        call_id = _text(own["tool_call_id"], f"{where}.tool_call_id")
+        said = _parts(content, f"{where}.content")
+        return Message(role, (ToolResultPart(call_id, "".join(part.text for part in said)),))
+    parts: list[Part] = []
+    if own.get("reasoning_content") is not None:
+        parts.append(ReasoningPart(_text(own["reasoning_content"], f"{where}.reasoning_content")))
+    calls = _calls(own.get("tool_calls"), f"{where}.tool_calls")
+    if content is not None or not calls:
+        parts += _parts(content, f"{where}.content")
+    return Message(role, (*parts, *calls))
 
 
 def _role(role: Any, where: str) -> Role:
@@ -59,6 +110,55 @@ def _role(role: Any, where: str) -> Role:
     if role in UNSUPPORTED_ROLES:
         raise UnsupportedParameter(f"'{where}' {role} is not supported yet; allowed are {allowed}.", param=where)
     raise InvalidParameter(f"Invalid value for '{where}': {excerpt(role)}; allowed are {allowed}.", param=where)
+
+
+def _calls(calls: Any, where: str) -> list[ToolCallPart]:
+    if calls is None:
+        return []
+    if not isinstance(calls, list) or len(calls) > MAX_TOOL_CALLS:
+        raise InvalidParameter(
+            f"'{where}' must be an array of 1 to {MAX_TOOL_CALLS} calls; got {excerpt(calls)}.", param=where
+        )
+    read = [_call(call, f"{where}[{index}]") for index, call in enumerate(calls)]
+    ids = [call.id for call in read]
+    for index, call_id in enumerate(ids):
+        if call_id in ids[:index]:
+            place = f"{where}[{index}].id"
+            raise InvalidParameter(f"'{place}' {excerpt(call_id)} is another call's id already.", param=place)
+    return read
+
+
+def _call(call: Any, where: str) -> ToolCallPart:
+    if not isinstance(call, dict) or not isinstance(call.get("function"), dict):
+        raise InvalidParameter(
+            f"'{where}' must be an object with id, type and function; got {excerpt(call)}.", param=where
+        )
+    if call.get("type", "function") != "function":
+        raise InvalidParameter(
+            f"Invalid value for '{where}.type': {excerpt(call['type'])}; allowed is function.", param=f"{where}.type"
+        )
+    function = call["function"]
+    for value, known, place in (
+        (call, ("id", "type", "function", "index"), where),
+        # What the official client adds when it parses arguments comes back with them.
+        (function, ("name", "arguments", "parsed_arguments"), f"{where}.function"),
+    ):
+        for name in value:
+            if name not in known:
+                raise InvalidParameter(f"Unknown parameter: '{place}.{name}'.", param=f"{place}.{name}")
+    return ToolCallPart(
+        _text(call.get("id"), f"{where}.id"),
+        _text(function.get("name"), f"{where}.function.name"),
+        _text(function.get("arguments"), f"{where}.function.arguments", may_be_empty=True),
+    )
+
+
+def _text(value: Any, where: str, *, may_be_empty: bool = False) -> str:
+    if value is None:
+        raise InvalidParameter(f"Missing required parameter: '{where}'.", param=where)
+    if not isinstance(value, str) or not (value or may_be_empty):
+        raise InvalidParameter(f"'{where}' must be a text; got {excerpt(value)}.", param=where)
+    return check_text(value, where)
 
 
 def _parts(content: Any, where: str) -> tuple[TextPart, ...]:

@@ -26,6 +26,7 @@ from myna.server.limits import (
     MAX_USER_LENGTH,
 )
 from myna.server.openai.forms import requested_form
+from myna.server.openai.tools import ToolUse, parse_tool_use
 
 EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "ignore_eos", "grammar", "dialect", "adapter")
 
@@ -53,12 +54,8 @@ CHAT_UNSUPPORTED: dict[str, Refusal] = {
     "functions": Refusal("it is the deprecated form of 'tools'", ([],)),
     "modalities": Refusal("answers are text", (["text"],)),
     "moderation": Refusal("there is no moderation of answers"),
-    "parallel_tool_calls": Refusal("tools are not supported yet"),
-    "reasoning_effort": Refusal("no model here takes one yet"),
     "service_tier": Refusal("there is one tier", ("auto", "default")),
     "store": Refusal("answers are not stored yet", (False,)),
-    "tool_choice": Refusal("tools are not supported yet", ("none", "auto")),
-    "tools": Refusal("tools are not supported yet", ([],)),
     "verbosity": Refusal("no model here takes one; say in a message how long the answer should be", ("medium",)),
     "web_search_options": Refusal("there is no web search yet"),
 }
@@ -205,6 +202,15 @@ class ChatCompletionBody(GenerationBody):
     logprobs: bool = False
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     prediction: Annotated[Prediction, WithJsonSchema(PREDICTION_SCHEMA)] | None = None
+    tools: list[Any] | None = None
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+
+    @property
+    def tool_use(self) -> ToolUse:
+        """Which tools may be called, or have to be. Raises what `parse_tool_use` does."""
+        return parse_tool_use(self.tools, self.tool_choice, self.parallel_tool_calls)
 
     @property
     def params(self) -> SamplingParams:
