@@ -232,6 +232,13 @@ def test_nothing_is_left_behind_when_writing_fails(tmp_path: Path, monkeypatch: 
     assert not list(tmp_path.iterdir())
 
 
+def test_a_mixture_of_experts_does_not_become_a_directory_again(tmp_path: Path) -> None:
+    write_byte_level(save(build("mixtral"), tmp_path / "source"))
+    convert(tmp_path / "source", tmp_path / "model.gguf")
+    with pytest.raises(ModelFileError, match="a mixture of experts cannot be written as a directory"):
+        convert(tmp_path / "model.gguf", tmp_path / "target")
+
+
 @pytest.mark.parametrize("target", ["model.gguf", "model"])
 def test_ctrl_c_leaves_nothing_and_says_so(
     source: Path, target: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

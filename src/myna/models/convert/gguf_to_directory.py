@@ -55,8 +55,11 @@ def plan_from_gguf(file: ModelFile, kind: str | None) -> DirectoryConversion:
     layout = layout_of(file)
     config = layout.configure(file)
     model_type = MODEL_TYPES.get(config.architecture, config.architecture)
-    if model_type not in CLASSES or not isinstance(config, ModelConfig) or config.experts is not None:
-        raise ModelFileError(file.path, f"its architecture {config.architecture!r} cannot be written as a directory")
+    if isinstance(config, ModelConfig) and config.experts is not None:
+        raise ModelFileError(file.path, "a mixture of experts cannot be written as a directory")
+    if model_type not in CLASSES or not isinstance(config, ModelConfig):
+        what = f"its architecture {config.architecture!r} cannot be written as a directory"
+        raise ModelFileError(file.path, f"{what}; these can: {', '.join(CLASSES)}")
     tokenizer = load_tokenizer(file)
     plan = plan_packing(file, layout, build_decoder(config), config)
     for packing in plan:
