@@ -60,21 +60,23 @@ def convert_model(
             if adapter is not None:
                 file = AdaptedModel(file, adapter)
             if target.suffix == ".gguf":
-                _write_file(file, target, quant)
+                written = _write_file(file, target, quant)
             else:
-                _write_directory(file, target, quant)
+                written = _write_directory(file, target, quant)
     except KeyboardInterrupt:
         typer.echo(f"Stopped; nothing was written to {target}.", err=True)
         raise
+    typer.echo(f"Wrote {target}, {size(written)}.", err=True)
 
 
-def _write_file(file: ModelFile, target: Path, quant: TargetType | None) -> None:
+def _write_file(file: ModelFile, target: Path, quant: TargetType | None) -> int:
     plan = plan_gguf(file, quant)
-    with replacing(target, plan.bytes) as output, _display(target, plan.bytes) as update:
+    with replacing(target, plan.bytes) as output, _display(plan.bytes) as update:
         write_gguf(output, plan.metadata, plan.tensors, update)
+    return plan.bytes
 
 
-def _write_directory(file: ModelFile, target: Path, quant: TargetType | None) -> None:
+def _write_directory(file: ModelFile, target: Path, quant: TargetType | None) -> int:
     kind = quant.upper() if quant else None
     if kind is not None and kind not in DTYPES:
         raise UnsupportedParameter(
@@ -83,10 +85,11 @@ def _write_directory(file: ModelFile, target: Path, quant: TargetType | None) ->
     plan = plan_from_gguf(file, kind) if file.kind == "gguf" else plan_directory(file, kind)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")  # two may write the same at once
     try:
-        with replacing(draft / "model.safetensors", plan.bytes) as output, _display(target, plan.bytes) as update:
+        with replacing(draft / "model.safetensors", plan.bytes) as output, _display(plan.bytes) as update:
             write_safetensors(output, plan.tensors, update)
         write_beside(plan, draft)
         draft.replace(target)
+        return plan.bytes
     except OSError as error:
         raise ConfigurationError(f"{target} cannot be written ({error.strerror}).") from error
     finally:
@@ -94,17 +97,16 @@ def _write_directory(file: ModelFile, target: Path, quant: TargetType | None) ->
 
 
 @contextmanager
-def _display(target: Path, total: int) -> Iterator[Callable[[int], None]]:
-    """How far it is, on stderr where there is a terminal; at the end, what was written."""
+def _display(total: int) -> Iterator[Callable[[int], None]]:
+    """How far it is, on stderr where there is a terminal."""
     if not sys.stderr.isatty():
         yield lambda done: None
-    else:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
-        with Progress(
-            BarColumn(), DownloadColumn(), TimeRemainingColumn(compact=True), console=Console(stderr=True)
-        ) as bar:
-            task = bar.add_task("", total=total)
-            yield lambda done: bar.update(task, completed=done)
-    typer.echo(f"Wrote {target}, {size(total)}.", err=True)
+    with Progress(
+        BarColumn(), DownloadColumn(), TimeRemainingColumn(compact=True), console=Console(stderr=True)
+    ) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
