@@ -66,3 +66,40 @@ def test_a_model_that_is_not_known(client: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.NotFoundError) as failure:
         client.messages.create(model="claude", messages=QUESTION, max_tokens=1)
     assert failure.value.body["error"]["type"] == "not_found_error"
+
+
+TOOL = {
+    "name": "weather",
+    "description": "Tells the weather in a city",
+    "input_schema": {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 20}},
+        "required": ["city"],
+    },
+}
+
+
+def test_a_tool_is_used_and_its_result_is_heard(client: anthropic.Anthropic) -> None:
+    asked = {
+        "model": MODEL,
+        "max_tokens": 80,
+        "messages": [{"role": "user", "content": "What is the weather in Oslo?"}],
+        "tools": [TOOL],
+        "extra_body": GREEDY,
+    }
+    whole = client.messages.create(**asked, tool_choice={"type": "tool", "name": "weather"})
+    [use] = [block for block in whole.content if block.type == "tool_use"]
+    assert whole.stop_reason == "tool_use"
+    assert use.name == "weather"
+    assert isinstance(use.input["city"], str)
+    with client.messages.stream(**asked, tool_choice={"type": "tool", "name": "weather"}) as stream:
+        streamed = stream.get_final_message()
+    assert [block.input for block in streamed.content if block.type == "tool_use"] == [use.input]
+    result = {"type": "tool_result", "tool_use_id": use.id, "content": "Snow, -5 degrees"}
+    history = [
+        *asked["messages"],
+        {"role": "assistant", "content": whole.content},
+        {"role": "user", "content": [result]},
+    ]
+    answer = client.messages.create(**asked | {"messages": history})
+    assert answer.usage.input_tokens + answer.usage.cache_read_input_tokens > whole.usage.input_tokens

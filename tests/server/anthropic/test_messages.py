@@ -13,6 +13,9 @@ from myna.errors import EngineBusy, EngineCrashed
 from tests.server.openai.test_connection import WAIT_SECONDS, receive_until, send
 from tests.server.scripted import MODEL, ScriptedBackend
 
+F = {"name": "f", "input_schema": {"type": "object"}}
+USE = {"type": "tool_use", "id": "u1", "name": "f", "input": {"a": 1}}
+RESULT = {"type": "tool_result", "tool_use_id": "u1", "content": [{"type": "text", "text": "2"}]}
 HI = {"model": MODEL, "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
 
 
@@ -71,6 +74,23 @@ async def test_turns_of_one_side_are_one_and_the_last_is_carried_on(
     assert (request.params.top_k, request.params.stop, request.params.max_tokens) == (5, ("x",), 10)
 
 
+async def test_uses_and_results_reach_the_model(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    messages = [
+        {"role": "user", "content": "Go"},
+        {"role": "assistant", "content": [{"type": "text", "text": "Well:"}, USE]},
+        {"role": "user", "content": [RESULT, {"type": "text", "text": "And now?"}]},
+    ]
+    choice = {"type": "any", "disable_parallel_tool_use": True}
+    body = HI | {"messages": messages, "tools": [F], "tool_choice": choice}
+    assert (await client.post("/v1/messages", json=body)).status_code == 200
+    [request] = backend.requests
+    assert request.messages is not None
+    assert [message.role for message in request.messages] == ["user", "assistant", "tool", "user"]
+    assert [(call.id, call.name, call.arguments) for call in request.messages[1].calls] == [("u1", "f", '{"a": 1}')]
+    assert request.messages[2].text == "2"
+    assert ([tool.name for tool in request.tools], request.must_call, request.parallel_calls) == (["f"], True, False)
+
+
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
@@ -78,7 +98,14 @@ async def test_turns_of_one_side_are_one_and_the_last_is_carried_on(
         ({"max_tokens": 0}, "'max_tokens'"),
         ({"temperature": 1.5}, "'temperature'"),
         ({"colour": "red"}, "'colour'"),
-        ({"tools": [{"name": "f", "input_schema": {}}]}, "'tools' is not supported"),
+        ({"tools": [{"name": "no name", "input_schema": {}}]}, "'tools[0]'"),
+        ({"tools": [F, F]}, "another tool's name"),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "run by Anthropic alone"),
+        ({"tools": [F], "tool_choice": {"type": "tool", "name": "g"}}, "'tool_choice'"),
+        ({"tool_choice": {"type": "any"}}, "'tool_choice'"),
+        ({"messages": [{"role": "user", "content": [RESULT]}]}, "of no tool_use"),
+        ({"messages": [{"role": "assistant", "content": [USE]}]}, "no tool_result"),
+        ({"messages": [{"role": "assistant", "content": [USE]}, {"role": "user", "content": "x"}]}, "no tool_result"),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "'thinking' is not supported"),
         ({"stop_sequences": [""]}, "'stop_sequences'"),
         ({"messages": []}, "'messages'"),

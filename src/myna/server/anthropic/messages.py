@@ -12,8 +12,9 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from myna.engine.request import Delta, Finished, SamplingParams, Started
+from myna.engine.request import Delta, Finished, GenerationRequest, SamplingParams, Started
 from myna.errors import MynaError, PromptTooLong
+from myna.server.anthropic.blocks import Blocks
 from myna.server.anthropic.types import CountBody, MessageBody
 from myna.server.errors import json_response, status_of
 from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
@@ -63,8 +64,8 @@ async def create_message(request: Request) -> Response:
         started = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
         assert isinstance(started, Started)
         if body.stream:
-            return MessageStream(_frames(generation.id, model, started, events, generation.params), events)
-        return json_response(await _whole(generation.id, model, started, events, generation.params))
+            return MessageStream(_frames(generation, model, started, events), events)
+        return json_response(await _whole(generation, model, started, events))
 
     return await answer_while_connected(request, answer())
 
@@ -86,51 +87,51 @@ async def count_tokens(request: Request) -> Response:
     return await answer_while_connected(request, answer())
 
 
-async def _whole(
-    message_id: str, model: ServedModel, started: Started, events: Events, params: SamplingParams
-) -> dict[str, Any]:
-    text: list[str] = []
+async def _whole(request: GenerationRequest, model: ServedModel, started: Started, events: Events) -> dict[str, Any]:
+    blocks = _blocks(request, started)
     async with aclosing(events):
         async for event in events:
-            if isinstance(event, Delta):
-                text.append(event.text)
-            elif isinstance(event, Finished):
+            blocks.take(event)
+            if isinstance(event, Finished):
                 finished = event
     return (
-        _message(message_id, model, started)
-        | {"content": [{"type": "text", "text": "".join(text)}]}
-        | _stop(finished, params)
+        _message(request.id, model, started)
+        | {"content": blocks.content}
+        | _stop(finished, request.params, blocks)
         | {"usage": _usage(started, finished.completion_tokens)}
     )
 
 
 async def _frames(
-    message_id: str, model: ServedModel, started: Started, events: Events, params: SamplingParams
+    request: GenerationRequest, model: ServedModel, started: Started, events: Events
 ) -> AsyncGenerator[bytes, None]:
-    yield _frame("message_start", message=_message(message_id, model, started))
-    yield _frame("content_block_start", index=0, content_block={"type": "text", "text": ""})
-    yield _frame("ping")
+    blocks = _blocks(request, started)
+    yield _frame({"type": "message_start", "message": _message(request.id, model, started)})
+    has_begun = False
     try:
         async for event in events:
-            if isinstance(event, Delta) and event.text:
-                yield _TEXT % _encode(event.text)
-            elif isinstance(event, Finished):
-                stop = _stop(event, params)
-                yield _frame("content_block_stop", index=0)
-                yield _frame("message_delta", delta=stop, usage={"output_tokens": event.completion_tokens})
-                yield _frame("message_stop")
+            for made in blocks.take(event):
+                yield _frame(made)
+                if not has_begun:
+                    has_begun = True
+                    yield _frame({"type": "ping"})
+            if isinstance(event, Finished):
+                stop = _stop(event, request.params, blocks)
+                usage = {"output_tokens": event.completion_tokens}
+                yield _frame({"type": "message_delta", "delta": stop, "usage": usage})
+                yield _frame({"type": "message_stop"})
     except MynaError as error:
         yield _failure(error)
 
 
-_TEXT = (
-    b"event: content_block_delta\n"
-    b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":%b}}\n\n'
-)
+def _blocks(request: GenerationRequest, started: Started) -> Blocks:
+    blocks = Blocks([tool.name for tool in request.tools], parallel=request.parallel_calls)
+    blocks.take(started)
+    return blocks
 
 
-def _frame(kind: str, **fields: Any) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), _encode({"type": kind} | fields))
+def _frame(event: dict[str, Any]) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), _encode(event))
 
 
 def _failure(error: MynaError) -> bytes:
@@ -151,10 +152,12 @@ def _message(message_id: str, model: ServedModel, started: Started) -> dict[str,
     }
 
 
-def _stop(finished: Finished, params: SamplingParams) -> dict[str, Any]:
+def _stop(finished: Finished, params: SamplingParams, blocks: Blocks) -> dict[str, Any]:
     """Why the message ended; a stop string of the model's own is its end."""
     if finish_reason(finished) == "length":
         return {"stop_reason": "max_tokens", "stop_sequence": None}
+    if blocks.has_uses:
+        return {"stop_reason": "tool_use", "stop_sequence": None}
     if finished.stop in params.stop:
         return {"stop_reason": "stop_sequence", "stop_sequence": finished.stop}
     return {"stop_reason": "end_turn", "stop_sequence": None}

@@ -6,9 +6,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from myna.chat import Message
+from myna.chat import Message, Part, TextPart, ToolResultPart
 from myna.engine.request import GenerationRequest, SamplingParams
 from myna.errors import InvalidParameter, UnsupportedParameter
+from myna.server.anthropic.tools import check_uses, parse_tool_use, parse_use, result_id
 from myna.server.errors import excerpt
 from myna.server.limits import MAX_MESSAGE_PARTS, MAX_MESSAGES, MAX_STOP_LENGTH, MAX_STOP_STRINGS
 from myna.server.openai.generation import OWNER
@@ -21,14 +22,12 @@ UNSUPPORTED: dict[str, Refusal] = {
     "mcp_servers": Refusal("no other servers are asked", ([],)),
     "output_config": Refusal("answers of a given form are offered by /v1/chat/completions", ({},)),
     "thinking": Refusal("thoughts are offered by /v1/chat/completions", (NO_THOUGHTS,)),
-    "tool_choice": Refusal("tools are offered by /v1/chat/completions", ({"type": "auto"}, {"type": "none"})),
-    "tools": Refusal("tools are offered by /v1/chat/completions", ([],)),
 }
 """Known, not available here, and why; the values that ask for nothing are accepted."""
 
 IGNORED_BLOCKS = ("thinking", "redacted_thinking")
 """In answers of other models that clients send back; they say nothing to this one."""
-UNSUPPORTED_BLOCKS = ("document", "image", "search_result", "server_tool_use", "tool_result", "tool_use")
+UNSUPPORTED_BLOCKS = ("document", "image", "search_result", "server_tool_use")
 
 
 class CountBody(Body):
@@ -42,6 +41,8 @@ class CountBody(Body):
 
     messages: list[Any]
     system: Any = None
+    tools: list[Any] = Field(default_factory=list)
+    tool_choice: dict[str, Any] | None = None
     cache_control: dict[str, Any] | None = None
 
     def generation(self, request_id: str, params: SamplingParams) -> GenerationRequest:
@@ -55,20 +56,25 @@ class CountBody(Body):
             raise InvalidParameter(
                 f"'messages' must hold 1 to {MAX_MESSAGES} messages; got {len(self.messages)}.", param="messages"
             )
+        use = parse_tool_use(self.tools, self.tool_choice)
         conversation: list[Message] = []
         if self.system is not None and (system := _text(self.system, "system")):
             conversation.append(Message.of("system", system))
         for index, message in enumerate(self.messages):
-            read = _message(message, f"messages[{index}]")
-            if conversation and conversation[-1].role == read.role:  # turns of one side in a row are one
-                read = Message(read.role, (*conversation.pop().parts, *read.parts))
-            conversation.append(read)
+            for read in _turn(message, f"messages[{index}]"):
+                if conversation and conversation[-1].role == read.role != "tool":  # turns of one side in a row are one
+                    read = Message(read.role, (*conversation.pop().parts, *read.parts))
+                conversation.append(read)
+        check_uses(conversation)
         return GenerationRequest(
             id=request_id,
             params=params,
             messages=tuple(conversation),
             continue_last=conversation[-1].role == "assistant",
             owner=OWNER,
+            tools=use.tools,
+            must_call=use.must_call,
+            parallel_calls=use.parallel,
         )
 
 
@@ -109,7 +115,8 @@ class MessageBody(CountBody):
         )
 
 
-def _message(message: Any, where: str) -> Message:
+def _turn(message: Any, where: str) -> list[Message]:
+    """A turn: results of tools are messages of their own, before what else the user says."""
     if not isinstance(message, dict):
         raise InvalidParameter(
             f"'{where}' must be an object with role and content; got {excerpt(message)}.", param=where
@@ -124,10 +131,28 @@ def _message(message: Any, where: str) -> Message:
             "What the system says goes into 'system'.",
             param=f"{where}.role",
         )
-    return Message.of(role, _text(message.get("content"), f"{where}.content"))
+    content = message.get("content")
+    if not isinstance(content, list):
+        return [Message.of(role, _text(content, f"{where}.content"))]
+    results: list[Message] = []
+    parts: list[Part] = []
+    for index, block in enumerate(content[: MAX_MESSAGE_PARTS + 1]):
+        place = f"{where}.content[{index}]"
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind == "tool_use" and role == "assistant":
+            parts.append(parse_use(block, place))
+        elif kind == "tool_result" and role == "user":
+            said = _text(block.get("content") or "", f"{place}.content")
+            results.append(Message("tool", (ToolResultPart(result_id(block, place), said),)))
+        else:
+            parts.append(TextPart(_text([block], f"{where}.content", index)))
+    if len(content) > MAX_MESSAGE_PARTS:
+        _text(content, f"{where}.content")
+    said_parts = tuple(part for part in parts if not isinstance(part, TextPart) or part.text)
+    return [*results, *([Message(role, said_parts)] if said_parts or not results else [])]
 
 
-def _text(content: Any, where: str) -> str:
+def _text(content: Any, where: str, first: int = 0) -> str:
     """The text of a content: a text, or blocks of it."""
     if isinstance(content, str):
         return check_text(content, where)
@@ -136,7 +161,7 @@ def _text(content: Any, where: str) -> str:
             f"'{where}' must be a text or an array of up to {MAX_MESSAGE_PARTS} blocks; got {excerpt(content)}.",
             param=where,
         )
-    return "".join(_block(block, f"{where}[{index}]") for index, block in enumerate(content))
+    return "".join(_block(block, f"{where}[{index}]") for index, block in enumerate(content, first))
 
 
 def _block(block: Any, where: str) -> str:
