@@ -83,6 +83,7 @@ def test_the_syntax_of_calls_is_told_by_the_template() -> None:
     assert native_syntax("{{ tools }} <|python_tag|> {{ m.tool_calls }}") == "llama3"
     assert native_syntax(PLAIN) is None
     assert native_syntax("{{ tools }} <tool_call> <function=name>") is None
+    assert native_syntax("{{ tools }} <tool_call>name <arg_key>key</arg_key>") is None
 
 
 def test_a_template_gets_tools_calls_results_and_thoughts_and_none_of_them_is_control(
@@ -101,6 +102,13 @@ def test_a_template_gets_tools_calls_results_and_thoughts_and_none_of_them_is_co
     )
     assert prompt.syntax == AnswerSyntax("hermes", thinks=True)
     assert make(HERMES).prompt(TALK).syntax == AnswerSyntax(None, thinks=True)
+
+
+@pytest.mark.parametrize("arguments", ['{"a":' * 400 + "1" + "}" * 400, '{"a":' * 100_000, "no JSON", "[1]"])
+def test_arguments_that_are_no_plain_object_are_text(make: Make, tokenizer: Tokenizer, arguments: str) -> None:
+    call = Message("assistant", (ToolCallPart("call_1", "look", arguments),))
+    text = spelled(tokenizer, make(HERMES).prompt([*TALK[:1], call], tools=[LOOK]).token_ids)
+    assert f"<tool_call>look{json.dumps(arguments)}</tool_call>" in text
 
 
 def test_results_that_a_template_writes_as_json_are_not_control_either(make: Make, tokenizer: Tokenizer) -> None:

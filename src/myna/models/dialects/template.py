@@ -37,6 +37,9 @@ from myna.models.tokenizer import Tokenizer
 PROBE = "\u2003"
 """A space that no template writes: around a placeholder it shows whether the template trims contents."""
 
+MAX_DEPTH = 64
+"""Levels of a call's arguments that are data to a template."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:
@@ -301,12 +304,18 @@ def _fit(literals: list[str], slots: list[Slot], texts: list[str], whole: str) -
 
 
 def _arguments(written: str) -> Any:
-    """A call's arguments as data, which most templates expect; as text if they are no object."""
+    """A call's arguments as data, which most templates expect; as text if they are no object, or nest without end."""
     try:
         arguments = json.loads(written or "{}")
     except (ValueError, RecursionError):
         return written
-    return arguments if isinstance(arguments, dict) else written
+    level: list[Any] = [arguments] if isinstance(arguments, dict) else []
+    for _ in range(MAX_DEPTH):
+        if not level:
+            break
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [each for values in inner for each in values if isinstance(each, dict | list)]
+    return arguments if isinstance(arguments, dict) and not level else written
 
 
 def _positions(text: str, parts: list[str], start: int, end: int) -> list[tuple[int, int]] | None:

@@ -11,10 +11,15 @@ from typing import Any
 from myna.chat import Message, Part, TextPart, Tool
 from myna.models.dialects.answer import CALL_END, CALL_MARKS, CallSyntax
 
+OTHER_SYNTAX = ("<function=", "<arg_key>")
+"""Arguments that are no JSON, although the calls around them are marked alike: Qwen's for code, GLM's."""
+
 
 def native_syntax(template: str) -> CallSyntax | None:
     """How a model writes calls, to go by its template; None if the template knows no tools, or another way."""
-    if not re.search(r"\btools\b", template) or "tool_call" not in template or "<function=" in template:
+    if not re.search(r"\btools\b", template) or "tool_call" not in template:
+        return None
+    if any(mark in template for mark in OTHER_SYNTAX):
         return None
     if "[TOOL_CALLS]" in template:
         return "mistral"
