@@ -291,6 +291,16 @@ def test_a_directory_with_a_model_is_its_own_model(hub: Hub, tmp_path: Path) -> 
     assert hub.size(f"{directory}+{tmp_path / 'delta'}") == 13
 
 
+def test_a_directory_with_a_gguf_file_is_a_model_and_one_with_an_adapter_is_not(hub: Hub, tmp_path: Path) -> None:
+    directory = tmp_path / "mine"
+    directory.mkdir()
+    (directory / "adapter_config.json").write_text("{}")
+    with pytest.raises(NotFound, match=r"mine is an adapter, not a model: serve its model with --adapter NAME="):
+        hub.resolve(str(directory))
+    (directory / "model.gguf").write_bytes(b"GGUF")
+    assert hub.find(str(directory)) == directory
+
+
 def test_a_directory_without_a_model_is_named_also_without_a_slash(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

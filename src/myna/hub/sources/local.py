@@ -9,6 +9,8 @@ from myna.errors import NotFound
 DESCRIPTIONS = ("config.json", "params.json", "hparams.json")
 """What a directory with a model has: Hugging Face's description of it, Meta's, or OpenAI's of GPT-2."""
 
+ADAPTER = "adapter_config.json"
+
 
 def looks_like_path(name: str) -> bool:
     """True for what can only be meant as a path, whether or not there is a file."""
@@ -34,7 +36,10 @@ def local_model(name: str) -> Path:
     if (pair := base_and_delta(name)) is not None:
         return Path("+".join(str(_absolute(part)) for part in pair))
     if is_directory(name):
-        raise NotFound(f"{path} holds no model: it has none of {', '.join(DESCRIPTIONS)}.", param="model")
+        what = f"holds no model: it has none of {', '.join(DESCRIPTIONS)}, and no GGUF file."
+        if (path / ADAPTER).is_file():
+            what = f"is an adapter, not a model: serve its model with --adapter NAME={path}."
+        raise NotFound(f"{path} {what}", param="model")
     raise NotFound(f"There is no file {path}.", param="model")
 
 
@@ -57,8 +62,10 @@ def is_directory(name: str) -> bool:
 
 
 def _is_there(name: str) -> bool:
+    path = Path(name)
     try:
-        return Path(name).is_file() or any((Path(name) / each).is_file() for each in DESCRIPTIONS)
+        described = any((path / each).is_file() for each in DESCRIPTIONS) or any(path.glob("*.gguf"))
+        return name != "" and (described or path.is_file())
     except (OSError, ValueError):  # too long, not allowed to look, or with a zero byte
         return False
 
