@@ -238,6 +238,15 @@ def test_a_vocabulary_that_makes_no_sense_is_refused(llama: Path, changes: dict[
         ("tokenizer.model", "\x00\x01\x02", "it is not a whole SentencePiece model"),
         ("tokenizer.model", "IQ== 1\n", "line 1 is not that of rank 0"),
         ("tekken.json", {"config": {}, "vocab": []}, "its vocabulary has None tokens"),
+        (
+            "tekken.json",
+            {
+                "config": {"default_vocab_size": 1, "default_num_special_tokens": 0},
+                "vocab": [{"token_bytes": "YQ=="}],
+                "special_tokens": 7,
+            },
+            "its special tokens are not a list",
+        ),
         ("vocab.json", {"a": 0}, "it cannot be read"),
         ("vocab.txt", "a\nb\n", "its vocabulary lacks '.UNK.'"),
     ],

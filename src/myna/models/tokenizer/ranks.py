@@ -89,7 +89,9 @@ def read_tekken(path: Path) -> Vocabulary:
     if len(listed) < size - reserved:
         raise ModelFileError(path, f"it lists {len(listed)} tokens, expected {size - reserved}")
     tokens = [_decoded(path, _field(path, entry, "token_bytes").encode()) for entry in listed[: size - reserved]]
-    special = content.get("special_tokens")
+    special = content.get("special_tokens") or []
+    if not isinstance(special, list):
+        raise ModelFileError(path, "its special tokens are not a list")
     control = [_field(path, entry, "token_str") for entry in special] if special else list(TEKKEN_CONTROL)
     control += [f"<SPECIAL_{number}>" for number in range(len(control), reserved)]
     pattern = config.get("pattern")
