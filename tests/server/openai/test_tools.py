@@ -323,8 +323,8 @@ def test_the_real_model_calls_as_it_must(server: Server, choice: Any) -> None:
             list(stream)
             streamed = stream.get_final_completion().choices[0]
         assert answer.finish_reason == streamed.finish_reason == "tool_calls"
-        (call,) = answer.message.tool_calls
-        (again,) = streamed.message.tool_calls
+        (call,) = answer.message.tool_calls or []
+        (again,) = streamed.message.tool_calls or []
         assert call.function.name == again.function.name == "weather"
         assert call.function.arguments == again.function.arguments
         arguments = json.loads(call.function.arguments)
@@ -346,7 +346,7 @@ async def test_the_real_model_fills_in_a_class(server: Server) -> None:
             temperature=0,
             max_completion_tokens=200,
         )
-    (call,) = answer.choices[0].message.tool_calls or ()
+    (call,) = answer.choices[0].message.tool_calls or []
     assert isinstance(call.function.parsed_arguments, Weather)
 
 
