@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from myna.errors import EngineBusy, EngineCrashed
+from myna.models.dialects.answer import AnswerSyntax
 from myna.server.api.types import Failure, Model, Pull
 from tests.server.openai.test_connection import WAIT_SECONDS, receive_until, send
 from tests.server.scripted import MODEL, ScriptedBackend
@@ -34,6 +35,17 @@ async def test_a_failure_at_first_is_an_answer(client: httpx2.AsyncClient, backe
     answer = await client.post("/api/chat", json=CHAT)
     assert (answer.status_code, answer.json()) == (503, {"error": "Too many wait."})
     assert answer.headers["retry-after"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_is_thought_stands_beside_what_is_said(
+    client: httpx2.AsyncClient, backend: ScriptedBackend, stream: bool
+) -> None:
+    backend.answer, backend.syntax = ("<think>hm", "m</think>", "Hi", " you"), AnswerSyntax(thinks=True)
+    answer = await client.post("/api/chat", json=CHAT | {"stream": stream})
+    messages = [json.loads(line)["message"] for line in answer.text.splitlines()]
+    assert "".join(message.get("thinking", "") for message in messages) == "hmm"
+    assert "".join(message["content"] for message in messages) == "Hi you"
 
 
 @pytest.mark.parametrize("stream", [True, False])

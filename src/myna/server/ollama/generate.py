@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any
@@ -17,6 +17,7 @@ from starlette.responses import Response
 from myna.chat import Message, Role
 from myna.engine.request import Delta, Finished, GenerationRequest, Grammar, Started, TokenLogprob
 from myna.errors import InvalidParameter, UnsupportedParameter
+from myna.models.dialects.answer import AnswerEvent, AnswerParser, Reasoning, Text
 from myna.server.errors import excerpt, json_response
 from myna.server.limits import MAX_MESSAGES, MAX_TOP_LOGPROBS
 from myna.server.ollama.options import sampling
@@ -27,8 +28,8 @@ from myna.server.openai.types import check_text
 
 router = create_router()
 
-Say = Callable[[str], dict[str, Any]]
-"""How a piece of an answer is called: ``{"response": text}`` or ``{"message": {…}}``."""
+Say = Callable[[str, dict[str, str]], dict[str, Any]]
+"""Where a piece of an answer stands, with what is thought: beside ``response``, or in ``message``."""
 
 NO_IMAGES = "the models here read text only."
 NO_TOOLS = "calls of tools are offered by /v1/chat/completions only."
@@ -98,7 +99,7 @@ async def generate(request: Request) -> Response:
         return await _load(request, body, {"response": ""})
     messages = (*((Message.of("system", system),) if system else ()), Message.of("user", prompt))
     generation = body.generation(text=prompt) if body.raw else body.generation(messages=messages)
-    return await _answer(request, body, generation, lambda text: {"response": text})
+    return await _answer(request, body, generation, lambda text, thought: {"response": text} | thought)
 
 
 @router.post("/chat", openapi_extra=request_schema(ChatBody))
@@ -109,7 +110,11 @@ async def chat(request: Request) -> Response:
     if not messages:
         return await _load(request, body, {"message": {"role": "assistant", "content": ""}})
     generation = body.generation(messages=messages, continue_last=messages[-1].role == "assistant")
-    return await _answer(request, body, generation, lambda text: {"message": {"role": "assistant", "content": text}})
+
+    def say(text: str, thought: dict[str, str]) -> dict[str, Any]:
+        return {"message": {"role": "assistant", "content": text} | thought}
+
+    return await _answer(request, body, generation, say)
 
 
 async def _answer(request: Request, body: AnswerBody, generation: GenerationRequest, say: Say) -> Response:
@@ -134,17 +139,21 @@ async def _answer(request: Request, body: AnswerBody, generation: GenerationRequ
                 "eval_duration": nanoseconds(finished.decode_seconds),
             }
 
+        parser = AnswerParser(started.syntax)
+
         async def objects() -> AsyncGenerator[dict[str, Any], None]:
             async for event in events:
                 common = {"model": body.model, "created_at": timestamp()}
-                if isinstance(event, Delta) and (event.text or event.logprobs):
-                    yield common | say(event.text) | {"done": False} | _logprobs(event.logprobs)
+                if isinstance(event, Delta):
+                    said = parser.feed(event.text)
+                    if said or event.logprobs:
+                        yield common | say(*_told(said)) | {"done": False} | _logprobs(event.logprobs)
                 elif isinstance(event, Finished):
-                    yield common | say("") | figures(event)
+                    yield common | say(*_told(parser.finish())) | figures(event)
 
         if body.stream:
             return Lines(lines(objects()), events)
-        return json_response(await _whole(body.model, events, say, figures))
+        return json_response(await _whole(body.model, events, parser, say, figures))
 
     return await answer_while_connected(request, answer())
 
@@ -152,20 +161,28 @@ async def _answer(request: Request, body: AnswerBody, generation: GenerationRequ
 async def _whole(
     model: str,
     events: AsyncGenerator[Started | Delta | Finished, None],
+    parser: AnswerParser,
     say: Say,
     figures: Callable[[Finished], dict[str, Any]],
 ) -> dict[str, Any]:
-    text: list[str] = []
+    said: list[AnswerEvent] = []
     logprobs: list[TokenLogprob] = []
     async with aclosing(events):
         async for event in events:
             if isinstance(event, Delta):
-                text.append(event.text)
+                said += parser.feed(event.text)
                 logprobs += event.logprobs or ()
             elif isinstance(event, Finished):
                 finished = event
-    answer = {"model": model, "created_at": timestamp()} | say("".join(text))
+    answer = {"model": model, "created_at": timestamp()} | say(*_told([*said, *parser.finish()]))
     return answer | figures(finished) | _logprobs(tuple(logprobs))
+
+
+def _told(said: Sequence[AnswerEvent]) -> tuple[str, dict[str, str]]:
+    """What is said, and what is thought, if anything is."""
+    thought = "".join(event.text for event in said if isinstance(event, Reasoning))
+    text = "".join(event.text for event in said if isinstance(event, Text))
+    return text, {"thinking": thought} if thought else {}
 
 
 async def _load(request: Request, body: AnswerBody, nothing: dict[str, Any]) -> Response:
