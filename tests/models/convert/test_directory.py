@@ -18,7 +18,9 @@ from myna.errors import ConfigurationError, DiskFull, ModelFileError, Unsupporte
 from myna.formats import open_model
 from myna.formats.written import replacing
 from myna.models.adapted import AdaptedModel
+from myna.models.families.pooling import read_pooling
 from myna.settings import load_settings
+from tests.encoders import write_encoder
 from tests.models.vocabularies import TEXT, write_byte_level, write_sentencepiece
 from tests.parity.models import build, expected_logits, save
 from tests.parity.reference import relative_error
@@ -230,6 +232,18 @@ def test_nothing_is_left_behind_when_writing_fails(tmp_path: Path, monkeypatch: 
     with pytest.raises(ZeroDivisionError), replacing(tmp_path / "a") as file:
         file.write(bytes(1 // 0))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_encoder_keeps_how_its_vectors_are_pooled(tmp_path: Path) -> None:
+    source = write_encoder(tmp_path / "source")
+    (source / "modules.json").write_text(
+        '[{"type": "x.Transformer", "path": ""}, {"type": "x.Pooling", "path": "1_P"}]'
+    )
+    (source / "1_P").mkdir()
+    (source / "1_P" / "config.json").write_text('{"pooling_mode_cls_token": true}')
+    convert(source, tmp_path / "target")
+    for place in (source, tmp_path / "target"):
+        assert read_pooling(place) == ("first", False)
 
 
 def test_a_mixture_of_experts_does_not_become_a_directory_again(tmp_path: Path) -> None:

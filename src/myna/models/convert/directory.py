@@ -19,10 +19,13 @@ BESIDE = {
     for name in (
         "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
         "vocab.json", "merges.txt", "vocab.txt", "tekken.json", "chat_template.jinja", "chat_template.json",
-        "generation_config.json", "LICENSE", "LICENSE.txt", "README.md",
+        "generation_config.json", "modules.json", "sentence_bert_config.json", "LICENSE", "LICENSE.txt", "README.md",
     )
 } | {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}  # fmt: skip
 """What is copied with the weights, and what it is called there; OpenAI's names are for the same files."""
+
+MODULES = "[0-9]*_*/config.json"
+"""Folders of sentence-transformers, as of how vectors are pooled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ def plan_directory(file: ModelFile, kind: str | None = None) -> DirectoryConvers
         for name, called in BESIDE.items():
             if (directory / name).is_file():
                 copies.setdefault(called, directory / name)
+        for module in sorted(directory.glob(MODULES)):
+            copies.setdefault(module.relative_to(directory).as_posix(), module)
     return DirectoryConversion(_configuration(file, kind), tensors, copies)
 
 
@@ -81,6 +86,7 @@ def write_beside(plan: DirectoryConversion, directory: Path) -> None:
     """Everything but the weights."""
     (directory / "config.json").write_text(json.dumps(plan.configuration, indent=2) + "\n", encoding="utf-8")
     for name, source in plan.copies.items():
+        (directory / name).parent.mkdir(exist_ok=True)
         (directory / name).write_bytes(source.read_bytes())
     for name, text in plan.texts.items():
         (directory / name).write_text(text, encoding="utf-8")
