@@ -43,9 +43,17 @@ def test_show_tells_what_a_model_is_and_takes(env: dict[str, str]) -> None:
     assert shown["memory"]["auto"] == 96_576_768
     assert shown.keys() >= {"sha256", "source", "fetched_at"}
     assert shown["instruction_set"]
+    assert shown["template"].startswith("{% for message in messages %}")
     text = myna("show", "smollm2:135m", env=env).stdout
     assert "apache-2.0 (open)" in text
     assert "Q4_1 66.4 MB, Q8_0 30.1 MB" in text
+    assert shown["template"] in text
+
+
+def test_show_spells_out_what_would_steer_the_terminal(tmp_path: Path, env: dict[str, str]) -> None:
+    path = write_model(tmp_path / "model.gguf", layers=1, chat_template="{{ messages }}\x1b[2J\nend")
+    text = myna("show", str(path), env=env).stdout
+    assert "\n{{ messages }}\\x1b[2J\nend" in text
 
 
 def test_show_of_a_model_that_is_not_there_tells_what_is_known(empty: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from myna.backends.removal import remove_model
 from myna.cli.interrupts import raises_on_interrupt
-from myna.cli.terminal import PullDisplay, print_fields, size
+from myna.cli.terminal import PullDisplay, harmless, print_fields, size
 from myna.engine.options import EngineOptions, engine_options
 from myna.hub import Hub
 from myna.hub.catalog import checkpoint
@@ -101,9 +101,12 @@ def print_model(settings: Settings, name: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(fields, indent=2))
     else:
+        template = fields.pop("template", None)
         if fields.get("kind") == "encoder":
             del fields["dialect"]
         print_fields({label: _text(label, value) for label, value in fields.items() if value not in (0, {}, [])})
+        if template is not None:
+            typer.echo(f"\n{harmless(template)}")
 
 
 def _licence(reference: Reference, stated: str | None) -> str | None:

@@ -31,6 +31,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def harmless(text: str) -> str:
+    """A file's own words with what could steer a terminal spelled out; line breaks and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
 def print_fields(fields: Mapping[str, str], *, err: bool = False) -> None:
     """Labels and values in two columns."""
     width = max(len(label) for label in fields)

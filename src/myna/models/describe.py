@@ -32,7 +32,8 @@ class FileDescription:
 
     ``stored`` has the bytes of each type in the file, ``memory`` those of all weights as each packed format;
     ``loaded_as`` is what ``auto`` makes of it where memory is no matter. ``dialect`` is how it is
-    talked to, None for encoders. ``licence`` is as the files spell it, None where they say nothing.
+    talked to, None for encoders; ``template`` its own chat template. ``licence`` is as the files spell it, None where
+    they say nothing.
     """
 
     title: str
@@ -55,6 +56,7 @@ class FileDescription:
     memory: dict[str, int]
     kv_bytes_per_1000_tokens: int
     dialect: str | None
+    template: str | None
     licence: str | None
 
 
@@ -92,6 +94,7 @@ def describe_model(path: str | Path) -> FileDescription:
             memory={name: weight_bytes(plan) for name, plan in plans.items()},
             kv_bytes_per_1000_tokens=1000 * kv_bytes_per_token(config),
             dialect=dialect_of(file) if decoder else None,
+            template=(chat_template(file) or None) if decoder else None,
             licence=stated_licence(file),
         )
 
