@@ -13,6 +13,8 @@ class Chats {
   #known = $state.raw(new Map<string, Chat>());
   /** Where the next page starts; null: everything is here. */
   #next = $state<string | null>(null);
+  /** Counts the loads from the beginning: a page that was asked for before the latest of them is dropped. */
+  #round = 0;
   #deleted = new Set<string>();
   /** Open runs by chat, for the mark beside its title. */
   #runs = $state.raw(new Map<string, string>());
@@ -31,17 +33,20 @@ class Chats {
 
   /** The first page, anew. */
   async load(): Promise<void> {
+    this.#round += 1;
     this.#next = null;
-    this.loaded = false;
+    this.loaded = this.loading = false;
     await this.more();
   }
 
   /** The next page, if there is one and none is on its way. */
   async more(): Promise<void> {
     if (this.loading || this.complete) return;
+    const round = this.#round;
     this.loading = true;
     try {
       const page = await api.chats(this.#next);
+      if (round !== this.#round) return;
       const known = new Map(this.loaded ? this.#known : []);
       for (const chat of page.chats) {
         if (!this.#deleted.has(chat.id)) known.set(chat.id, newer(this.#known.get(chat.id), chat));
@@ -51,9 +56,9 @@ class Chats {
       this.loaded = true;
       this.error = null;
     } catch (error) {
-      this.error = explain(error);
+      if (round === this.#round) this.error = explain(error);
     } finally {
-      this.loading = false;
+      if (round === this.#round) this.loading = false;
     }
   }
 
