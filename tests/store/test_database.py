@@ -14,7 +14,7 @@ from sqlalchemy import event
 from myna.errors import ConfigurationError, StoreError
 from myna.store import chats, messages
 from myna.store.database import Database
-from myna.store.tables import changes
+from myna.store.tables.chats import changes
 from tests.store.rows import OWNER, add_chat, chat, message
 
 

@@ -16,12 +16,12 @@ from myna.store import migrations, sqlite
 from myna.store.tables import metadata
 from myna.store.upgrade import upgrade
 
-NEXT = """
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "later"
+down_revision = "{migrations.HEAD}"
 
 
 def upgrade():
@@ -47,7 +47,7 @@ def later(tmp_path: Path) -> Callable[[str], Path]:
         versions.mkdir(parents=True)
         for script in (migrations.SCRIPTS / "versions").glob("v*.py"):
             (versions / script.name).write_text(script.read_text())
-        (versions / "v0002_later.py").write_text(NEXT + body)
+        (versions / "v9999_later.py").write_text(NEXT + body)
         return versions.parent
 
     return scripts
@@ -84,9 +84,9 @@ def test_the_newest_schema_is_left_alone(path: Path) -> None:
 
 
 def test_an_upgrade_keeps_a_copy_from_before(path: Path, later: Callable[[str], Path]) -> None:
-    backup = upgrade(path, scripts=later("    op.add_column('chats', sa.Column('colour', sa.Text()))\n"), head="0002")
+    backup = upgrade(path, scripts=later("    op.add_column('chats', sa.Column('colour', sa.Text()))\n"), head="later")
     assert backup is not None
-    assert sqlite.revision(path) == "0002"
+    assert sqlite.revision(path) == "later"
     assert "colour" in columns(path)
     assert "colour" not in columns(backup)
     assert titles(path) == titles(backup) == ["Kept"]
@@ -110,9 +110,9 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     path: Path, later: Callable[[str], Path], body: str, reason: str
 ) -> None:
     with pytest.raises(StoreError, match=reason) as failed:
-        upgrade(path, scripts=later(body), head="0002")
+        upgrade(path, scripts=later(body), head="later")
     assert "as before" in failed.value.message
-    assert sqlite.revision(path) == "0001"
+    assert sqlite.revision(path) == migrations.HEAD
     assert titles(path) == ["Kept"]
     assert upgrade(path) is None
     with closing(sqlite3.connect(path)) as connection:
@@ -123,15 +123,15 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(
 def test_no_upgrade_without_a_copy(path: Path, later: Callable[[str], Path]) -> None:
     (path.parent / "backups").write_text("in the way")
     with pytest.raises(StoreError, match="nothing was changed"):
-        upgrade(path, scripts=later("    op.drop_table('chats')\n"), head="0002")
+        upgrade(path, scripts=later("    op.drop_table('chats')\n"), head="later")
     assert titles(path) == ["Kept"]
 
 
 def test_a_newer_schema_is_refused(path: Path, later: Callable[[str], Path]) -> None:
-    upgrade(path, scripts=later("    pass\n"), head="0002")
+    upgrade(path, scripts=later("    pass\n"), head="later")
     with pytest.raises(StoreError, match="newer Myna") as refused:
         upgrade(path)
-    assert "schema 0002" in refused.value.message
+    assert "schema later" in refused.value.message
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:

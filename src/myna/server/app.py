@@ -7,7 +7,7 @@ key; then the routes, and for all other paths the browser application's files.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -20,6 +20,7 @@ from myna.server.errors import json_response
 from myna.server.metrics import CONTENT_TYPE, Metrics
 from myna.server.shell import create_shell
 from myna.settings import Settings
+from myna.store.database import opened
 
 
 def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: Path = web.STATIC) -> FastAPI:
@@ -33,16 +34,17 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
 
     Raises:
         ConfigurationError: the server would be open to strangers (see `myna.server.binding`).
+
+    The lifespan raises what `myna.store.database.opened` does.
     """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        try:
-            async with api.open_services(settings, manager, hub) as services:
-                app.state.api = services
-                yield
-        finally:
-            await manager.close()
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(manager.close)
+            app.state.database = database = await stack.enter_async_context(opened(settings.data_dir))
+            app.state.api = await stack.enter_async_context(api.open_services(database, manager, hub))
+            yield
 
     metrics = Metrics()
     app = create_shell(settings, metrics, lifespan)

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from myna.server.binding import is_loopback
 from myna.server.errors import plain_error
+from myna.server.identity import IN_SCOPE, LOCAL
 from myna.settings import Settings
 
 OPEN_PATHS = ("/healthz",)
@@ -35,6 +36,8 @@ class KeyGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it with 401 (no or wrong key) or 403 (not offered here)."""
+        if scope["type"] != "lifespan":
+            scope.setdefault(IN_SCOPE, LOCAL)
         if scope["type"] == "lifespan" or self.digest is None or scope["path"] in OPEN_PATHS:
             await self.app(scope, receive, send)
             return

@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, insert, select
 
 from myna.store.records import Change, ChangeKind
 from myna.store.scope import Scope
-from myna.store.tables import changes
+from myna.store.tables.chats import changes
 
 KEPT = 10_000
 """Changes kept, of all owners together; who is further behind fetches the lists anew."""

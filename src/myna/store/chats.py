@@ -11,7 +11,7 @@ from myna.errors import NotFound
 from myna.store import changes
 from myna.store.records import Chat
 from myna.store.scope import Scope
-from myna.store.tables import chats
+from myna.store.tables.chats import chats
 
 COLUMNS = [column for column in chats.c if column is not chats.c.owner]
 

@@ -128,6 +128,16 @@ class Database:
                 listener(frozenset(transaction.changed))
 
 
+@asynccontextmanager
+async def opened(data_dir: Path) -> AsyncIterator[Database]:
+    """The database of a data directory, for as long as the block runs. Raises what `Database.open` does."""
+    database = await Database.open(data_dir)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
 async def _undisturbed(work: Coroutine[Any, Any, None]) -> None:
     """Do the work to its end even if the task that waits for it is cancelled; then let that be cancelled."""
     task = asyncio.ensure_future(work)

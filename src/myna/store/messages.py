@@ -16,7 +16,7 @@ from myna.errors import Conflict, NotFound
 from myna.store import changes, chats
 from myna.store.records import OPEN, Failure, Message, MessageStatus, Usage
 from myna.store.scope import Scope
-from myna.store.tables import messages, parts, runs
+from myna.store.tables.chats import messages, parts, runs
 
 
 def pack(token_ids: Sequence[int] | None) -> bytes | None:

@@ -12,7 +12,7 @@ from myna.store import changes
 from myna.store.messages import pack, unpack
 from myna.store.records import OPEN, Run, RunEvent, RunStatus, StartedEvent, TextEvent
 from myna.store.scope import Scope, Transaction
-from myna.store.tables import run_events, runs
+from myna.store.tables.chats import run_events, runs
 
 COLUMNS = [column for column in runs.c if column is not runs.c.owner]
 

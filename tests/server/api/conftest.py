@@ -26,6 +26,7 @@ from myna.server import api
 from myna.server.metrics import Metrics
 from myna.server.shell import create_shell
 from myna.settings import Settings
+from myna.store.database import opened
 from tests.runs.conversation import new_id
 from tests.runs.scripted import Reply, ScriptedBackend, ScriptedModels
 
@@ -223,7 +224,10 @@ async def serve(data_dir: Path) -> AsyncIterator[Served]:
     app: FastAPI = create_shell(settings, Metrics())
     app.include_router(api.create_router())
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio"))
-    async with api.open_services(settings, models, hub) as services:  # type: ignore[arg-type]
+    async with (
+        opened(settings.data_dir) as database,
+        api.open_services(database, models, hub) as services,  # type: ignore[arg-type]
+    ):
         app.state.api = services
         listening = socket.create_server(("127.0.0.1", 0))  # connections wait in it until the server takes them
         task = asyncio.create_task(server.serve(sockets=[listening]))

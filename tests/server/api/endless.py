@@ -16,6 +16,7 @@ from myna.server import api
 from myna.server.metrics import Metrics
 from myna.server.shell import create_shell
 from myna.settings import Settings
+from myna.store.database import opened
 from tests.runs.scripted import ScriptedBackend, ScriptedModels, tokens_of
 
 
@@ -39,7 +40,10 @@ async def main(data_dir: Path) -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     models = ScriptedModels(EndlessBackend())
     models.default = "smollm2:135m"
-    async with api.open_services(settings, models, Hub(settings.models_dir)) as services:  # type: ignore[arg-type]
+    async with (
+        opened(settings.data_dir) as database,
+        api.open_services(database, models, Hub(settings.models_dir)) as services,  # type: ignore[arg-type]
+    ):
         app.state.api = services
         print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
         await uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off")).serve(sockets=[listening])

@@ -59,7 +59,7 @@ async def create_message(request: Request) -> Response:
     generation = body.generation(f"msg_{uuid.uuid4().hex}", body.params)
 
     async def answer() -> Response:
-        model = await serve_model(request.app.state.models, body.model)
+        model = await serve_model(request, body.model)
         events = model.backend.generate(replace(generation, adapter=model.adapter))
         started = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
         assert isinstance(started, Started)
@@ -77,7 +77,7 @@ async def count_tokens(request: Request) -> Response:
     generation = body.generation(f"count_{uuid.uuid4().hex}", SamplingParams())
 
     async def answer() -> Response:
-        model = await serve_model(request.app.state.models, body.model)
+        model = await serve_model(request, body.model)
         try:
             count = len(await model.backend.encode_prompt(generation))
         except PromptTooLong as error:

@@ -12,7 +12,6 @@ from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.anthropic.tools import check_uses, parse_tool_use, parse_use, result_id
 from myna.server.errors import excerpt
 from myna.server.limits import MAX_MESSAGE_PARTS, MAX_MESSAGES, MAX_STOP_LENGTH, MAX_STOP_STRINGS
-from myna.server.openai.generation import OWNER
 from myna.server.openai.types import Body, Refusal, check_text
 
 NO_THOUGHTS: dict[str, Any] = {"type": "disabled"}
@@ -71,7 +70,6 @@ class CountBody(Body):
             params=params,
             messages=tuple(conversation),
             continue_last=conversation[-1].role == "assistant",
-            owner=OWNER,
             tools=use.tools,
             must_call=use.must_call,
             parallel_calls=use.parallel,

@@ -13,10 +13,8 @@ from myna.backends.manager import ModelManager
 from myna.hub import Hub
 from myna.runs.service import RunService
 from myna.server.api.library import Library
-from myna.settings import Settings
+from myna.server.identity import owner_of
 from myna.store.database import Database
-
-LOCAL_OWNER = "local"
 
 
 class ApiServices:
@@ -48,27 +46,18 @@ class ApiServices:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, manager: ModelManager, hub: Hub) -> AsyncIterator[ApiServices]:
-    """Open the data directory and take up its runs; at the end mark open runs as interrupted and close it.
-
-    Raises:
-        ConfigurationError: the data directory cannot be used, or another process uses it.
-        StoreError: the database is damaged, newer than this program, or could not be upgraded.
-    """
-    database = await Database.open(settings.data_dir)
+async def open_services(database: Database, manager: ModelManager, hub: Hub) -> AsyncIterator[ApiServices]:
+    """Take up the runs that a crash has left; at the end mark open ones as interrupted."""
+    runs = RunService(database, manager)
+    await runs.start()
+    library = Library(hub, manager)
+    services = ApiServices(database, runs, library, manager)
     try:
-        runs = RunService(database, manager)
-        await runs.start()
-        library = Library(hub, manager)
-        services = ApiServices(database, runs, library, manager)
-        try:
-            yield services
-        finally:
-            services.disconnect()
-            await library.close()
-            await runs.close()
+        yield services
     finally:
-        await database.close()
+        services.disconnect()
+        await library.close()
+        await runs.close()
 
 
 # Coroutines, though they await nothing: FastAPI would send plain functions through a pool of threads.
@@ -77,10 +66,10 @@ async def _services(connection: HTTPConnection) -> ApiServices:
     return services
 
 
-async def _owner() -> str:
-    return LOCAL_OWNER
+async def _owner(connection: HTTPConnection) -> str:
+    return owner_of(connection)
 
 
 Services = Annotated[ApiServices, Depends(_services)]
 Owner = Annotated[str, Depends(_owner)]
-"""Whose rows a request may touch: one local user until there are accounts."""
+"""Whose rows a request may touch."""

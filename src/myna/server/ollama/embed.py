@@ -75,7 +75,7 @@ async def _embed(request: Request, name: str, texts: list[str], dimensions: int)
     if "" in texts:
         raise InvalidParameter("'input' holds an empty text; leave it out.", param="input")
     checked = tuple(check_text(text, "input") for text in texts)
-    model = await serve_model(request.app.state.models, name)
+    model = await serve_model(request, name)
     return await model.backend.embed(
         EmbeddingRequest(id=f"ollama-{uuid.uuid4().hex}", texts=checked, dimensions=dimensions or None)
     )

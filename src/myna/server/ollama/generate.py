@@ -23,7 +23,7 @@ from myna.server.limits import MAX_MESSAGES, MAX_TOP_LOGPROBS
 from myna.server.ollama.options import sampling
 from myna.server.ollama.wire import Body, Lines, create_router, lines, nanoseconds, timestamp
 from myna.server.openai.connection import answer_while_connected, request_schema
-from myna.server.openai.generation import OWNER, finish_reason, known_model, serve_model
+from myna.server.openai.generation import finish_reason, known_model, serve_model
 from myna.server.openai.types import check_text
 
 router = create_router()
@@ -58,7 +58,7 @@ class AnswerBody(Body):
             raise UnsupportedParameter(f"{self.model} is not asked to think here; leave 'think' out.", param="think")
         params = sampling(self.name, self.options, self.top_logprobs if self.logprobs else None)
         return GenerationRequest(
-            id=f"ollama-{uuid.uuid4().hex}", params=params, owner=OWNER, grammar=_grammar(self.format), **prompt
+            id=f"ollama-{uuid.uuid4().hex}", params=params, grammar=_grammar(self.format), **prompt
         )
 
     @property
@@ -121,7 +121,7 @@ async def _answer(request: Request, body: AnswerBody, generation: GenerationRequ
     began = time.perf_counter()
 
     async def answer() -> Response:
-        model = await serve_model(request.app.state.models, body.name)
+        model = await serve_model(request, body.name)
         loaded = time.perf_counter()
         events = model.backend.generate(replace(generation, adapter=model.adapter))
         started = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
@@ -193,7 +193,7 @@ async def _load(request: Request, body: AnswerBody, nothing: dict[str, Any]) -> 
         if body.unloads:
             await models.unload(known_model(models, body.name))
         else:
-            await serve_model(models, body.name)
+            await serve_model(request, body.name)
         reason = "unload" if body.unloads else "load"
         common = {"model": body.model, "created_at": timestamp()}
         return json_response(common | nothing | {"done": True, "done_reason": reason})

@@ -22,7 +22,6 @@ from myna.server.openai.connection import (
     request_schema,
 )
 from myna.server.openai.generation import (
-    OWNER,
     ServedModel,
     copies,
     now,
@@ -49,7 +48,6 @@ async def create_chat_completion(request: Request) -> Response:
         id=f"chatcmpl-{uuid.uuid4().hex}",
         params=body.params,
         messages=parse_messages(body.messages),
-        owner=OWNER,
         dialect=body.dialect,
         grammar=body.form,
         tools=use.tools,
@@ -60,7 +58,7 @@ async def create_chat_completion(request: Request) -> Response:
     include_usage = body.include_usage
 
     async def answer() -> Response:
-        model = await serve_model(request.app.state.models, body.model, body.adapter)
+        model = await serve_model(request, body.model, body.adapter)
         events = run_all(model.backend, copies(replace(generation, adapter=model.adapter), body.n), body.n)
         names = [tool.name for tool in use.tools]
         choices = [Choice(names, use.parallel) for _ in range(body.n)]

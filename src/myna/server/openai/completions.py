@@ -16,7 +16,6 @@ from myna.errors import MynaError
 from myna.server.errors import json_response
 from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
 from myna.server.openai.generation import (
-    OWNER,
     ServedModel,
     copies,
     finish_reason,
@@ -84,14 +83,13 @@ async def create_completion(request: Request) -> Response:
     include_usage = body.include_usage
 
     async def answer() -> Response:
-        model = await serve_model(request.app.state.models, body.model, body.adapter)
+        model = await serve_model(request, body.model, body.adapter)
         generations = [
             GenerationRequest(
                 id=f"{request_id}-{index}",
                 params=params,
                 text=prompt if isinstance(prompt, str) else None,
                 token_ids=prompt if isinstance(prompt, tuple) else None,
-                owner=OWNER,
                 adapter=model.adapter,
                 grammar=form,
             )

@@ -32,7 +32,7 @@ async def create_embeddings(request: Request) -> Response:
     )
 
     async def answer() -> Response:
-        model = await serve_model(request.app.state.models, body.model)
+        model = await serve_model(request, body.model)
         embedded = await model.backend.embed(embedding)
         tokens = sum(embedded.tokens)
         return json_response(

@@ -10,20 +10,22 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from starlette.requests import Request
+
 import myna
 from myna.backends.base import Backend, ModelDescription
 from myna.engine.request import Delta, Finished, GenerationRequest, Started
 from myna.errors import EngineError, InvalidParameter, NotFound
 from myna.hub import catalog
+from myna.server.caller import CallersModel
 from myna.server.errors import excerpt, suggestion
+from myna.server.identity import identity_of
 
 DEFAULT_MODEL_ALIAS = "default"
 SEED_STEP = 0x9E3779B97F4A7C15
 """Between the seeds of one request's answers: 2**64 divided by the golden ratio, which spreads best."""
 ADAPTER_MARK = "+"
 """Between a model's name and its adapter's; in no name of the catalog or of a repository."""
-OWNER = "local"
-"""Salt of the prefix cache. One owner until there are accounts: the person whose machine this is."""
 
 
 class Models(Protocol):
@@ -44,7 +46,7 @@ class Models(Protocol):
 class ServedModel:
     """A loaded model, and how answers name it. ``adapter``: the LoRA adapter that was asked for."""
 
-    backend: Backend
+    backend: CallersModel
     description: ModelDescription
     fingerprint: str
     adapter: str | None = None
@@ -97,18 +99,19 @@ def known_model(models: Models, name: str) -> str:
     return name
 
 
-async def serve_model(models: Models, name: str, adapter: str | None = None) -> ServedModel:
-    """The model of a request, loaded; see `known_model` and `split_name`.
+async def serve_model(request: Request, name: str, adapter: str | None = None) -> ServedModel:
+    """The model that a request names, loaded, for its caller; see `known_model` and `split_name`.
 
     Raises:
         NotFound: no such model.
         InvalidParameter: two different adapters are asked for.
         EngineError, ModelFileError: it cannot be loaded.
     """
+    models: Models = request.app.state.models
     name, adapter = split_name(models, name, adapter)
     backend = await models.get(known_model(models, name))
     description = await backend.describe()
-    return ServedModel(backend, description, fingerprint(description), adapter)
+    return ServedModel(CallersModel(backend, identity_of(request)), description, fingerprint(description), adapter)
 
 
 def fingerprint(model: ModelDescription) -> str:
@@ -138,7 +141,7 @@ def copies(request: GenerationRequest, count: int) -> list[GenerationRequest]:
 
 
 async def run_all(
-    backend: Backend, requests: Sequence[GenerationRequest], copies: int = 1
+    backend: CallersModel, requests: Sequence[GenerationRequest], copies: int = 1
 ) -> AsyncGenerator[tuple[int, Started | Delta | Finished], None]:
     """Events of several sequences as they come, each with the index of its request.
 

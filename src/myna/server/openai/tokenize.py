@@ -13,7 +13,7 @@ from myna.engine.request import GenerationRequest, SamplingParams
 from myna.errors import InvalidParameter
 from myna.server.errors import json_response
 from myna.server.openai.connection import answer_while_connected, read_json, request_schema
-from myna.server.openai.generation import OWNER, serve_model
+from myna.server.openai.generation import serve_model
 from myna.server.openai.messages import parse_messages
 from myna.server.openai.types import Body, Name, TokenId, check_text
 
@@ -50,7 +50,6 @@ class TokenizeBody(Body):
             params=SamplingParams(),
             messages=None if self.messages is None else parse_messages(self.messages),
             text=None if self.prompt is None else check_text(self.prompt, "prompt"),
-            owner=OWNER,
             dialect=self.dialect,
         )
 
@@ -68,7 +67,7 @@ async def tokenize(request: Request) -> Response:
     generation = body.generation()
 
     async def answer() -> Response:
-        model = await serve_model(request.app.state.models, body.model)
+        model = await serve_model(request, body.model)
         if generation.text is not None and not (body.add_special_tokens and generation.text):
             tokens = await model.backend.tokenize(generation.text)
         else:
@@ -91,7 +90,7 @@ async def detokenize(request: Request) -> Response:
     body = DetokenizeBody.parse(await read_json(request))
 
     async def answer() -> Response:
-        model = await serve_model(request.app.state.models, body.model)
+        model = await serve_model(request, body.model)
         return json_response({"prompt": await model.backend.detokenize(body.tokens)})
 
     return await answer_while_connected(request, answer())

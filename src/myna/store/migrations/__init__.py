@@ -5,5 +5,5 @@ from __future__ import annotations
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parent
-HEAD = "0001"
+HEAD = "0007"
 """The newest revision; known without importing Alembic, which an ordinary start then need not do."""

@@ -1,9 +1,4 @@
-"""The tables as they are now; `migrations/versions` holds how they came to be.
-
-Every row has an owner, and the owner is part of every key: the ids that clients make cannot collide or be probed
-across owners, and the foreign keys make a reference from one owner's rows to another's impossible.
-Times are Unix milliseconds.
-"""
+"""Chats, their messages and parts, runs and their events, and what changed in the lists."""
 
 from __future__ import annotations
 
@@ -15,7 +10,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
@@ -23,17 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "fk": "fk_%(table_name)s_%(referred_table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
-
-OWNER = String(64)
-ID = String(36)
+from myna.store.tables.base import ID, OWNER, metadata
 
 chats = Table(
     "chats",

@@ -1,0 +1,50 @@
+"""Who is asking: set once for every connection, by the guard that knows sessions and keys, and read everywhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.requests import HTTPConnection
+
+Role = Literal["owner", "admin", "member"]
+Permission = Literal["all", "read", "inference"]
+
+IN_SCOPE = "myna.identity"
+"""Key of the ASGI scope. Nothing that comes over the network can put anything there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user, and what this connection may do in his name.
+
+    Attributes:
+        user: owner of the rows, files and cached prefixes that the connection may touch.
+        name: for people.
+        role: what the user may do to others' things: models, users, settings.
+        permission: what the credential allows: everything, reading, or inference alone.
+        key: id of the API key that was sent, if one was.
+        session: id of the browser's session, if there is one.
+    """
+
+    user: str
+    name: str
+    role: Role
+    permission: Permission = "all"
+    key: str | None = None
+    session: str | None = None
+
+
+LOCAL = Identity(user="local", name="You", role="owner")
+"""The person whose machine this is, as long as no account was made; the first account takes this user over."""
+
+
+def identity_of(connection: HTTPConnection) -> Identity:
+    """Who is asking. A connection that no guard has seen is a fault of ours."""
+    identity: Identity = connection.scope[IN_SCOPE]
+    return identity
+
+
+def owner_of(connection: HTTPConnection) -> str:
+    """Whose rows a connection may touch."""
+    return identity_of(connection).user

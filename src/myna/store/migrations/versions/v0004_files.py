@@ -1,0 +1,10 @@
+"""Files and uploads in parts."""
+
+from __future__ import annotations
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Create the tables."""

@@ -1,0 +1,8 @@
+"""The tables as they are now, a module a subject; `myna.store.migrations.versions` holds how they came to be."""
+
+from __future__ import annotations
+
+from myna.store.tables import chats
+from myna.store.tables.base import ID, OWNER, metadata
+
+__all__ = ["ID", "OWNER", "chats", "metadata"]
