@@ -15,6 +15,21 @@ IN_SCOPE = "myna.identity"
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be asked for. None: what the settings say, or for a key nothing of its own; 0: as much as wanted.
+
+    Attributes:
+        requests_per_minute: requests that use a model.
+        tokens_per_minute: of prompts and answers together.
+        tokens_per_day: the same, from midnight to midnight UTC; of users alone.
+    """
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    tokens_per_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """A user, and what this connection may do in his name.
 
@@ -25,6 +40,8 @@ class Identity:
         permission: what the credential allows: everything, reading, or inference alone.
         key: id of the API key that was sent, if one was.
         session: id of the browser's session, if there is one.
+        limits: of the user, over all that he does.
+        key_limits: of the key that was sent, beside the user's.
     """
 
     user: str
@@ -33,6 +50,8 @@ class Identity:
     permission: Permission = "all"
     key: str | None = None
     session: str | None = None
+    limits: Limits = Limits()
+    key_limits: Limits = Limits()
 
 
 LOCAL = Identity(user="local", name="You", role="owner")
