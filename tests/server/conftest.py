@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import httpx2
 import pytest
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from myna.server import openai
+from myna.server.identity import IN_SCOPE, Identity
 from myna.server.metrics import Metrics
 from myna.server.shell import create_shell
 from myna.settings import Settings
+from myna.store.database import opened
 from tests.server.scripted import ScriptedBackend, ScriptedHub, ScriptedModels, serving
 
 
@@ -46,3 +50,60 @@ async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
 def address(app: FastAPI) -> Iterator[str]:
     with serving(app) as url:
         yield url
+
+
+@pytest.fixture
+def stored_app(settings: Settings, backend: ScriptedBackend) -> FastAPI:
+    """As ``app``, with everything that is stored: opened in its lifespan, as by `myna.server.app`."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opened(settings.data_dir) as app.state.database:
+            yield
+
+    application = create_shell(settings, Metrics(), lifespan)
+    application.state.models = ScriptedModels(backend)
+    application.state.hub = ScriptedHub()
+    application.include_router(openai.create_router())
+    return application
+
+
+@pytest.fixture
+async def running_app(stored_app: FastAPI) -> AsyncIterator[FastAPI]:
+    """``stored_app`` within its lifespan, in the test's own event loop."""
+    async with stored_app.router.lifespan_context(stored_app):
+        yield stored_app
+
+
+@pytest.fixture
+async def stored_client(running_app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client_of(running_app) as http:
+        yield http
+
+
+@pytest.fixture
+def client_as(running_app: FastAPI) -> Callable[[str], AbstractAsyncContextManager[httpx2.AsyncClient]]:
+    """Clients of other users: ``async with client_as("ben") as http``."""
+    return lambda user: client_of(as_user(running_app, user))
+
+
+@pytest.fixture
+def stored_address(stored_app: FastAPI) -> Iterator[str]:
+    """``stored_app`` on a socket, for the official clients."""
+    with serving(stored_app) as url:
+        yield url
+
+
+def client_of(app: ASGIApp) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8642")
+
+
+def as_user(app: ASGIApp, user: str) -> ASGIApp:
+    """The application as a user meets it whose credentials were checked."""
+
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            scope = {**scope, IN_SCOPE: Identity(user, user, "member")}
+        await app(scope, receive, send)
+
+    return named
