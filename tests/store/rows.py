@@ -8,8 +8,11 @@ from typing import Any
 
 from myna.chat import TextPart
 from myna.store import chats, messages
+from myna.store.keys import Key
 from myna.store.records import Chat, Message, Run
 from myna.store.scope import Scope
+from myna.store.sessions import Session
+from myna.store.users import User
 
 OWNER = "local"
 _clock = count(1_000)
@@ -38,6 +41,30 @@ def run(chat_id: str, message_id: str, **values: Any) -> Run:
     return Run(**{
         "id": new_id(), "chat_id": chat_id, "message_id": message_id, "model": "m", "status": "queued",
         "last_event": 0, "created_at": next(_clock), "request": "digest", **values,
+    })  # fmt: skip
+
+
+def user(user_id: str, **values: Any) -> User:
+    return User(**{
+        "id": user_id, "name": user_id.title(), "name_key": user_id, "password": "$argon2id$", "role": "member",
+        "disabled": False, "requests_per_minute": None, "tokens_per_minute": None, "tokens_per_day": None,
+        "created_at": next(_clock), "last_seen_at": None, **values,
+    })  # fmt: skip
+
+
+def key(owner: str, number: int = 1, **values: Any) -> Key:
+    return Key(**{
+        "id": f"key_{number}", "owner": owner, "digest": f"key {owner} {number}".encode(), "prefix": "myna-abc",
+        "name": "script", "permission": "all", "requests_per_minute": None, "tokens_per_minute": None,
+        "created_at": next(_clock), "last_used_at": None, "expires_at": None, **values,
+    })  # fmt: skip
+
+
+def session(owner: str, number: int = 1, **values: Any) -> Session:
+    return Session(**{
+        "id": f"session_{number}", "owner": owner, "digest": f"session {owner} {number}".encode(),
+        "created_at": next(_clock), "last_used_at": next(_clock), "expires_at": 2**53, "agent": None, "address": None,
+        **values,
     })  # fmt: skip
 
 

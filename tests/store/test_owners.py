@@ -10,13 +10,13 @@ import pytest
 
 from myna.chat import TextPart
 from myna.errors import NotFound, StoreError
-from myna.store import changes, chats, messages, runs
+from myna.store import changes, chats, keys, messages, runs, sessions, users
 from myna.store.database import Database
 from myna.store.scope import Scope
 from myna.store.tables import metadata
-from tests.store.rows import add_chat, message, new_id, run
+from tests.store.rows import add_chat, key, message, new_id, run, session, user
 
-Ids = tuple[str, str, str]
+Ids = tuple[str, str, str, str, str]
 Ask = Callable[[Scope, Ids], Awaitable[Any]]
 
 NOT_FOUND: dict[str, Ask] = {
@@ -26,6 +26,8 @@ NOT_FOUND: dict[str, Ask] = {
     "messages.get": lambda scope, ids: messages.get(scope, ids[1]),
     "messages.delete": lambda scope, ids: messages.delete(scope, ids[1]),
     "runs.get": lambda scope, ids: runs.get(scope, ids[2]),
+    "keys.change": lambda scope, ids: keys.change(scope, ids[3], name="stolen"),
+    "keys.remove": lambda scope, ids: keys.remove(scope, ids[3]),
 }
 EMPTY: dict[str, Ask] = {
     "chats.find": lambda scope, ids: chats.find(scope, ids[0]),
@@ -44,6 +46,7 @@ EMPTY: dict[str, Ask] = {
 HARMLESS: dict[str, Ask] = {
     "messages.begin": lambda scope, ids: messages.begin(scope, ids[1], run_id=new_id(), model="m"),
     "runs.set_status": lambda scope, ids: runs.set_status(scope, ids[2], "failed"),
+    "sessions.remove": lambda scope, ids: sessions.remove(scope, ids[4]),
 }
 
 
@@ -54,13 +57,13 @@ IMPOSSIBLE: dict[str, Ask] = {
     ),
     "runs.add": lambda scope, ids: runs.add(scope, run(ids[0], ids[1])),
 }
-OWN_ROWS_ONLY = {"chats.create", "changes.record", "changes.latest"}
+OWN_ROWS_ONLY = {"chats.create", "changes.record", "changes.latest", "keys.add", "sessions.add"}
 
 
 def test_the_sweep_below_knows_every_query() -> None:
     queries = {
         f"{module.__name__.rsplit('.', 1)[-1]}.{name}"
-        for module in (chats, messages, runs, changes)
+        for module in (chats, messages, runs, changes, keys, sessions)
         for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
         if function.__module__ == module.__name__ and "scope" in inspect.signature(function).parameters
         if not name.startswith("_")
@@ -74,7 +77,8 @@ async def _text(scope: Scope, run_id: str) -> object:
 
 async def everything(database: Database, owner: str) -> dict[str, Any]:
     async with database.read(owner) as scope:
-        return {name: await scope.all(scope.select(table)) for name, table in metadata.tables.items()}
+        owned = {name: table for name, table in metadata.tables.items() if "owner" in table.c}
+        return {name: await scope.all(scope.select(table)) for name, table in owned.items()}
 
 
 async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
@@ -82,8 +86,11 @@ async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
         made, (asked,) = await add_chat(scope, "secret")
         running = run(made.id, asked.id)
         await runs.add(scope, running)
+        await users.add(scope.transaction, user("one"))
+        await keys.add(scope, key("one"))
+        await sessions.add(scope, session("one"))
     before = await everything(database, "one")
-    ids = (made.id, asked.id, running.id)
+    ids = (made.id, asked.id, running.id, "key_1", "session_1")
     for name, ask in NOT_FOUND.items():
         with pytest.raises(NotFound):
             async with database.write("two") as scope:
