@@ -7,9 +7,13 @@
     │   ├── InvalidParameter          a value is malformed or out of range
     │   ├── UnsupportedParameter      known, but not available here
     │   ├── PromptTooLong             prompt and context length, both in tokens
+    │   ├── TooLarge                  more bytes than are taken
     │   ├── NotFound                  no such model, chat, message or run
     │   ├── Conflict                  the request contradicts what is stored
     │   └── Refused                   another origin, an unknown host, a wrong key
+    ├── LimitReached                more than a user or key may ask for, for now
+    │   ├── RateLimited               in a minute
+    │   └── QuotaExhausted            in a day
     ├── ConfigurationError          settings, port, data directory
     ├── ModelFileError              a model file is truncated, corrupt, hostile or unsupported
     ├── HubError                    a model could not be fetched
@@ -21,6 +25,7 @@
     │   ├── EngineBusy                too many requests wait; try again later
     │   └── ModelTooLarge             weights or KV cache do not fit into memory
     └── StoreError                  the database cannot be opened, migrated or written
+        └── StorageFull               no room on the disk for a file
 
 A message is one or two sentences for a person: what was wrong, with the value, and what to do about it.
 ``code`` is stable and meant for programs; ``param`` names the offending field where there is one.
@@ -29,7 +34,7 @@ A message is one or two sentences for a person: what was wrong, with the value, 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 __all__ = [
     "ConfigurationError",
@@ -41,15 +46,20 @@ __all__ = [
     "HashMismatch",
     "HubError",
     "InvalidParameter",
+    "LimitReached",
     "ModelFileError",
     "ModelTooLarge",
     "MynaError",
     "NotFound",
     "PromptTooLong",
+    "QuotaExhausted",
+    "RateLimited",
     "Refused",
     "RequestError",
     "SourcesUnreachable",
+    "StorageFull",
     "StoreError",
+    "TooLarge",
     "UnsupportedParameter",
 ]
 
@@ -114,6 +124,12 @@ class PromptTooLong(RequestError):
         self.limit = limit
 
 
+class TooLarge(RequestError):
+    """More bytes than are taken, at once or in all."""
+
+    code = "content_too_large"
+
+
 class NotFound(RequestError):
     """No such model, chat, message or run (or none that this caller may see)."""
 
@@ -130,6 +146,32 @@ class Refused(RequestError):
     """A request from another origin, an unknown host name or with a wrong key."""
 
     code = "refused"
+
+
+class LimitReached(MynaError):
+    """More than a user or a key may ask for.
+
+    Args:
+        unit: what there were too many of.
+        retry_after: seconds until there is room again.
+    """
+
+    def __init__(self, message: str, *, unit: Literal["requests", "tokens"], retry_after: float) -> None:
+        super().__init__(message)
+        self.unit = unit
+        self.retry_after = retry_after
+
+
+class RateLimited(LimitReached):
+    """Too many requests or tokens in a minute."""
+
+    code = "rate_limit_exceeded"
+
+
+class QuotaExhausted(LimitReached):
+    """The tokens of a day are used up."""
+
+    code = "insufficient_quota"
 
 
 class ConfigurationError(MynaError):
@@ -219,3 +261,9 @@ class StoreError(MynaError):
     """The database cannot be opened, migrated or written."""
 
     code = "store_error"
+
+
+class StorageFull(StoreError):
+    """The disk has no room for a file; nothing of it was kept."""
+
+    code = "disk_full"

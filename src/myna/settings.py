@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     """Host names, besides loopback's, that browsers may use to reach this server."""
     api_key: SecretStr | None = None
     """Asked for by the OpenAI API and the metrics; needed to bind a host that other machines can reach."""
+    max_upload_bytes: int = Field(default=512 << 20, ge=1, le=1 << 39)
+    """Largest file that may be sent at once; OpenAI's limit by default."""
+    max_stored_bytes: int = Field(default=0, ge=0)
+    """What all files of a user may take together; 0: as much as the disk holds."""
     log_level: LogLevel = "warning"
     """info also logs every request."""
     browser: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx2
@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from myna.server import openai
+from myna.server.files import open_files
 from myna.server.identity import IN_SCOPE, Identity
 from myna.server.metrics import Metrics
 from myna.server.shell import create_shell
@@ -58,7 +59,9 @@ def stored_app(settings: Settings, backend: ScriptedBackend) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings.data_dir) as app.state.database:
+        async with AsyncExitStack() as stack:
+            app.state.database = database = await stack.enter_async_context(opened(settings.data_dir))
+            app.state.files = await stack.enter_async_context(open_files(database, settings))
             yield
 
     application = create_shell(settings, Metrics(), lifespan)

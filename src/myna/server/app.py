@@ -17,6 +17,7 @@ from myna.backends.manager import ModelManager
 from myna.hub import Hub
 from myna.server import anthropic, api, ollama, openai, web
 from myna.server.errors import json_response
+from myna.server.files import open_files
 from myna.server.metrics import CONTENT_TYPE, Metrics
 from myna.server.shell import create_shell
 from myna.settings import Settings
@@ -43,6 +44,7 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
         async with AsyncExitStack() as stack:
             stack.push_async_callback(manager.close)
             app.state.database = database = await stack.enter_async_context(opened(settings.data_dir))
+            app.state.files = await stack.enter_async_context(open_files(database, settings))
             app.state.api = await stack.enter_async_context(api.open_services(database, manager, hub))
             yield
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from myna.store.tables import accounts, chats
+from myna.store.tables import accounts, chats, files
 from myna.store.tables.base import ID, OWNER, metadata
 
-__all__ = ["ID", "OWNER", "accounts", "chats", "metadata"]
+__all__ = ["ID", "OWNER", "accounts", "chats", "files", "metadata"]
