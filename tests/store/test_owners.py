@@ -10,14 +10,17 @@ import pytest
 
 from myna.chat import TextPart
 from myna.errors import NotFound, StoreError
-from myna.store import changes, chats, keys, messages, runs, sessions, users
+from myna.store import changes, chats, completions, conversations, keys, messages, runs, sessions, users
 from myna.store.database import Database
+from myna.store.pages import PageRequest
 from myna.store.scope import Scope
 from myna.store.tables import metadata
 from tests.store.rows import add_chat, key, message, new_id, run, session, user
 
 Ids = tuple[str, str, str, str, str]
 Ask = Callable[[Scope, Ids], Awaitable[Any]]
+
+CONVERSATION, COMPLETION = "conv_1", "chatcmpl-1"
 
 NOT_FOUND: dict[str, Ask] = {
     "chats.get": lambda scope, ids: chats.get(scope, ids[0]),
@@ -28,6 +31,18 @@ NOT_FOUND: dict[str, Ask] = {
     "runs.get": lambda scope, ids: runs.get(scope, ids[2]),
     "keys.change": lambda scope, ids: keys.change(scope, ids[3], name="stolen"),
     "keys.remove": lambda scope, ids: keys.remove(scope, ids[3]),
+    "conversations.get": lambda scope, ids: conversations.get(scope, CONVERSATION),
+    "conversations.update": lambda scope, ids: conversations.update(scope, CONVERSATION, {"stolen": "yes"}),
+    "conversations.delete": lambda scope, ids: conversations.delete(scope, CONVERSATION),
+    "conversations.append": lambda scope, ids: conversations.append(scope, CONVERSATION, [{"id": "forged"}]),
+    "conversations.items": lambda scope, ids: conversations.items(scope, CONVERSATION, PageRequest()),
+    "conversations.history": lambda scope, ids: conversations.history(scope, CONVERSATION),
+    "conversations.item": lambda scope, ids: conversations.item(scope, CONVERSATION, "item"),
+    "conversations.delete_item": lambda scope, ids: conversations.delete_item(scope, CONVERSATION, "item"),
+    "completions.get": lambda scope, ids: completions.get(scope, COMPLETION),
+    "completions.update": lambda scope, ids: completions.update(scope, COMPLETION, {"stolen": "yes"}),
+    "completions.delete": lambda scope, ids: completions.delete(scope, COMPLETION),
+    "completions.messages": lambda scope, ids: completions.messages(scope, COMPLETION, PageRequest()),
 }
 EMPTY: dict[str, Ask] = {
     "chats.find": lambda scope, ids: chats.find(scope, ids[0]),
@@ -42,6 +57,7 @@ EMPTY: dict[str, Ask] = {
     "runs.open_in_chat": lambda scope, ids: runs.open_in_chat(scope, ids[0]),
     "runs.logged": lambda scope, ids: _text(scope, ids[2]),
     "changes.after": lambda scope, ids: changes.after(scope, 0, 100),
+    "completions.listed": lambda scope, ids: _completions(scope),
 }
 HARMLESS: dict[str, Ask] = {
     "messages.begin": lambda scope, ids: messages.begin(scope, ids[1], run_id=new_id(), model="m"),
@@ -57,13 +73,16 @@ IMPOSSIBLE: dict[str, Ask] = {
     ),
     "runs.add": lambda scope, ids: runs.add(scope, run(ids[0], ids[1])),
 }
-OWN_ROWS_ONLY = {"chats.create", "changes.record", "changes.latest", "keys.add", "sessions.add"}
+OWN_ROWS_ONLY = {
+    "chats.create", "changes.record", "changes.latest", "keys.add", "sessions.add", "conversations.create",
+    "completions.add",
+}  # fmt: skip
 
 
 def test_the_sweep_below_knows_every_query() -> None:
     queries = {
         f"{module.__name__.rsplit('.', 1)[-1]}.{name}"
-        for module in (chats, messages, runs, changes, keys, sessions)
+        for module in (chats, messages, runs, changes, keys, sessions, conversations, completions)
         for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
         if function.__module__ == module.__name__ and "scope" in inspect.signature(function).parameters
         if not name.startswith("_")
@@ -73,6 +92,10 @@ def test_the_sweep_below_knows_every_query() -> None:
 
 async def _text(scope: Scope, run_id: str) -> object:
     return (await runs.logged(scope, run_id))[2]
+
+
+async def _completions(scope: Scope) -> object:
+    return (await completions.listed(scope, PageRequest(), "m", {"label": "secret"})).items
 
 
 async def everything(database: Database, owner: str) -> dict[str, Any]:
@@ -89,6 +112,9 @@ async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
         await users.add(scope.transaction, user("one"))
         await keys.add(scope, key("one"))
         await sessions.add(scope, session("one"))
+        await conversations.create(scope, CONVERSATION, {"label": "secret"}, [{"id": "item"}])
+        labelled = {"id": COMPLETION, "model": "m", "metadata": {"label": "secret"}}
+        await completions.add(scope, labelled, [{"role": "user"}])
     before = await everything(database, "one")
     ids = (made.id, asked.id, running.id, "key_1", "session_1")
     for name, ask in NOT_FOUND.items():
