@@ -174,6 +174,10 @@ def test_a_model_without_the_choice_cannot_be_told_how_much_to_think(make: Make)
     assert raised.value.param == "reasoning_effort"
     with pytest.raises(InvalidParameter, match="not to think"):
         make(PLAIN + "{# <think> #}").prompt(TALK[:1], effort="none")
+    asked = make(PLAIN + "{# <think> #}").prompt(TALK[:1], effort="on")
+    assert asked.token_ids == make(PLAIN + "{# <think> #}").prompt(TALK[:1]).token_ids
+    with pytest.raises(InvalidParameter, match="cannot be told"):
+        make(PLAIN).prompt(TALK[:1], effort="on")
 
 
 def test_a_control_token_as_a_name_in_a_schema_is_refused(make: Make) -> None:

@@ -72,8 +72,9 @@ def test_models_are_listed_and_shown(client: ollama.Client) -> None:
     assert model.size == 98_362_432
     assert model.details.parameter_size == "134.52M"
     shown = client.show(f"{MODEL}:latest")
-    assert shown.capabilities == ["completion"]
+    assert shown.capabilities == ["completion", "tools"]
     assert shown.modelinfo["llama.context_length"] == 8192
+    assert shown.modelinfo["llama.block_count"] == 30
 
 
 def test_what_is_there_is_pulled_at_once(client: ollama.Client) -> None:
@@ -104,6 +105,40 @@ def test_an_answer_has_the_form_that_was_asked_for(client: ollama.Client) -> Non
     assert list(json.loads(answer.message.content)) == ["city"]
 
 
+def test_a_tool_is_called_as_its_schema_says_and_answered(client: ollama.Client) -> None:
+    weather = {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "Get the current weather for a city",
+            "strict": True,
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string", "maxLength": 20}},
+                "required": ["city"],
+                "additionalProperties": False,
+            },
+        },
+    }
+    # The form leaves the model the choice between a reply and calls, each as its grammar says.
+    reply = {"type": "object", "properties": {"reply": {"type": "string", "maxLength": 9}}, "required": ["reply"]}
+    said = [{"role": "user", "content": "What is the weather in Paris?"}]
+    options = GREEDY | {"num_predict": 200}
+    answer = client.chat(MODEL, said, tools=[weather], format=reply, options=options)
+    assert answer.message.tool_calls
+    assert {call.function.name for call in answer.message.tool_calls} == {"get_weather"}
+    assert all(list(call.function.arguments) == ["city"] for call in answer.message.tool_calls)
+    results = [{"role": "tool", "tool_name": "get_weather", "content": "Rain"} for _ in answer.message.tool_calls]
+    told = client.chat(MODEL, [*said, answer.message, *results], options=GREEDY | {"num_predict": 8})
+    assert told.message.content
+
+
+def test_a_model_that_does_not_think_says_so(client: ollama.Client) -> None:
+    with pytest.raises(ollama.ResponseError, match="does not support thinking so; leave 'think' out"):
+        client.chat(MODEL, QUESTION, think="high")
+    assert client.chat(MODEL, QUESTION, think=False, options=GREEDY | {"num_predict": 2}).message.content
+
+
 def test_errors_and_unknown_fields_are_as_the_original_has_them(server: Server) -> None:
     with httpx2.Client(base_url=server.url, timeout=60) as http:
         body = {"model": MODEL, "prompt": "Hi", "stream": False, "options": {"num_ctx": 1, "num_predict": 1}, "new": 1}
@@ -111,7 +146,7 @@ def test_errors_and_unknown_fields_are_as_the_original_has_them(server: Server) 
         wrong = http.post("/api/chat", json={"model": MODEL, "messages": [{"role": "king", "content": "x"}]})
         assert wrong.status_code == 400
         assert wrong.json() == {
-            "error": "Invalid value for 'messages[0].role': 'king'; allowed are system, user, assistant."
+            "error": "Invalid value for 'messages[0].role': 'king'; allowed are system, user, assistant, tool."
         }
         assert http.get("/api/version").json()["version"]
 

@@ -43,7 +43,7 @@ class Dialect(Protocol):
             continue_last: the last message is the assistant's own unfinished answer, left open to be carried on.
             tools: what may be called.
             must_call: the answer has to be calls, made without a thought before them where that can be chosen.
-            effort: how much to think; "none" is not at all.
+            effort: how much to think; "none" is not at all, "on" as much as the model does by itself.
 
         Raises:
             InvalidParameter: there are no messages, the template refuses this conversation, or the model cannot be

@@ -129,9 +129,11 @@ class TemplateDialect:
         """What tells the template how much to think."""
         if "reasoning_effort" in self._source:
             levels = {"none": "low", "minimal": "low", "xhigh": "high", "max": "high"}
-            return {} if effort is None else {"reasoning_effort": levels.get(effort, effort)}
+            return {} if effort in (None, "on") else {"reasoning_effort": levels.get(effort, effort)}
         if "enable_thinking" in self._source:
             return {} if effort is None else {"enable_thinking": effort != "none"}
+        if self._thinks and asked == "on":
+            return {}
         if self._thinks and asked == "none":
             raise InvalidParameter(
                 "This model cannot be told not to think; leave 'reasoning_effort' out.", param="reasoning_effort"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Annotated, Any
@@ -14,12 +14,14 @@ from fastapi import Request
 from pydantic import Field
 from starlette.responses import Response
 
-from myna.chat import Message, Role
+from myna.chat import Message
 from myna.engine.request import Delta, Finished, GenerationRequest, Grammar, Started, TokenLogprob
-from myna.errors import InvalidParameter, UnsupportedParameter
-from myna.models.dialects.answer import AnswerEvent, AnswerParser, Reasoning, Text
+from myna.errors import InvalidParameter
+from myna.models.dialects.answer import AnswerEvent, AnswerParser
 from myna.server.errors import excerpt, json_response
-from myna.server.limits import MAX_MESSAGES, MAX_TOP_LOGPROBS
+from myna.server.limits import MAX_TOP_LOGPROBS
+from myna.server.ollama.answers import Piece, Pieces
+from myna.server.ollama.messages import NO_IMAGES, parse_messages, parse_tools
 from myna.server.ollama.options import sampling
 from myna.server.ollama.wire import Body, Lines, create_router, lines, nanoseconds, timestamp
 from myna.server.openai.connection import answer_while_connected, request_schema
@@ -28,12 +30,11 @@ from myna.server.openai.types import check_text
 
 router = create_router()
 
-Say = Callable[[str, dict[str, str]], dict[str, Any]]
-"""Where a piece of an answer stands, with what is thought: beside ``response``, or in ``message``."""
+Say = Callable[[Piece], dict[str, Any]]
+"""Where a piece of an answer stands: in ``response`` and beside it, or in ``message``."""
 
-NO_IMAGES = "the models here read text only."
-NO_TOOLS = "calls of tools are offered by /v1/chat/completions only."
-ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
+THINK = {False: "none", True: "on", "low": "low", "medium": "medium", "high": "high", "max": "xhigh"}
+"""How much to think, in the engine's words."""
 
 
 class AnswerBody(Body):
@@ -51,14 +52,20 @@ class AnswerBody(Body):
         """The request of a prompt.
 
         Raises:
-            InvalidParameter: an option or the format is malformed.
-            UnsupportedParameter: it asks for thoughts.
+            InvalidParameter: an option, the format or ``think`` is malformed.
+            UnsupportedParameter: an option is not available here.
         """
-        if self.think not in (None, False):
-            raise UnsupportedParameter(f"{self.model} is not asked to think here; leave 'think' out.", param="think")
+        if self.think not in (None, *THINK):
+            raise InvalidParameter(
+                f"'think' must be true, false, low, medium, high or max; got {excerpt(self.think)}.", param="think"
+            )
         params = sampling(self.name, self.options, self.top_logprobs if self.logprobs else None)
         return GenerationRequest(
-            id=f"ollama-{uuid.uuid4().hex}", params=params, grammar=_grammar(self.format), **prompt
+            id=f"ollama-{uuid.uuid4().hex}",
+            params=params,
+            grammar=_grammar(self.format),
+            reasoning_effort=None if self.think is None else THINK[self.think],
+            **prompt,
         )
 
     @property
@@ -85,9 +92,8 @@ class GenerateBody(AnswerBody):
 class ChatBody(AnswerBody):
     """``POST /api/chat``."""
 
-    unsupported = {"tools": NO_TOOLS}  # noqa: RUF012
-
     messages: list[dict[str, Any]] = Field(default_factory=list)
+    tools: list[Any] = Field(default_factory=list)
 
 
 @router.post("/generate", openapi_extra=request_schema(GenerateBody))
@@ -99,20 +105,21 @@ async def generate(request: Request) -> Response:
         return await _load(request, body, {"response": ""})
     messages = (*((Message.of("system", system),) if system else ()), Message.of("user", prompt))
     generation = body.generation(text=prompt) if body.raw else body.generation(messages=messages)
-    return await _answer(request, body, generation, lambda text, thought: {"response": text} | thought)
+    return await _answer(request, body, generation, lambda piece: {"response": piece.text} | piece.extras)
 
 
 @router.post("/chat", openapi_extra=request_schema(ChatBody))
 async def chat(request: Request) -> Response:
     """Answer a conversation, or carry on its last message where that is the assistant's."""
     body = await ChatBody.read(request)
-    messages = _messages(body.messages)
+    messages = parse_messages(body.messages)
     if not messages:
         return await _load(request, body, {"message": {"role": "assistant", "content": ""}})
-    generation = body.generation(messages=messages, continue_last=messages[-1].role == "assistant")
+    is_begun = messages[-1].role == "assistant" and not messages[-1].calls
+    generation = body.generation(messages=messages, continue_last=is_begun, tools=parse_tools(body.tools))
 
-    def say(text: str, thought: dict[str, str]) -> dict[str, Any]:
-        return {"message": {"role": "assistant", "content": text} | thought}
+    def say(piece: Piece) -> dict[str, Any]:
+        return {"message": {"role": "assistant", "content": piece.text} | piece.extras}
 
     return await _answer(request, body, generation, say)
 
@@ -124,8 +131,7 @@ async def _answer(request: Request, body: AnswerBody, generation: GenerationRequ
         model = await serve_model(request, body.name)
         loaded = time.perf_counter()
         events = model.backend.generate(replace(generation, adapter=model.adapter))
-        started = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
-        assert isinstance(started, Started)
+        started = await _started(body, events)
 
         def figures(finished: Finished) -> dict[str, Any]:
             return {
@@ -139,23 +145,40 @@ async def _answer(request: Request, body: AnswerBody, generation: GenerationRequ
                 "eval_duration": nanoseconds(finished.decode_seconds),
             }
 
-        parser = AnswerParser(started.syntax)
+        parser, pieces = AnswerParser(started.syntax, [tool.name for tool in generation.tools]), Pieces()
 
         async def objects() -> AsyncGenerator[dict[str, Any], None]:
             async for event in events:
                 common = {"model": body.model, "created_at": timestamp()}
                 if isinstance(event, Delta):
-                    said = parser.feed(event.text)
-                    if said or event.logprobs:
-                        yield common | say(*_told(said)) | {"done": False} | _logprobs(event.logprobs)
+                    piece = pieces.take(parser.feed(event.text))
+                    if piece or event.logprobs:
+                        yield common | say(piece) | {"done": False} | _logprobs(event.logprobs)
                 elif isinstance(event, Finished):
-                    yield common | say(*_told(parser.finish())) | figures(event)
+                    rest = pieces.take(parser.finish(), is_last=True)
+                    if rest.calls:  # clients look for calls in what comes before the end
+                        yield common | say(rest) | {"done": False}
+                        rest = Piece()
+                    yield common | say(rest) | figures(event)
 
         if body.stream:
             return Lines(lines(objects()), events)
         return json_response(await _whole(body.model, events, parser, say, figures))
 
     return await answer_while_connected(request, answer())
+
+
+async def _started(body: AnswerBody, events: AsyncGenerator[Started | Delta | Finished, None]) -> Started:
+    """The first event; a prompt that is refused is an HTTP error, not a broken stream."""
+    try:
+        started = await anext(events)
+    except InvalidParameter as error:
+        if error.param != "reasoning_effort":
+            raise
+        able = "cannot be told not to think" if body.think is False else "does not support thinking so"
+        raise InvalidParameter(f"{body.model} {able}; leave 'think' out.", param="think") from None
+    assert isinstance(started, Started)
+    return started
 
 
 async def _whole(
@@ -174,15 +197,9 @@ async def _whole(
                 logprobs += event.logprobs or ()
             elif isinstance(event, Finished):
                 finished = event
-    answer = {"model": model, "created_at": timestamp()} | say(*_told([*said, *parser.finish()]))
+    piece = Pieces().take([*said, *parser.finish()], is_last=True)
+    answer = {"model": model, "created_at": timestamp()} | say(piece)
     return answer | figures(finished) | _logprobs(tuple(logprobs))
-
-
-def _told(said: Sequence[AnswerEvent]) -> tuple[str, dict[str, str]]:
-    """What is said, and what is thought, if anything is."""
-    thought = "".join(event.text for event in said if isinstance(event, Reasoning))
-    text = "".join(event.text for event in said if isinstance(event, Text))
-    return text, {"thinking": thought} if thought else {}
 
 
 async def _load(request: Request, body: AnswerBody, nothing: dict[str, Any]) -> Response:
@@ -199,28 +216,6 @@ async def _load(request: Request, body: AnswerBody, nothing: dict[str, Any]) -> 
         return json_response(common | nothing | {"done": True, "done_reason": reason})
 
     return await answer_while_connected(request, answer())
-
-
-def _messages(messages: list[dict[str, Any]]) -> tuple[Message, ...]:
-    if len(messages) > MAX_MESSAGES:
-        raise InvalidParameter(f"'messages' may hold {MAX_MESSAGES} messages; got {len(messages)}.", param="messages")
-    return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
-
-
-def _message(message: dict[str, Any], where: str) -> Message:
-    role, content = message.get("role"), message.get("content") or ""
-    for name, reason in (("images", NO_IMAGES), ("tool_calls", NO_TOOLS)):
-        if message.get(name):
-            raise UnsupportedParameter(f"'{where}.{name}' is not supported: {reason}", param=f"{where}.{name}")
-    if role == "tool":
-        raise UnsupportedParameter(f"'{where}.role' tool is not supported: {NO_TOOLS}", param=f"{where}.role")
-    if not isinstance(role, str) or role not in ROLES:
-        raise InvalidParameter(
-            f"Invalid value for '{where}.role': {excerpt(role)}; allowed are {', '.join(ROLES)}.", param=f"{where}.role"
-        )
-    if not isinstance(content, str):
-        raise InvalidParameter(f"'{where}.content' must be a text; got {excerpt(content)}.", param=f"{where}.content")
-    return Message.of(ROLES[role], check_text(content, f"{where}.content"))
 
 
 def _grammar(form: Any) -> Grammar | None:

@@ -32,6 +32,8 @@ router = create_router()
 VERSION = "0.12.0"
 """Of Ollama, whose API this is like; its clients ask so as to know what they may send."""
 
+THINKING_MARKS = ("<think>", "</think>", "reasoning_effort")
+"""In the templates of models that think before they answer."""
 
 NEVER_SECONDS = 100 * 365 * 86_400
 """When a loaded model expires: it stays until another needs its place."""
@@ -95,10 +97,7 @@ async def show(request: Request) -> Response:
     if path is None:
         raise NotFound(f"{name} is not on disk. Fetch it first: POST /api/pull.", param="model")
     described, modified = await asyncio.to_thread(_describe, path)
-    context = getattr(described, "context", None)
     family = described.architecture
-    info = {"general.architecture": family, "general.parameter_count": described.parameters}
-    encoder = getattr(described, "kind", "decoder") == "encoder"
     return json_response(
         {
             "license": described.licence or "",
@@ -106,8 +105,8 @@ async def show(request: Request) -> Response:
             "parameters": "",
             "template": getattr(described, "dialect", None) or "",
             "details": _details(family, described.parameters, getattr(described, "loaded_as", "")),
-            "model_info": info if context is None else info | {f"{family}.context_length": context},
-            "capabilities": ["embedding"] if encoder else ["completion"],
+            "model_info": _info(described),
+            "capabilities": _capabilities(described),
             "modified_at": timestamp(modified),
         }
     )
@@ -178,6 +177,37 @@ def _describe(path: Path) -> tuple[FileDescription | UndeclaredDescription, floa
     from myna.models.describe import describe_any  # NumPy and kernels, which only this needs here
 
     return describe_any(path), path.stat().st_mtime
+
+
+def _info(described: FileDescription | UndeclaredDescription) -> dict[str, Any]:
+    """What a model is, by GGUF's names."""
+    family = described.architecture
+    info = {
+        "general.architecture": family,
+        "general.basename": described.title,
+        "general.parameter_count": described.parameters,
+    }
+    sizes = {
+        "context_length": "context",
+        "embedding_length": "width",
+        "block_count": "layers",
+        "feed_forward_length": "mlp_width",
+        "attention.head_count": "heads",
+        "attention.head_count_kv": "kv_heads",
+    }
+    return info | {
+        f"{family}.{key}": getattr(described, name) for key, name in sizes.items() if hasattr(described, name)
+    }
+
+
+def _capabilities(described: FileDescription | UndeclaredDescription) -> list[str]:
+    """What editors ask before they offer a model for something. Every model that is made to chat can call tools."""
+    if getattr(described, "kind", "decoder") == "encoder":
+        return ["embedding"]
+    template = getattr(described, "template", None) or ""
+    chats = getattr(described, "dialect", "plain") != "plain"
+    thinks = any(mark in template for mark in THINKING_MARKS)
+    return ["completion"] + ["tools"] * chats + ["thinking"] * thinks
 
 
 def _listed(model: LocalModel) -> dict[str, Any]:
