@@ -30,7 +30,7 @@ def requested_form(response_format: dict[str, Any] | None, grammar: dict[str, An
         return form
     if form is not None:
         raise InvalidParameter("'response_format' and 'grammar' both ask for a form; send one.", param="grammar")
-    return _grammar(grammar)
+    return own_grammar(grammar)
 
 
 def _response_format(value: dict[str, Any]) -> Grammar | None:
@@ -46,10 +46,11 @@ def _response_format(value: dict[str, Any]) -> Grammar | None:
             return None
         case "json_object":
             return Grammar("json_object", param="response_format")
-    return _json_schema(value.get("json_schema"), "response_format.json_schema")
+    return named_schema(value.get("json_schema"), "response_format.json_schema")
 
 
-def _json_schema(value: Any, where: str) -> Grammar:
+def named_schema(value: Any, where: str) -> Grammar:
+    """The form that a schema with a name gives; any object of JSON where it has no schema. Raises InvalidParameter."""
     if not isinstance(value, dict):
         raise InvalidParameter(f"'{where}' must be an object with name and schema; got {excerpt(value)}.", param=where)
     given = {name: part for name, part in value.items() if part is not None}
@@ -70,7 +71,8 @@ def _json_schema(value: Any, where: str) -> Grammar:
     return _schema(given["schema"], f"{where}.schema")
 
 
-def _grammar(value: dict[str, Any]) -> Grammar:
+def own_grammar(value: dict[str, Any]) -> Grammar:
+    """The form that the extension ``grammar`` gives. Raises InvalidParameter."""
     kind, text = value.get("type"), value.get("value")
     if not isinstance(kind, str) or kind not in GRAMMARS:
         raise InvalidParameter(

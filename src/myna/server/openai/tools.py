@@ -57,7 +57,7 @@ def _choose(use: ToolUse, choice: Any) -> ToolUse:
         case "required":
             return replace(use, must_call=True)
         case {"type": "function", "function": {"name": str(name)}}:
-            return ToolUse((_named(use.tools, name, "tool_choice.function.name"),), must_call=True, parallel=False)
+            return ToolUse((named_tool(use.tools, name, "tool_choice.function.name"),), must_call=True, parallel=False)
         case {
             "type": "allowed_tools",
             "allowed_tools": {"mode": "auto" | "required" as mode, "tools": [_, *_] as some},
@@ -71,7 +71,7 @@ def _choose(use: ToolUse, choice: Any) -> ToolUse:
                         f'\'{where}\' must be {{"type": "function", "function": {{"name": …}}}}; got {excerpt(each)}.',
                         param=where,
                     )
-                named.append(_named(use.tools, some_name, f"{where}.function.name"))
+                named.append(named_tool(use.tools, some_name, f"{where}.function.name"))
             allowed = tuple(tool for tool in use.tools if tool in named)
             return replace(use, tools=allowed, must_call=mode == "required")
     raise InvalidParameter(
@@ -82,7 +82,8 @@ def _choose(use: ToolUse, choice: Any) -> ToolUse:
     )
 
 
-def _named(tools: tuple[Tool, ...], name: str, where: str) -> Tool:
+def named_tool(tools: tuple[Tool, ...], name: str, where: str) -> Tool:
+    """The tool of this name. Raises InvalidParameter where there is none."""
     for tool in tools:
         if tool.name == name:
             return tool
@@ -104,8 +105,15 @@ def _tool(value: Any, where: str) -> Tool:
             param=f"{where}.type",
         )
     _refuse_unknown(value, ("type", "function"), where)
-    where = f"{where}.function"
-    function = value.get("function")
+    return read_function(value.get("function"), f"{where}.function")
+
+
+def read_function(function: Any, where: str, *, strict_by_default: bool = False) -> Tool:
+    """A function that may be called.
+
+    Raises:
+        InvalidParameter: it is malformed.
+    """
     if not isinstance(function, dict):
         raise InvalidParameter(f"'{where}' must be an object with a name; got {excerpt(function)}.", param=where)
     function = {name: each for name, each in function.items() if each is not None}
@@ -120,7 +128,7 @@ def _tool(value: Any, where: str) -> Tool:
         raise InvalidParameter(
             f"'{where}.description' must be a text; got {excerpt(description)}.", param=f"{where}.description"
         )
-    strict = function.get("strict", False)
+    strict = function.get("strict", strict_by_default)
     if not isinstance(strict, bool):
         raise InvalidParameter(
             f"'{where}.strict' must be true or false; got {excerpt(strict)}.", param=f"{where}.strict"

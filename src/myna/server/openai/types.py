@@ -19,6 +19,8 @@ from myna.server.limits import (
     MAX_EMBEDDING_INPUTS,
     MAX_LOGIT_BIAS,
     MAX_METADATA,
+    MAX_METADATA_KEY,
+    MAX_METADATA_VALUE,
     MAX_PROMPTS,
     MAX_STOP_LENGTH,
     MAX_STOP_STRINGS,
@@ -33,7 +35,6 @@ EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "ignore_eos", "grammar", "
 INERT: dict[str, str] = {
     "user": "names the end user for OpenAI's abuse monitoring",
     "safety_identifier": "the same, newer",
-    "metadata": "labels for stored answers",
     "prompt_cache_key": "a hint for routing; the prefix cache needs none",
     "prompt_cache_retention": "how long the hint holds",
     "prediction": "what the answer may repeat, a hint for speed; what it repeats of its prompt is guessed anyway",
@@ -55,7 +56,6 @@ CHAT_UNSUPPORTED: dict[str, Refusal] = {
     "modalities": Refusal("answers are text", (["text"],)),
     "moderation": Refusal("there is no moderation of answers"),
     "service_tier": Refusal("there is one tier", ("auto", "default")),
-    "store": Refusal("answers are not stored yet", (False,)),
     "verbosity": Refusal("no model here takes one; say in a message how long the answer should be", ("medium",)),
     "web_search_options": Refusal("there is no web search yet"),
 }
@@ -68,6 +68,14 @@ TokenId = Annotated[int, Field(ge=0, lt=1 << 31)]
 Label = Annotated[str, StringConstraints(max_length=MAX_USER_LENGTH)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_LENGTH)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
+Metadata = Annotated[
+    dict[
+        Annotated[str, StringConstraints(max_length=MAX_METADATA_KEY)],
+        Annotated[str, StringConstraints(max_length=MAX_METADATA_VALUE)],
+    ],
+    Field(max_length=MAX_METADATA),
+]
+"""Labels of a stored object."""
 
 
 class StreamOptions(BaseModel):
@@ -127,12 +135,10 @@ class Body(BaseModel):
             raise from_validation(error.errors(include_url=False), known) from None
 
 
-class GenerationBody(Body):
-    """What both kinds of completion share."""
+class SamplingBody(Body):
+    """What all requests share that a model answers with text: how it is chosen, and labels."""
 
-    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
     stream: bool = False
-    stream_options: Annotated[StreamOptions, WithJsonSchema(STREAM_OPTIONS_SCHEMA)] | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     top_k: Annotated[int, Field(ge=-1, lt=1 << 31)] = 0
@@ -144,16 +150,15 @@ class GenerationBody(Body):
     seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 64)] | None = None
     stop: Any = None
     ignore_eos: bool = False
-    response_format: dict[str, Any] | None = None
     grammar: dict[str, Any] | None = None
     adapter: Name | None = None
     safety_identifier: Label | None = None
-    metadata: Annotated[dict[str, Label], Field(max_length=MAX_METADATA)] | None = None
+    metadata: Metadata | None = None
     prompt_cache_key: Label | None = None
     prompt_cache_retention: Label | None = None
 
     def sampling(self, **more: Any) -> SamplingParams:
-        """The engine's parameters; ``more`` are those in which the two kinds differ."""
+        """The engine's parameters; ``more`` are those in which the kinds differ."""
         return SamplingParams(
             temperature=self.temperature,
             top_p=self.top_p,
@@ -168,6 +173,14 @@ class GenerationBody(Body):
             ignore_eos=self.ignore_eos,
             **more,
         )
+
+
+class GenerationBody(SamplingBody):
+    """What both kinds of completion share."""
+
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES)] = 1
+    stream_options: Annotated[StreamOptions, WithJsonSchema(STREAM_OPTIONS_SCHEMA)] | None = None
+    response_format: dict[str, Any] | None = None
 
     @property
     def form(self) -> Grammar | None:
@@ -202,6 +215,7 @@ class ChatCompletionBody(GenerationBody):
     logprobs: bool = False
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     prediction: Annotated[Prediction, WithJsonSchema(PREDICTION_SCHEMA)] | None = None
+    store: bool = False
     tools: list[Any] | None = None
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
