@@ -10,7 +10,11 @@
     │   ├── TooLarge                  more bytes than are taken
     │   ├── NotFound                  no such model, chat, message or run
     │   ├── Conflict                  the request contradicts what is stored
-    │   └── Refused                   another origin, an unknown host, a wrong key
+    │   ├── Refused                   another origin, an unknown host, what the caller may not do
+    │   ├── Unauthenticated           who is asking is not known
+    │   │   ├── WrongPassword           or wrong name, or a wrong set-up token
+    │   │   └── AccountDisabled
+    │   └── TooManyAttempts           to sign in
     ├── LimitReached                more than a user or key may ask for, for now
     │   ├── RateLimited               in a minute
     │   └── QuotaExhausted            in a day
@@ -37,6 +41,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 __all__ = [
+    "AccountDisabled",
     "ConfigurationError",
     "Conflict",
     "DiskFull",
@@ -60,7 +65,10 @@ __all__ = [
     "StorageFull",
     "StoreError",
     "TooLarge",
+    "TooManyAttempts",
+    "Unauthenticated",
     "UnsupportedParameter",
+    "WrongPassword",
 ]
 
 
@@ -143,9 +151,41 @@ class Conflict(RequestError):
 
 
 class Refused(RequestError):
-    """A request from another origin, an unknown host name or with a wrong key."""
+    """A request from another origin, an unknown host name, or for what the caller may not do."""
 
     code = "refused"
+
+
+class Unauthenticated(RequestError):
+    """Who is asking is not known, and has to be."""
+
+    code = "not_signed_in"
+
+
+class WrongPassword(Unauthenticated):
+    """Name and password do not belong together, or the set-up token is wrong; which of them is not said."""
+
+    code = "wrong_password"
+
+
+class AccountDisabled(Unauthenticated):
+    """The password is right, but the account may not be used."""
+
+    code = "account_disabled"
+
+
+class TooManyAttempts(RequestError):
+    """Too many attempts to sign in failed.
+
+    Args:
+        retry_after: seconds until the next is taken.
+    """
+
+    code = "too_many_attempts"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class LimitReached(MynaError):
