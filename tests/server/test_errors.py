@@ -21,6 +21,9 @@ LEAVES = {
     tree.NotFound("x"): 404,
     tree.Conflict("x"): 409,
     tree.Refused("x"): 403,
+    tree.TooLarge("x"): 413,
+    tree.RateLimited("x", unit="requests", retry_after=1): 429,
+    tree.QuotaExhausted("x", unit="tokens", retry_after=1): 429,
     tree.ConfigurationError("x"): 500,
     tree.ModelFileError("f", "x"): 500,
     tree.SourcesUnreachable("m", [("s", "r")]): 502,
@@ -28,15 +31,16 @@ LEAVES = {
     tree.DiskFull("x"): 507,
     tree.EngineError("x"): 500,
     tree.EngineCrashed("x"): 503,
-    tree.EngineBusy("x"): 503,
+    tree.EngineBusy("x"): 429,
     tree.ModelTooLarge("x"): 507,
     tree.StoreError("x"): 500,
+    tree.StorageFull("x"): 507,
 }
 
 
 def test_every_error_of_the_tree_has_a_status() -> None:
     everything = {kind for _, kind in inspect.getmembers(tree, inspect.isclass) if issubclass(kind, tree.MynaError)}
-    inner = {tree.MynaError, tree.RequestError, tree.HubError}
+    inner = {tree.MynaError, tree.RequestError, tree.LimitReached, tree.HubError}
     assert {type(error) for error in LEAVES} == everything - inner
     assert {type(error): status_of(error) for error in LEAVES} == {type(e): status for e, status in LEAVES.items()}
 
@@ -54,8 +58,26 @@ def test_a_caller_is_told_from_the_server() -> None:
 
 
 def test_only_what_may_pass_asks_to_come_back() -> None:
-    assert error_response(tree.EngineBusy("m")).headers["retry-after"]
+    assert error_response(tree.EngineBusy("m")).headers["retry-after"] == "1"
     assert "retry-after" not in error_response(tree.EngineError("m")).headers
+    limited = error_response(tree.RateLimited("m", unit="tokens", retry_after=2.5)).headers
+    assert (limited["retry-after"], limited["retry-after-ms"]) == ("3", "2500")
+    assert "x-should-retry" not in limited
+    exhausted = error_response(tree.QuotaExhausted("m", unit="tokens", retry_after=3600)).headers
+    assert (exhausted["retry-after"], exhausted["x-should-retry"]) == ("3600", "false")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        (tree.RateLimited("m", unit="requests", retry_after=1), "requests", "rate_limit_exceeded"),
+        (tree.RateLimited("m", unit="tokens", retry_after=1), "tokens", "rate_limit_exceeded"),
+        (tree.QuotaExhausted("m", unit="tokens", retry_after=1), "insufficient_quota", "insufficient_quota"),
+        (tree.EngineBusy("m"), "server_error", "engine_busy"),
+    ],
+)
+def test_too_much_has_openais_types(error: tree.MynaError, kind: str, code: str) -> None:
+    assert describe(error)["error"] | {"message": ""} == {"message": "", "type": kind, "param": None, "code": code}
 
 
 class Body(BaseModel):

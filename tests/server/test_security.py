@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from fastapi import FastAPI, WebSocket
+from fastapi import FastAPI, Request, WebSocket
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from myna.server import anthropic, bodies, ollama, openai
 from myna.server.limits import MAX_BODY_BYTES
 from myna.server.metrics import Metrics
 from myna.server.security import host_name
+from myna.server.shapes import OLLAMA_PATHS
 from myna.server.shell import create_shell
 from myna.settings import Settings
 
@@ -124,6 +126,80 @@ def test_a_form_cannot_write(web: TestClient, kind: str) -> None:
     response = web.post("/write", content=b"{}", headers={"content-type": kind})
     assert response.status_code == 415
     assert "application/json" in response.json()["error"]["message"]
+
+
+FORM = {"content-type": "multipart/form-data; boundary=x"}
+
+
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/uploads/upload_1/parts"])
+def test_files_are_sent_in_forms_and_in_nothing_else(
+    settings: Settings, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "is_missing", lambda path: False)
+    app = application(settings.model_copy(update={"max_upload_bytes": 1 << 20}))
+
+    @app.post("/v1/files")
+    @app.post("/v1/uploads/{upload}/parts")
+    async def take(request: Request) -> dict[str, int]:
+        return {"bytes": len(await request.body())}
+
+    web = TestClient(app, base_url=f"http://localhost:{PORT}")
+    assert web.post(path, content=b"x" * (1 << 20), headers=FORM).json() == {"bytes": 1 << 20}
+    larger = web.post(path, content=b"x" * (2 << 20), headers=FORM)
+    assert (larger.status_code, larger.json()["error"]["message"]) == (413, "The body is larger than 1 MiB.")
+    pieces = web.post(path, content=iter([b"x" * (1 << 20)] * 2), headers=FORM)
+    assert pieces.status_code == 413
+    assert web.post(path, json={}).status_code == 415
+    assert web.post(path, content=b"", headers=FORM | {"origin": "https://evil.example"}).status_code == 403
+    assert web.post(f"{path}/more", content=b"", headers=FORM).status_code == 415
+
+
+@pytest.mark.parametrize("path", ["/v1/audio/transcriptions", "/v1/images/edits"])
+def test_what_is_missing_says_so_to_forms_of_any_size(settings: Settings, path: str) -> None:
+    app = application(settings)
+    app.include_router(openai.create_router())
+    web = TestClient(app, base_url=f"http://localhost:{PORT}")
+    response = web.post(path, content=b"x", headers=FORM | {"content-length": str(1 << 35)})
+    assert response.status_code == 501
+    assert web.post(path, content=b"x", headers=FORM | {"origin": "https://evil.example"}).status_code == 403
+
+
+REFUSED = {
+    403: ({"host": "evil.example"}, "permission_error"),
+    413: ({"content-length": str(1 << 30)}, "request_too_large"),
+    415: ({"content-type": "text/plain"}, "api_error"),
+}
+
+
+@pytest.mark.parametrize("status", REFUSED)
+def test_neighbours_are_refused_in_their_own_shapes(settings: Settings, status: int) -> None:
+    app = application(settings)
+    app.include_router(anthropic.create_router())
+    app.include_router(ollama.create_router())
+    web = TestClient(app, base_url=f"http://localhost:{PORT}")
+    headers, kind = REFUSED[status]
+    told = web.post("/v1/messages", content=b"{}", headers=JSON | headers)
+    assert told.status_code == status
+    message = told.json()["error"]["message"]
+    assert told.json() == {"type": "error", "error": {"type": kind, "message": message}}
+    assert web.post("/api/chat", content=b"{}", headers=JSON | headers).json() == {"error": message}
+    assert web.post("/v1/chat/completions", content=b"{}", headers=JSON | headers).json()["error"]["code"]
+
+
+def test_a_wrong_method_is_told_in_its_apis_shape(settings: Settings) -> None:
+    app = application(settings)
+    app.include_router(anthropic.create_router())
+    app.include_router(ollama.create_router())
+    web = TestClient(app, base_url=f"http://localhost:{PORT}")
+    assert web.get("/v1/messages").json()["type"] == "error"
+    assert set(web.get("/api/chat").json()) == {"error"}
+    assert web.get("/api/chat").status_code == 405
+
+
+def test_every_route_of_ollamas_has_its_shape() -> None:
+    app = FastAPI()
+    app.include_router(ollama.create_router())
+    assert set(app.openapi()["paths"]) == OLLAMA_PATHS
 
 
 def test_an_undeclared_body_cannot_write(web: TestClient) -> None:

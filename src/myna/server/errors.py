@@ -1,20 +1,18 @@
-"""One place that turns errors into HTTP answers, in OpenAI's shape.
+"""One place that says what errors mean over HTTP: status, and OpenAI's shape.
 
 ``{"error": {"message", "type", "param", "code"}}``, whatever went wrong and wherever: an error of the tree, a body
-that does not validate, an unknown route, a method that a route lacks, a fault of our own.
+that does not validate, an unknown route, a method that a route lacks, a fault of our own. `myna.server.shapes` puts
+it into an application, and into the shapes of other APIs.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from myna.errors import (
@@ -24,22 +22,34 @@ from myna.errors import (
     EngineCrashed,
     HubError,
     InvalidParameter,
+    LimitReached,
     ModelTooLarge,
     MynaError,
     NotFound,
+    QuotaExhausted,
+    RateLimited,
     Refused,
     RequestError,
+    StorageFull,
+    TooLarge,
+    TooManyAttempts,
+    Unauthenticated,
 )
 
 STATUS: dict[type[MynaError], int] = {
     NotFound: 404,
     Conflict: 409,
     Refused: 403,
+    TooLarge: 413,
+    Unauthenticated: 401,
+    TooManyAttempts: 429,
     RequestError: 400,
-    EngineBusy: 503,
+    LimitReached: 429,
+    EngineBusy: 429,
     EngineCrashed: 503,
     ModelTooLarge: 507,
     DiskFull: 507,
+    StorageFull: 507,
     HubError: 502,
     MynaError: 500,
 }
@@ -70,7 +80,15 @@ def error_object(message: str, status: int, *, param: str | None = None, code: s
 def describe(error: MynaError) -> dict[str, Any]:
     """The error object of an error of the tree."""
     code = "model_not_found" if isinstance(error, NotFound) and error.param == "model" else error.code
-    return error_object(error.message, status_of(error), param=error.param, code=code)
+    described = error_object(error.message, status_of(error), param=error.param, code=code)
+    match error:
+        case RateLimited():
+            described["error"]["type"] = error.unit
+        case QuotaExhausted():
+            described["error"]["type"] = error.code
+        case EngineBusy():
+            described["error"]["type"] = "server_error"
+    return described
 
 
 def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -80,13 +98,21 @@ def json_response(body: Any, status: int = 200, headers: Mapping[str, str] | Non
 
 def error_response(error: MynaError) -> Response:
     """The HTTP answer to an error of the tree."""
-    status = status_of(error)
-    return json_response(describe(error), status, retry_headers(status))
+    return json_response(describe(error), status_of(error), retry_headers(error))
 
 
-def retry_headers(status: int) -> dict[str, str] | None:
-    """When to try again, where that may help."""
-    return {"retry-after": str(RETRY_AFTER_SECONDS)} if status == 503 else None
+def retry_headers(error: MynaError) -> dict[str, str] | None:
+    """When to try again, where that may help; the official clients read the milliseconds first."""
+    match error:
+        case EngineBusy() | EngineCrashed():
+            seconds: float = RETRY_AFTER_SECONDS
+        case LimitReached() | TooManyAttempts():
+            seconds = error.retry_after
+        case _:
+            return None
+    headers = {"retry-after": str(math.ceil(seconds)), "retry-after-ms": str(math.ceil(seconds * 1000))}
+    # Nobody should wait for tomorrow with a request in hand.
+    return headers | {"x-should-retry": "false"} if isinstance(error, QuotaExhausted) else headers
 
 
 def plain_error(status: int, message: str, *, code: str | None = None) -> Response:
@@ -132,34 +158,3 @@ def excerpt(value: object, limit: int = 60) -> str:
     """A value for a message: its repr, cut where it is long, nothing that a terminal or log would obey."""
     text = repr(value[:limit] if isinstance(value, str | list) else value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def install(app: FastAPI) -> None:
-    """Make every route of the application answer in this shape."""
-
-    async def known(request: Request, error: Exception) -> Response:
-        assert isinstance(error, MynaError)
-        return error_response(error)
-
-    async def invalid(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return error_response(from_validation(error.errors()))
-
-    async def http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        if error.status_code == 404:
-            message = f"There is no {request.method} {excerpt(request.url.path, 200)} here."
-        elif error.status_code == 405:
-            message = f"{request.method} is not allowed on {excerpt(request.url.path, 200)}."
-        else:
-            message = str(error.detail)
-        code = HTTP_CODES.get(error.status_code, RequestError.code)
-        return json_response(error_object(message, error.status_code, code=code), error.status_code, error.headers)
-
-    async def gone(request: Request, error: Exception) -> Response:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
-
-    app.add_exception_handler(MynaError, known)
-    app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(ClientDisconnect, gone)  # in the middle of its body

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MAX_BODY_BYTES = 16 << 20
 """Largest request body; text of a context of a million tokens fits."""
+FORM_OVERHEAD_BYTES = 64 << 10
+"""What a form may have around its file."""
 MAX_HEADER_BYTES = 64 << 10
 """A request's head; what comes in one read (256 KiB at most) is not cut."""
 HEAD_SECONDS = 30
@@ -29,7 +31,9 @@ MAX_LOGIT_BIAS = 1024
 MAX_TOP_LOGPROBS = 20
 MAX_USER_LENGTH = 512
 MAX_METADATA = 16
-"""Pairs, of keys to 64 and values to 512 characters, as OpenAI has it."""
+MAX_METADATA_KEY = 64
+MAX_METADATA_VALUE = 512
+"""Labels of an object, and the characters of their names and values, as OpenAI has it."""
 MAX_NESTING = 64
 """Depth of arrays and objects in a JSON body."""
 

@@ -15,7 +15,7 @@ from prometheus_client.metrics_core import Metric
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from myna.server.errors import plain_error
+from myna.server.shapes import refusal
 
 access_logger = logging.getLogger("myna.access")
 logger = logging.getLogger("myna.server")
@@ -134,7 +134,8 @@ class Observe:
                 if status:
                     raise  # the answer has begun: only closing the connection can tell the client
                 message = f"The server failed; its log tells more under {request_id}."
-                await plain_error(500, message, code="internal_error")(scope, receive, observing_send)
+                response = refusal(scope["path"], 500, message, code="internal_error")
+                await response(scope, receive, observing_send)
             finally:
                 self.metrics.requests.labels(_method(scope), _route(scope), str(status)).inc()
                 access_logger.info(

@@ -9,10 +9,10 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from myna.server.errors import plain_error
 from myna.server.limits import HEAD_SECONDS, MAX_HEADER_BYTES
+from myna.server.shapes import refusal
 
-_TOO_LARGE = plain_error(431, f"The request's head is larger than {MAX_HEADER_BYTES >> 10} KiB.", code="head_too_large")
+_TOO_LARGE = f"The request's head is larger than {MAX_HEADER_BYTES >> 10} KiB."
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -55,11 +55,13 @@ class BoundedHttp(HttpToolsProtocol):
             return
         self._head_bytes += len(data)
         if self._head_bytes > MAX_HEADER_BYTES and not self.transport.is_closing():
+            path = getattr(self, "url", b"").partition(b"?")[0].decode("latin-1")  # as much of it as there is
+            response = refusal(path, 431, _TOO_LARGE, code="head_too_large")
             self.transport.write(
                 b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
-                + b"".join(b"%s: %s\r\n" % header for header in _TOO_LARGE.raw_headers)
+                + b"".join(b"%s: %s\r\n" % header for header in response.raw_headers)
                 + b"\r\n"
-                + bytes(_TOO_LARGE.body)
+                + bytes(response.body)
             )
             self.transport.close()
 

@@ -4,7 +4,8 @@ Any page that a user visits can send requests to ``localhost``, and with a host 
 loopback address (DNS rebinding) can even read the answers. Three checks stop both: the Host header must be a name
 of this server; the Origin of a request that changes something, and of every WebSocket, must be this server; and a
 body must be declared as JSON, which a page cannot do across origins without asking first, and nobody here says yes
-to that question (there is no CORS). docs/security.md tells the whole story.
+to that question (there is no CORS); `myna.server.bodies` has the few routes that take files. docs/security.md tells
+the whole story.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from myna.server.binding import is_loopback
-from myna.server.errors import plain_error
-from myna.server.limits import MAX_BODY_BYTES
+from myna.server.bodies import BodyRule, BodyRules, media_type
+from myna.server.shapes import refusal
 from myna.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -51,8 +52,6 @@ SECURITY_HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
-TOO_LARGE = f"The body is larger than {MAX_BODY_BYTES >> 20} MiB."
-
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?")
 
 
@@ -73,6 +72,7 @@ class BrowserGuard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.local = is_loopback(settings.host)
+        self.bodies = BodyRules(settings)
         self.hosts = frozenset(host.strip("[]").lower() for host in (*settings.allowed_hosts, settings.host))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,25 +81,23 @@ class BrowserGuard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refuse_host(headers) or self._refuse_origin(scope, headers)
+        reason = self._refuse_host(headers) or self._refuse_origin(scope, headers)
         if scope["type"] == "websocket":
-            if refusal:
+            if reason:
                 await send({"type": "websocket.close", "code": 1008, "reason": "Host or Origin refused."})
                 return
             await self.app(scope, receive, send)
             return
-        if refusal:
-            response = plain_error(403, refusal, code="refused")
-        elif self._too_large(headers):
-            response = plain_error(413, TOO_LARGE, code="content_too_large")
-        elif scope["method"] not in SAFE_METHODS and not _is_json(headers):
-            response = plain_error(
-                415,
-                "The body must be JSON: send 'Content-Type: application/json', also with an empty body.",
-                code="unsupported_media_type",
-            )
+        path = scope["path"]
+        rule = self.bodies.of(scope["method"], path)
+        if reason:
+            response = refusal(path, 403, reason, code="refused")
+        elif _too_large(headers, rule):
+            response = refusal(path, 413, rule.too_large, code="content_too_large")
+        elif scope["method"] not in SAFE_METHODS and rule.media_type not in (None, media_type(headers)):
+            response = refusal(path, 415, rule.undeclared, code="unsupported_media_type")
         else:
-            await self.app(scope, _bounded(receive), send)
+            await self.app(scope, _bounded(receive, rule), send)
             return
         response.headers["connection"] = "close"  # an unread body must not be taken for the next request
         await response(scope, receive, send)
@@ -126,10 +124,6 @@ class BrowserGuard:
             return None
         return f"Requests from {(origins or [site])[0][:100]!r} are refused: another web page may not use this server."
 
-    def _too_large(self, headers: Headers) -> bool:
-        length = headers.get("content-length", "0")
-        return not re.fullmatch("[0-9]{1,12}", length) or int(length) > MAX_BODY_BYTES
-
 
 class SecurityHeaders:
     """Add the headers that every answer carries; an answer's own value wins."""
@@ -154,7 +148,12 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers)
 
 
-def _bounded(receive: Receive) -> Receive:
+def _too_large(headers: Headers, rule: BodyRule) -> bool:
+    length = headers.get("content-length", "0")
+    return not re.fullmatch("[0-9]{1,12}", length) or int(length) > rule.most
+
+
+def _bounded(receive: Receive, rule: BodyRule) -> Receive:
     """A ``receive`` that fails with 413 once more has come than a body may hold, whatever was declared."""
     received = 0
 
@@ -162,8 +161,8 @@ def _bounded(receive: Receive) -> Receive:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MAX_BODY_BYTES:
-            raise HTTPException(413, TOO_LARGE)
+        if received > rule.most:
+            raise HTTPException(413, rule.too_large)
         return message
 
     return bounded_receive
@@ -175,11 +174,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_json(headers: Headers) -> bool:
-    kinds = headers.getlist("content-type")
-    return len(kinds) == 1 and kinds[0].partition(";")[0].strip().lower() == "application/json"
 
 
 def _same_host(origin: str, host: str) -> bool:

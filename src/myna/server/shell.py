@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 import myna
-from myna.server import errors
+from myna.server import shapes
 from myna.server.auth import KeyGuard
 from myna.server.binding import check_binding
 from myna.server.metrics import Metrics, Observe
@@ -43,5 +43,5 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
         ],
     )
     app.state.stopping = asyncio.Event()  # set when running answers must end, because the server does
-    errors.install(app)
+    shapes.install(app)
     return app

@@ -129,10 +129,10 @@ async def test_mistakes_are_named_in_anthropics_shape(
 async def test_failures_at_first_and_in_the_middle(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
     backend.late_failure = EngineCrashed("It broke.")
     streamed = await client.post("/v1/messages", json=HI | {"stream": True})
-    assert events(streamed.text)[-1] == {"type": "error", "error": {"type": "overloaded_error", "message": "It broke."}}
+    assert events(streamed.text)[-1] == {"type": "error", "error": {"type": "api_error", "message": "It broke."}}
     backend.failure = EngineBusy("Too many wait.")
     refused = await client.post("/v1/messages", json=HI)
-    assert refused.status_code == 503
+    assert refused.status_code == 529
     assert refused.json()["error"]["type"] == "overloaded_error"
     assert refused.headers["retry-after"]
 

@@ -250,7 +250,7 @@ async def test_a_full_queue_asks_to_come_back(
 ) -> None:
     backend.failure = EngineBusy("Too many requests wait.")
     response = await client.post(CHAT, json=body(stream=stream))
-    assert response.status_code == 503
+    assert response.status_code == 429
     assert response.headers["retry-after"] == "1"
     assert response.json()["error"]["code"] == "engine_busy"
     assert response.json()["error"]["type"] == "server_error"
@@ -305,7 +305,7 @@ async def test_the_first_answers_prompt_is_computed_before_the_others_begin(
 ) -> None:
     backend.failure = EngineBusy("too many")
     response = await client.post(CHAT, json=body(n=100))
-    assert response.status_code == 503
+    assert response.status_code == 429
     assert len(backend.requests) == 1
 
 

@@ -16,32 +16,17 @@ from myna.engine.request import Delta, Finished, GenerationRequest, SamplingPara
 from myna.errors import MynaError, PromptTooLong
 from myna.server.anthropic.blocks import Blocks
 from myna.server.anthropic.types import CountBody, MessageBody
-from myna.server.errors import json_response, status_of
+from myna.server.errors import json_response
 from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
 from myna.server.openai.generation import ServedModel, finish_reason, serve_model
-from myna.server.shapes import shaped
-
-ERROR_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-}
+from myna.server.shapes import ANTHROPIC
 
 Events = AsyncGenerator[Started | Delta | Finished, None]
 
 _encode = msgspec.json.Encoder().encode
 
 
-def error_body(status: int, message: str) -> dict[str, Any]:
-    """An error in Anthropic's shape."""
-    return {"type": "error", "error": {"type": ERROR_TYPES.get(status, "api_error"), "message": message}}
-
-
-router = APIRouter(prefix="/v1/messages", route_class=shaped(error_body))
+router = APIRouter(prefix="/v1/messages")
 
 
 class MessageStream(EventStream):
@@ -135,7 +120,7 @@ def _frame(event: dict[str, Any]) -> bytes:
 
 
 def _failure(error: MynaError) -> bytes:
-    return b"event: error\ndata: %b\n\n" % _encode(error_body(status_of(error), error.message))
+    return b"event: error\ndata: %b\n\n" % _encode(ANTHROPIC.frame(error))
 
 
 def _message(message_id: str, model: ServedModel, started: Started) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from myna.errors import InvalidParameter, MynaError, UnsupportedParameter
 from myna.hub import catalog
 from myna.server.errors import excerpt, from_validation
 from myna.server.openai.connection import EventStream, read_json
-from myna.server.shapes import shaped
+from myna.server.shapes import OLLAMA
 
 _encode = msgspec.json.Encoder().encode
 
@@ -23,8 +23,8 @@ LATEST = ":latest"
 
 
 def create_router() -> APIRouter:
-    """A router whose errors are ``{"error": message}``."""
-    return APIRouter(prefix="/api", route_class=shaped(lambda status, message: {"error": message}))
+    """A router under ``/api``; `myna.server.shapes` knows its routes, whose errors are ``{"error": message}``."""
+    return APIRouter(prefix="/api")
 
 
 class Body(BaseModel):
@@ -79,7 +79,7 @@ class Lines(EventStream):
 
     def failure_frame(self, error: MynaError) -> bytes:
         """What the stream ends with when the server must stop."""
-        return line({"error": error.message})
+        return line(OLLAMA.frame(error))
 
 
 def line(value: Any) -> bytes:
@@ -93,7 +93,7 @@ async def lines(values: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerator[
         async for value in values:
             yield line(value)
     except MynaError as error:
-        yield line({"error": error.message})
+        yield line(OLLAMA.frame(error))
 
 
 def timestamp(seconds: float | None = None) -> str:

@@ -6,6 +6,7 @@ and to what the official client can ask for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -51,7 +52,7 @@ MISSING: tuple[Missing, ...] = (
         "Chat completions are not stored, so they have no messages to list.",
         ("GET",),
     ),
-    Missing(("/files", "/uploads"), "not yet", "Files cannot be uploaded yet."),
+    Missing(("/uploads",), "not yet", "Files cannot be uploaded in parts yet; send them whole to /v1/files."),
     Missing(("/batches",), "not yet", "Batches are not built yet; send the requests one by one, many at a time."),
     Missing(("/moderations",), "not yet", "There is no classifier for moderation yet."),
     Missing(("/vector_stores",), "not yet", "There is no search over files yet."),
@@ -82,6 +83,10 @@ MISSING: tuple[Missing, ...] = (
     ),
 )
 
+_UNREAD = re.compile(
+    "/v1(?:{})(?:/|$)".format("|".join(re.escape(path) for row in MISSING if not row.methods for path in row.paths))
+)
+
 
 def create_router() -> APIRouter:
     """Every missing endpoint; to be included after all that exist. They are no part of the OpenAPI document."""
@@ -93,6 +98,11 @@ def create_router() -> APIRouter:
             if not missing.methods:
                 router.add_api_route(f"{path}/{{rest:path}}", _refusal(missing), methods=methods)
     return router
+
+
+def is_missing(path: str) -> bool:
+    """Whether all that is asked for under a path is answered with 501, so that nobody reads a body."""
+    return _UNREAD.match(path) is not None
 
 
 def _refusal(missing: Missing) -> Callable[[Request], Awaitable[Response]]:
