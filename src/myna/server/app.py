@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from myna.backends.manager import ModelManager
 from myna.hub import Hub
-from myna.server import anthropic, api, ollama, openai, web
+from myna.server import anthropic, api, docs, ollama, openai, web
 from myna.server.errors import json_response
 from myna.server.files import open_files
 from myna.server.metrics import CONTENT_TYPE, Metrics
@@ -52,10 +52,11 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
     app = create_shell(settings, metrics, lifespan)
     app.state.models = manager
     app.state.hub = hub
-    app.include_router(openai.create_router())
-    app.include_router(anthropic.create_router())
-    app.include_router(ollama.create_router())
-    app.include_router(api.create_router())
+    app.include_router(openai.create_router(), tags=["OpenAI"])
+    app.include_router(anthropic.create_router(), tags=["Anthropic"])
+    app.include_router(ollama.create_router(), tags=["Ollama"])
+    app.include_router(api.create_router(), tags=["Application"])
+    app.include_router(docs.create_router())
 
     @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz")
