@@ -224,11 +224,14 @@ def request(
     *,
     owner: str = "",
     adapter: str | None = None,
+    background: bool = False,
     **params: Any,
 ) -> GenerationRequest:
     params.setdefault("seed", 7)
     ids = tuple(prompt.encode()) if isinstance(prompt, str) else tuple(prompt)
-    return GenerationRequest(name, SamplingParams(**params), token_ids=ids, owner=owner, adapter=adapter)
+    return GenerationRequest(
+        name, SamplingParams(**params), token_ids=ids, owner=owner, adapter=adapter, background=background
+    )
 
 
 class Answer:

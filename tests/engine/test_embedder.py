@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from myna.engine.background import SHARE
 from myna.engine.embedder import Embedder
 from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.options import EngineOptions
@@ -71,8 +72,12 @@ def embedder(
     return Embedder(model, config, EngineOptions(name="fake", path="fake", **options), memory), executor
 
 
-def ids(*texts: Items[int], name: str = "a", dimensions: int | None = None) -> EmbeddingRequest:
-    return EmbeddingRequest(name, token_ids=tuple(tuple(text) for text in texts), dimensions=dimensions)
+def ids(
+    *texts: Items[int], name: str = "a", dimensions: int | None = None, background: bool = False
+) -> EmbeddingRequest:
+    return EmbeddingRequest(
+        name, token_ids=tuple(tuple(text) for text in texts), dimensions=dimensions, background=background
+    )
 
 
 def vectors(event: Embedded | Failed) -> NDArray[np.float32]:
@@ -131,6 +136,30 @@ def test_requests_share_batches_and_take_turns() -> None:
         engine.step()
     assert sum(map(len, executor.batches)) == 62
     assert all(sum(batch) <= 1000 for batch in executor.batches)
+
+
+def test_those_in_the_background_wait_but_for_their_share() -> None:
+    engine, executor = embedder(step_tokens=CONTEXT)
+    for name in ("b1", "b2"):
+        engine.add(engine.prepare(ids(*[[9] * 40] * 4, name=name, background=True)))
+    engine.step()
+    assert executor.batches == [[40, 40]], "alone: short batches, so that whoever comes need not wait"
+    engine.add(engine.prepare(ids(*[[7] * 10] * 40, name="live")))
+    executor.batches.clear()
+    while (0, "live") in engine._jobs:
+        engine.step()
+    background = sum(length for batch in executor.batches for length in batch if length == 40)
+    assert 0 < background < 400 // SHARE + 40, "a share of what live texts need, in whole texts"
+    while not engine.is_idle:
+        engine.step()
+
+
+def test_a_full_background_refuses_no_live_request() -> None:
+    engine, _ = embedder(max_waiting=1)
+    engine.add(engine.prepare(ids([1], name="b1", background=True)))
+    with pytest.raises(EngineBusy):
+        engine.add(engine.prepare(ids([1], name="b2", background=True)))
+    engine.add(engine.prepare(ids([1], name="live")))
 
 
 def test_a_vector_does_not_depend_on_what_is_beside_it() -> None:

@@ -209,11 +209,22 @@ class Storm(RuleBasedStateMachine):
         seed=st.integers(0, 3),
         owner=st.sampled_from("ab"),
         scored=st.sampled_from([None, 0]),
+        background=st.booleans(),
     )
-    def ask(self, shared: int, tail: list[int], tokens: int, seed: int, owner: str, scored: int | None) -> None:
+    def ask(
+        self, shared: int, tail: list[int], tokens: int, seed: int, owner: str, scored: int | None, background: bool
+    ) -> None:
         prompt = [*range(shared), *tail][: self.engine.scheduler.limit]
         name = f"r{len(self.requests)}"
-        asked = request(name, prompt, max_tokens=tokens, seed=seed, owner=owner, prompt_logprobs=scored)
+        asked = request(
+            name,
+            prompt,
+            max_tokens=tokens,
+            seed=seed,
+            owner=owner,
+            prompt_logprobs=scored,
+            background=background,
+        )
         self.engine.add(self.engine.prepare(asked))
         self.requests[name] = asked
 

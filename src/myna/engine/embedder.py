@@ -1,7 +1,8 @@
 """The engine of an encoder: texts in, vectors out, one forward pass for as many texts as a batch holds.
 
 Texts are never padded, and a text's vector does not depend, to the last bit, on what else is in its batch. Requests
-take turns, a text each, so that one of thousands of texts does not hold up the others.
+take turns, a text each, so that one of thousands of texts does not hold up the others; those in the background wait
+until all others have had theirs, but for a share (`myna.engine.background`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from myna.engine.background import STEP_TOKENS, Share
 from myna.engine.blocks import BLOCK_SIZE, ID_TYPECODE
 from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.engine import NOT_A_NUMBER
@@ -77,6 +79,7 @@ class Job:
     def __init__(self, request: EmbeddingRequest, texts: list[list[int]], width: int, channel: int) -> None:
         self.id = request.id
         self.channel = channel  # which client asked; ids are unique within a channel only
+        self.background = request.background
         self.texts = texts
         self.dimensions = request.dimensions
         self.vectors = np.empty((len(texts), width), np.float32)
@@ -114,7 +117,9 @@ class Embedder:
         self.cache_tokens = self._blocks * BLOCK_SIZE
         self.kv_bytes_per_token = block_bytes // BLOCK_SIZE
         self._jobs: dict[tuple[int, str], Job] = {}
-        self._turns: deque[Job] = deque()  # jobs with texts that are in no batch yet
+        self._live: deque[Job] = deque()  # jobs with texts that are in no batch yet
+        self._background: deque[Job] = deque()
+        self._share = Share()
         self._events: dict[int, list[Embedded | Failed]] = {}
         self._counts = dict.fromkeys(
             ("requests", "requests_cancelled", "requests_failed", "embedded_texts", "embedded_tokens", "steps"), 0
@@ -158,16 +163,17 @@ class Embedder:
         """Queue a prepared job.
 
         Raises:
-            EngineBusy: too many wait.
+            EngineBusy: too many of its priority wait.
             InvalidParameter: its id is in use on its channel.
         """
         key = job.channel, job.id
         if key in self._jobs:
             raise InvalidParameter(f"Request id {job.id!r} is in use; every request needs its own.", param="id")
-        if len(self._jobs) >= self._max_jobs:
-            raise EngineBusy(f"{len(self._jobs)} requests are waiting already. Try again in a moment.")
+        waiting = sum(each.background == job.background for each in self._jobs.values())
+        if waiting >= self._max_jobs:
+            raise EngineBusy(f"{waiting} requests are waiting already. Try again in a moment.")
         self._jobs[key] = job
-        self._turns.append(job)
+        self._turns(job).append(job)
         self._counts["requests"] += 1
 
     def cancel(self, channel: int, request_id: str) -> None:
@@ -220,21 +226,42 @@ class Embedder:
                 f"A text has token {unknown}; this model has the tokens 0 to {vocab_size - 1}.", param=param
             )
 
+    def _turns(self, job: Job) -> deque[Job]:
+        return self._background if job.background else self._live
+
     def _take(self) -> list[tuple[Job, int]]:
         """The texts of the next batch: a job and the text's index. Jobs take turns while there are blocks."""
         batch: list[tuple[Job, int]] = []
-        blocks = self._blocks
-        while self._turns:
-            job = self._turns[0]
-            blocks -= _num_blocks(len(job.texts[job.num_taken]))
-            if blocks < 0:
+        if not self._live:
+            self._fill(batch, self._background, self._blocks, STEP_TOKENS)
+            return batch
+        blocks, tokens = self._fill(batch, self._background, self._blocks, self._share.tokens)
+        self._share.spend(tokens)
+        _, tokens = self._fill(batch, self._live, blocks)
+        self._share.earn(tokens)
+        return batch
+
+    def _fill(
+        self, batch: list[tuple[Job, int]], turns: deque[Job], blocks: int, tokens: int | None = None
+    ) -> tuple[int, int]:
+        """Add texts while there are blocks for them and, but for the last, so many tokens are not reached.
+
+        Returns the blocks that are left and the tokens that were added.
+        """
+        added = 0
+        while turns and (tokens is None or added < tokens):
+            job = turns[0]
+            length = len(job.texts[job.num_taken])
+            if _num_blocks(length) > blocks:
                 break
+            blocks -= _num_blocks(length)
+            added += length
             batch.append((job, job.num_taken))
             job.num_taken += 1
-            self._turns.popleft()
+            turns.popleft()
             if job.num_taken < len(job.texts):
-                self._turns.append(job)
-        return batch
+                turns.append(job)
+        return blocks, added
 
     def _run(self, batch: list[tuple[Job, int]]) -> None:
         tokens, starts = array(ID_TYPECODE), [0]
@@ -278,7 +305,7 @@ class Embedder:
     def _end(self, job: Job, event: Embedded | Failed) -> None:
         del self._jobs[job.channel, job.id]
         if job.num_taken < len(job.texts):
-            self._turns.remove(job)
+            self._turns(job).remove(job)
         self._events.setdefault(job.channel, []).append(event)
 
 

@@ -11,13 +11,14 @@ class EmbeddingRequest:
 
     Exactly one of ``texts`` (tokenised with the tokens that the model wants around a text) and ``token_ids`` (taken as
     they are) is set. ``dimensions``: keep so many of each vector's numbers, from the first on, and bring it back to
-    length 1; None keeps all.
+    length 1; None keeps all. ``background``: nobody waits for it; it gives way to all requests that are not.
     """
 
     id: str
     texts: tuple[str, ...] | None = None
     token_ids: tuple[tuple[int, ...], ...] | None = None
     dimensions: int | None = None
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)

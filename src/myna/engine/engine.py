@@ -189,8 +189,8 @@ class Engine:
     def step(self) -> EventsByChannel:
         """Schedule, run, commit: one forward pass for everything that is due, and what came of it."""
         began = _clock()
-        if self._guesses and len(self.scheduler.running) <= GUESSING_SEQUENCES:
-            self._guess()
+        if self._guesses and len(sequences := self.scheduler.in_front) <= GUESSING_SEQUENCES:
+            self._guess(sequences)
         chunks = self.scheduler.schedule(began)
         if chunks:
             try:
@@ -279,12 +279,12 @@ class Engine:
                 self._judge(sequence, len(drafts), row - index)
             index += 1 + len(drafts)
 
-    def _guess(self) -> None:
+    def _guess(self, sequences: Items[Sequence]) -> None:
         """Give the sequences that are about to yield a token drafts to verify in the same step.
 
         One with a grammar gets none: each draft would need a mask of its own.
         """
-        for sequence in self.scheduler.running:
+        for sequence in sequences:
             room = sequence.max_tokens - sequence.num_generated - 1
             if sequence.num_uncomputed == 1 and room > 0 and sequence.matcher is None:
                 if sequence.drafter is None:

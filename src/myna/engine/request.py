@@ -70,7 +70,9 @@ class GenerationRequest:
     ends it; only ``max_tokens``, the context and the caller's own stop strings cut it short.
     ``tools`` may be called, those that are strict with arguments that fulfil their schemas; with ``must_call`` the
     answer is one call or, with ``parallel_calls``, a few, all of which do. `Started.syntax` tells how to read them.
-    ``reasoning_effort`` is how much to think first, in OpenAI's words; None is up to the model.
+    ``background``: nobody waits for the answer; it gives way to all requests that are not in the background.
+    ``reasoning_effort`` is how much to think first, in OpenAI's words; None is up to the model, "on" too, but
+    that it thinks.
     """
 
     id: str
@@ -87,6 +89,7 @@ class GenerationRequest:
     must_call: bool = False
     parallel_calls: bool = True
     reasoning_effort: str | None = None
+    background: bool = False
 
     @property
     def is_constrained(self) -> bool:

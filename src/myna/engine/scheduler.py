@@ -3,16 +3,20 @@
 Under one token budget a step, sequences that decode go first (one token each), then prompts in the order of their
 admission (as much as the budget leaves: chunked prefill, Agrawal et al. 2024, https://arxiv.org/abs/2403.02310), then
 those that wait. When blocks run out, the youngest sequence gives all of its own back and resumes by itself later.
+
+Sequences in the background wait until no live one does, rest where they are while live ones run, but for a share
+(`myna.engine.background`), and are the first to make room.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from typing import NamedTuple
 
+from myna.engine.background import PATIENCE, STEP_TOKENS, Share
 from myna.engine.blocks import BlockPool, extend_digests
 from myna.engine.model import PAGED, CacheTraits
 from myna.engine.sequence import Sequence
+from myna.engine.waiting import Queue
 from myna.errors import EngineBusy
 
 SCORING_TOKENS = 64
@@ -34,7 +38,7 @@ class Scheduler:
         context: longest sequence in tokens.
         max_sequences: how many may run at once.
         step_tokens: token budget of a step.
-        max_waiting: how many may wait to be admitted.
+        max_waiting: how many may wait to be admitted, and as many again in the background.
         cache: what may be done with the executor's cache.
     """
 
@@ -56,47 +60,56 @@ class Scheduler:
         self.max_waiting = max_waiting
         self.num_preemptions = 0
         self.running: list[Sequence] = []  # oldest first
-        self._preempted: deque[Sequence] = deque()  # oldest first; all of them older than any that waits
-        self._waiting: OrderedDict[str, deque[Sequence]] = OrderedDict()  # by owner; the first is next
-        self._num_waiting = 0
+        self._live = Queue()
+        self._background = Queue()
+        self._share = Share()
+        self._favoured: Sequence | None = None  # it was in the background for too long
         self._slots = list(range(self.max_sequences - 1, -1, -1))  # free ones, a stack
 
     @property
     def num_waiting(self) -> int:
         """Sequences that are not running: never admitted, or preempted."""
-        return self._num_waiting + len(self._preempted)
+        return len(self._live) + len(self._background)
 
     @property
     def is_idle(self) -> bool:
         """Whether no sequence exists."""
         return not self.running and not self.num_waiting
 
+    @property
+    def in_front(self) -> list[Sequence]:
+        """Running sequences that take part in every step: the live ones, or all where there are none. Oldest first."""
+        return self._running(background=False) or self.running
+
     def add(self, sequence: Sequence) -> None:
         """Let a sequence wait for admission. Owners take turns; each owner's sequences come in order of arrival.
 
         Raises:
-            EngineBusy: too many wait already.
+            EngineBusy: too many of its priority wait already.
         """
         assert sequence.num_prompt <= self.limit, "a sequence that could not run even alone"
-        if self._num_waiting >= self.max_waiting:
-            raise EngineBusy(f"{self._num_waiting} requests are waiting already. Try again in a moment.")
-        self._waiting.setdefault(sequence.owner, deque()).append(sequence)
-        self._num_waiting += 1
+        queue = self._queue(sequence)
+        if queue.num_new >= self.max_waiting:
+            raise EngineBusy(f"{queue.num_new} requests are waiting already. Try again in a moment.")
+        queue.add(sequence)
 
     def schedule(self, now: float) -> list[Chunk]:
         """The next step's chunks, each at least one token; empty only when no sequence exists.
 
-        Every chunk's sequence has blocks for all of its tokens. ``now`` is noted as the time of admission.
+        Every chunk's sequence has blocks for all of its tokens. ``now``, in seconds of the clock of
+        `Sequence.arrived_at`, is noted as the time of admission.
         """
-        chunks = self._decodes()
-        budget = self.step_tokens - sum(chunk.num_tokens for chunk in chunks)
-        for sequence in self.running:
-            if budget > 0 and sequence.num_uncomputed > 1:
-                chunks.append(self._chunk(sequence, budget))
-                budget -= chunks[-1].num_tokens
-        while budget > 0 and (admitted := self._admit(now)):
-            chunks.append(self._chunk(admitted, budget))
-            budget -= chunks[-1].num_tokens
+        self._favour(now)
+        chunks = self._compute(self.step_tokens, now, background=False)
+        if not chunks:
+            return self._compute(min(self.step_tokens, STEP_TOKENS), now, background=True)
+        taken = _num_tokens(chunks)
+        self._share.earn(taken)
+        due = min(self._share.tokens, self.step_tokens - taken)
+        if due > 0:
+            more = self._compute(due, now, background=True)
+            self._share.spend(_num_tokens(more))
+            chunks += more
         return chunks
 
     def advance(self, chunk: Chunk) -> None:
@@ -114,31 +127,65 @@ class Scheduler:
 
     def remove(self, sequence: Sequence) -> None:
         """Forget a sequence, wherever it is, and free its blocks."""
+        if sequence is self._favoured:
+            self._favoured = None
         if sequence in self.running:
             self.running.remove(sequence)
             self._give_back(sequence)
-        elif sequence in self._preempted:
-            self._preempted.remove(sequence)
         else:
-            self._leave_queue(sequence)
+            self._queue(sequence).remove(sequence)
 
-    def _decodes(self) -> list[Chunk]:
-        """One token and its drafts for each sequence that is one behind, oldest first.
+    def _queue(self, sequence: Sequence) -> Queue:
+        return self._background if sequence.background else self._live
 
-        The youngest make room if need be, but not for drafts: those are dropped if there is no place for them.
+    def _running(self, *, background: bool) -> list[Sequence]:
+        return [sequence for sequence in self.running if sequence.background == background]
+
+    def _favour(self, now: float) -> None:
+        """Make the first sequence of the background a live one if live ones have kept it waiting for too long."""
+        live = self._running(background=False)
+        if self._favoured is not None or not (live or self._live):
+            return
+        hidden = self._running(background=True)
+        first = hidden[0] if hidden else self._background.first()
+        if first is None or now - first.arrived_at < PATIENCE:
+            return
+        if not hidden:
+            self._background.remove(first)
+            self._live.put_back(first)
+        first.background = False
+        self._favoured = first
+
+    def _compute(self, budget: int, now: float, *, background: bool) -> list[Chunk]:
+        """Chunks of one priority: for who decodes, who is read, who is admitted. Drafts alone may pass the budget."""
+        chunks = self._decodes(budget, background=background)
+        budget -= _num_tokens(chunks)
+        for sequence in self._running(background=background):
+            if budget > 0 and sequence.num_uncomputed > 1:
+                chunks.append(self._chunk(sequence, budget))
+                budget -= chunks[-1].num_tokens
+        while budget > 0 and (admitted := self._admit(now, background=background)):
+            chunks.append(self._chunk(admitted, budget))
+            budget -= chunks[-1].num_tokens
+        return chunks
+
+    def _decodes(self, most: int, *, background: bool) -> list[Chunk]:
+        """One token and its drafts for each sequence that is one behind, oldest first, for so many of them.
+
+        Others make room if need be, but not for drafts: those are dropped if there is no place for them.
         """
-        chunks = []
-        index = 0
-        while index < len(self.running):
-            sequence = self.running[index]
-            if sequence.num_uncomputed == 1:
-                if sequence.drafts and not self._grow(sequence):
-                    sequence.drafts = []
-                if not self._grow(sequence):
-                    self._preempt_youngest()
-                    continue  # the same sequence once more, unless it was the youngest itself
+        chunks: list[Chunk] = []
+        for sequence in self._running(background=background):
+            if len(chunks) == most:
+                break
+            if sequence.slot < 0 or sequence.num_uncomputed != 1:  # it has just made room itself, or is being read
+                continue
+            if sequence.drafts and not self._grow(sequence):
+                sequence.drafts = []
+            while sequence.slot >= 0 and not self._grow(sequence):
+                self._make_room()
+            if sequence.slot >= 0:
                 chunks.append(Chunk(sequence, 1 + len(sequence.drafts)))
-            index += 1
         return chunks
 
     def _grow(self, sequence: Sequence) -> bool:
@@ -152,10 +199,12 @@ class Scheduler:
         sequence.blocks += blocks
         return True
 
-    def _preempt_youngest(self) -> None:
-        sequence = self.running.pop()
+    def _make_room(self) -> None:
+        """Preempt the youngest sequence of the background or, if none runs there, the youngest of all."""
+        sequence = next((each for each in reversed(self.running) if each.background), self.running[-1])
+        self.running.remove(sequence)
         self._give_back(sequence)
-        self._preempted.appendleft(sequence)
+        self._queue(sequence).put_back(sequence)
         self.num_preemptions += 1
 
     def _chunk(self, sequence: Sequence, budget: int) -> Chunk:
@@ -165,38 +214,46 @@ class Scheduler:
             budget = min(budget, SCORING_TOKENS)
         return Chunk(sequence, min(sequence.num_uncomputed, budget))
 
-    def _admit(self, now: float) -> Sequence | None:
+    def _admit(self, now: float, *, background: bool) -> Sequence | None:
         """Let the next sequence run, with blocks for all of its tokens; None if it has to wait.
 
-        Nobody overtakes it: a long prompt would starve. One block a running sequence is left free, so that
-        admission does not lead straight to preemption. What a running sequence is about to compute is waited for and
-        taken over, not computed twice.
+        Nobody overtakes it: a long prompt would starve. What a running sequence is about to compute is waited for and
+        taken over, not computed twice. A live sequence waits for no sequence of the background; those make room.
         """
-        if len(self.running) >= self.max_sequences or not self.num_waiting:
+        sequence = (self._background if background else self._live).first()
+        if sequence is None or (background and self._live):
             return None
-        sequence = self._preempted[0] if self._preempted else next(iter(self._waiting.values()))[0]
         known = self._find_prefix(sequence)
         if self._is_being_computed(sequence, len(known)):
             return None
         size = self.pool.block_size
         needed = -(-len(sequence.tokens) // size) - len(known)
-        if needed + len(self.running) > self.pool.num_free_besides(known):
-            return None
+        while not self._has_room(sequence, needed, known):
+            if background or not self._running(background=True):
+                return None
+            self._make_room()
         self.pool.acquire(known)
         blocks = self.pool.allocate(needed)
         assert blocks is not None
+        self._queue(sequence).remove(sequence)
         sequence.blocks = known + blocks
         sequence.num_remembered = len(known)
         sequence.num_computed = len(known) * size
         sequence.slot = self._slots.pop()
-        if self._preempted:
-            self._preempted.popleft()
-        else:
-            self._leave_queue(sequence)
+        if not sequence.was_admitted:
+            sequence.was_admitted = True
             sequence.cached_tokens = sequence.num_computed
             sequence.admitted_at = now
         self.running.append(sequence)
         return sequence
+
+    def _has_room(self, sequence: Sequence, needed: int, known: list[int]) -> bool:
+        """Whether there is a slot, and so many blocks and one more for each running sequence that has as much right.
+
+        Without those, admission would lead straight to preemption.
+        """
+        rivals = self.running if sequence.background else self._running(background=False)
+        return len(self.running) < self.max_sequences and needed + len(rivals) <= self.pool.num_free_besides(known)
 
     def _find_prefix(self, sequence: Sequence) -> list[int]:
         """Blocks with the sequence's beginning. At least its last token is left to compute: it has to give logits.
@@ -221,6 +278,7 @@ class Scheduler:
         return any(
             other.num_uncomputed > 1 and index < len(other.digests) and other.digests[index] == digest
             for other in self.running
+            if sequence.background or not other.background
         )
 
     def _give_back(self, sequence: Sequence) -> None:
@@ -231,12 +289,6 @@ class Scheduler:
         self._slots.append(sequence.slot)
         sequence.slot = -1
 
-    def _leave_queue(self, sequence: Sequence) -> None:
-        """Take a sequence out of the queue; its owner's next turn comes after all other owners'."""
-        queue = self._waiting[sequence.owner]
-        queue.remove(sequence)
-        self._num_waiting -= 1
-        if queue:
-            self._waiting.move_to_end(sequence.owner)
-        else:
-            del self._waiting[sequence.owner]
+
+def _num_tokens(chunks: list[Chunk]) -> int:
+    return sum(chunk.num_tokens for chunk in chunks)

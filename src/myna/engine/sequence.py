@@ -28,6 +28,7 @@ class Sequence:
         "adapter_name",
         "admitted_at",
         "arrived_at",
+        "background",
         "blocks",
         "cached_tokens",
         "channel",
@@ -54,6 +55,7 @@ class Sequence:
         "stream",
         "syntax",
         "tokens",
+        "was_admitted",
     )
 
     def __init__(
@@ -74,6 +76,7 @@ class Sequence:
         self.id = request.id
         self.channel = channel  # which client asked; ids are unique within a channel only
         self.owner = request.owner
+        self.background = request.background  # gives way to those that are not
         self.adapter_name = request.adapter
         self.adapter: Adapter | None = None  # once it is added to an engine
         self.salt = request.owner  # who has another salt shares no prefix
@@ -100,6 +103,7 @@ class Sequence:
         # One entry a prompt token that was scored so far, the first of which has none.
         self.prompt_logprobs: list[TokenLogprob | None] | None = None if self.params.prompt_logprobs is None else [None]
 
+        self.was_admitted = False
         self.arrived_at = arrived_at  # seconds of time.perf_counter(), as the three below
         self.admitted_at = 0.0
         self.first_token_at = 0.0

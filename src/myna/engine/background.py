@@ -1,0 +1,34 @@
+"""What background work may take while people wait for answers: the figures, and how its share is counted."""
+
+from __future__ import annotations
+
+SHARE = 8
+"""Beside live work, background work gets one token for every so many of theirs: always some, never noticed much."""
+
+STEP_TOKENS = 64
+"""Most tokens of a step of background work alone. Whoever comes during a step waits for its end, so it is short; the
+products are about as fast at this size as at any larger one."""
+
+PATIENCE = 600.0
+"""Seconds after which the first background request becomes a live one, so that even a server that is never short of
+live requests comes to the end of every batch. One at a time."""
+
+
+class Share:
+    """Counts what live work computes, and what of it background work may compute in turn."""
+
+    def __init__(self) -> None:
+        self._credit = 0
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens are due now."""
+        return max(0, self._credit // SHARE)
+
+    def earn(self, tokens: int) -> None:
+        """Live work computed these. What nobody takes is worth one step at most."""
+        self._credit = min(self._credit + tokens, SHARE * STEP_TOKENS)
+
+    def spend(self, tokens: int) -> None:
+        """Background work computed these; who could not stop at what was due is in debt."""
+        self._credit -= tokens * SHARE
