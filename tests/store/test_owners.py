@@ -10,7 +10,7 @@ import pytest
 
 from myna.chat import TextPart
 from myna.errors import NotFound, StoreError
-from myna.store import changes, chats, completions, conversations, keys, messages, runs, sessions, users
+from myna.store import changes, chats, completions, conversations, keys, messages, responses, runs, sessions, users
 from myna.store.database import Database
 from myna.store.pages import PageRequest
 from myna.store.scope import Scope
@@ -20,7 +20,7 @@ from tests.store.rows import add_chat, key, message, new_id, run, session, user
 Ids = tuple[str, str, str, str, str]
 Ask = Callable[[Scope, Ids], Awaitable[Any]]
 
-CONVERSATION, COMPLETION = "conv_1", "chatcmpl-1"
+CONVERSATION, COMPLETION, RESPONSE = "conv_1", "chatcmpl-1", "resp_1"
 
 NOT_FOUND: dict[str, Ask] = {
     "chats.get": lambda scope, ids: chats.get(scope, ids[0]),
@@ -43,6 +43,9 @@ NOT_FOUND: dict[str, Ask] = {
     "completions.update": lambda scope, ids: completions.update(scope, COMPLETION, {"stolen": "yes"}),
     "completions.delete": lambda scope, ids: completions.delete(scope, COMPLETION),
     "completions.messages": lambda scope, ids: completions.messages(scope, COMPLETION, PageRequest()),
+    "responses.get": lambda scope, ids: responses.get(scope, RESPONSE),
+    "responses.remove": lambda scope, ids: responses.remove(scope, RESPONSE),
+    "responses.chain": lambda scope, ids: responses.chain(scope, RESPONSE),
 }
 EMPTY: dict[str, Ask] = {
     "chats.find": lambda scope, ids: chats.find(scope, ids[0]),
@@ -58,11 +61,20 @@ EMPTY: dict[str, Ask] = {
     "runs.logged": lambda scope, ids: _text(scope, ids[2]),
     "changes.after": lambda scope, ids: changes.after(scope, 0, 100),
     "completions.listed": lambda scope, ids: _completions(scope),
+    "responses.find": lambda scope, ids: responses.find(scope, RESPONSE),
+    "responses.given": lambda scope, ids: responses.given(scope, RESPONSE),
+    "responses.output": lambda scope, ids: responses.output(scope, RESPONSE),
+    "responses.items_of_ids": lambda scope, ids: responses.items_of_ids(scope, ["said", "asked"]),
+    "responses.events": lambda scope, ids: responses.events(scope, RESPONSE, responses.NO_EVENTS, 10),
 }
 HARMLESS: dict[str, Ask] = {
     "messages.begin": lambda scope, ids: messages.begin(scope, ids[1], run_id=new_id(), model="m"),
     "runs.set_status": lambda scope, ids: runs.set_status(scope, ids[2], "failed"),
     "sessions.remove": lambda scope, ids: sessions.remove(scope, ids[4]),
+    "responses.begin": lambda scope, ids: responses.begin(scope, RESPONSE, {"status": "in_progress"}),
+    "responses.finish": lambda scope, ids: responses.finish(
+        scope, RESPONSE, {"status": "completed"}, [{"id": "forged"}], last_event=9
+    ),
 }
 
 
@@ -75,14 +87,14 @@ IMPOSSIBLE: dict[str, Ask] = {
 }
 OWN_ROWS_ONLY = {
     "chats.create", "changes.record", "changes.latest", "keys.add", "sessions.add", "conversations.create",
-    "completions.add",
+    "completions.add", "responses.add",
 }  # fmt: skip
 
 
 def test_the_sweep_below_knows_every_query() -> None:
     queries = {
         f"{module.__name__.rsplit('.', 1)[-1]}.{name}"
-        for module in (chats, messages, runs, changes, keys, sessions, conversations, completions)
+        for module in (chats, messages, runs, changes, keys, sessions, conversations, completions, responses)
         for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
         if function.__module__ == module.__name__ and "scope" in inspect.signature(function).parameters
         if not name.startswith("_")
@@ -115,6 +127,9 @@ async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
         await conversations.create(scope, CONVERSATION, {"label": "secret"}, [{"id": "item"}])
         labelled = {"id": COMPLETION, "model": "m", "metadata": {"label": "secret"}}
         await completions.add(scope, labelled, [{"role": "user"}])
+        answered = responses.StoredResponse(RESPONSE, None, "completed", True, 0, 1, {"id": RESPONSE})
+        await responses.add(scope, answered, [{"id": "asked"}], [{"id": "said"}])
+        await responses.append_events(scope.transaction, [("one", RESPONSE, 0, b"zero")])
     before = await everything(database, "one")
     ids = (made.id, asked.id, running.id, "key_1", "session_1")
     for name, ask in NOT_FOUND.items():

@@ -13,6 +13,7 @@ def upgrade() -> None:
     """Create the tables."""
     create_conversations()
     create_completions()
+    create_responses()
 
 
 def create_conversations() -> None:
@@ -88,3 +89,51 @@ def create_completions() -> None:
         "completion_metadata",
         ["owner", "key", "value", "completion_id"],
     )
+
+
+def create_responses() -> None:
+    """Responses, their items in order, and the event logs of those that ran in background."""
+    op.create_table(
+        "responses",
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("previous_id", sa.String(64)),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("background", sa.Boolean(), nullable=False),
+        sa.Column("last_event", sa.Integer(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger()),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("owner", "id", name="pk_responses"),
+    )
+    op.create_index("ix_responses_status", "responses", ["status"])
+    for name, columns, keys in (
+        (
+            "response_items",
+            (
+                sa.Column("position", sa.Integer(), nullable=False),
+                sa.Column("given", sa.Boolean(), nullable=False),
+                sa.Column("id", sa.String(64), nullable=False),
+                sa.Column("item", sa.JSON(), nullable=False),
+            ),
+            ("owner", "response_id", "position"),
+        ),
+        (
+            "response_events",
+            (sa.Column("seq", sa.Integer(), nullable=False), sa.Column("frame", sa.Text(), nullable=False)),
+            ("owner", "response_id", "seq"),
+        ),
+    ):
+        op.create_table(
+            name,
+            sa.Column("owner", sa.String(64), nullable=False),
+            sa.Column("response_id", sa.String(64), nullable=False),
+            *columns,
+            sa.PrimaryKeyConstraint(*keys, name=f"pk_{name}"),
+            sa.ForeignKeyConstraint(
+                ["owner", "response_id"],
+                ["responses.owner", "responses.id"],
+                name=f"fk_{name}_responses",
+                ondelete="CASCADE",
+            ),
+        )
+    op.create_index("ix_response_items_owner_id", "response_items", ["owner", "id"])
