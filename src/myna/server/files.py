@@ -77,10 +77,19 @@ class FileService:
         return await self.blobs.create(owner, chunks, most)
 
     async def keep(
-        self, owner: str, blob: Blob, filename: str, purpose: str, expires_at: int | None = None
+        self,
+        owner: str,
+        blob: Blob,
+        filename: str,
+        purpose: str,
+        expires_at: int | None = None,
+        created_at: int | None = None,
     ) -> StoredFile:
-        """Make a blob a file; if that fails, the blob is discarded. Raises as `store` does."""
-        created = now()
+        """Make a blob a file, created now if nothing else is said; if that fails, the blob is discarded.
+
+        Raises as `store` does.
+        """
+        created = now() if created_at is None else created_at
         file = StoredFile(new_id("file-"), filename, purpose, blob.bytes, blob.sha256, blob.id, created, expires_at)
         async with self.placing(owner, blob) as scope:
             await self.check_room(scope, blob.bytes)

@@ -54,13 +54,13 @@ def test_the_client_asks_for_what_it_is_known_to(asked: set[tuple[str, str]]) ->
     assert {("POST", "/chat/completions"), ("DELETE", "/models/x"), ("GET", "/files/x/content")} <= asked
 
 
-async def test_the_document_shows_the_table(client: httpx2.AsyncClient, asked: set[tuple[str, str]]) -> None:
+async def test_the_document_shows_the_table(stored_client: httpx2.AsyncClient, asked: set[tuple[str, str]]) -> None:
     rows = documented()
     missing = [(endpoints(missing), missing.state, missing.reason) for missing in MISSING]
     assert [row for row in rows if row[1] != "supported"] == missing
     supported = set()
     for method, path in asked:
-        answer = await client.request(method, f"/v1{path}", json=None if method == "GET" else {})
+        answer = await stored_client.request(method, f"/v1{path}", json=None if method == "GET" else {})
         if answer.status_code != 501:
             supported.add((method, path))
             assert "There is no " + method not in answer.text, f"{method} {path} is in no table"
