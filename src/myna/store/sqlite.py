@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine import Engine
 
-from myna.errors import ConfigurationError, StoreError
+from myna.errors import ConfigurationError, StorageFull, StoreError
 
 BUSY_SECONDS = 15
 """How long a statement waits for another process (a shell, a backup tool) that holds the database."""
@@ -131,7 +131,7 @@ def explain(error: BaseException, path: Path) -> StoreError:
     """What went wrong with a database, for a person, with the remedy."""
     text = str(error).lower()
     if "full" in text:
-        return StoreError(f"The disk that holds {path} is full. Free some space; what is stored already is safe.")
+        return StorageFull(f"The disk that holds {path} is full. Free some space; what is stored already is safe.")
     if "readonly" in text or "unable to open" in text or "permission" in text:
         return StoreError(f"The database {path} cannot be written ({error}). Make it and its directory writable.")
     if "locked" in text or "busy" in text:

@@ -82,7 +82,6 @@ NOT_YET: list[tuple[str, Any]] = [
     ("verbosity", "low"),
     ("moderation", {}),
     ("service_tier", "flex"),
-    ("store", True),
     ("web_search_options", {}),
 ]
 

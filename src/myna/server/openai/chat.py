@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -12,7 +11,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from myna.engine.request import Delta, Finished, GenerationRequest, Started
-from myna.errors import MynaError
+from myna.errors import MynaError, StoreError
 from myna.server.errors import json_response
 from myna.server.openai.answers import Choice, delta
 from myna.server.openai.connection import (
@@ -22,7 +21,6 @@ from myna.server.openai.connection import (
     request_schema,
 )
 from myna.server.openai.generation import (
-    ServedModel,
     copies,
     now,
     run_all,
@@ -32,7 +30,9 @@ from myna.server.openai.generation import (
 from myna.server.openai.logprobs import chat_logprobs
 from myna.server.openai.messages import parse_messages
 from myna.server.openai.sse import DONE, ChunkWriter, encode, error_frame
+from myna.server.openai.stored import Keeper, failed_response
 from myna.server.openai.types import ChatCompletionBody
+from myna.store.pages import new_id
 
 router = APIRouter()
 
@@ -45,7 +45,7 @@ async def create_chat_completion(request: Request) -> Response:
     body = ChatCompletionBody.parse(await read_json(request))
     use = body.tool_use
     generation = GenerationRequest(
-        id=f"chatcmpl-{uuid.uuid4().hex}",
+        id=new_id("chatcmpl-"),
         params=body.params,
         messages=parse_messages(body.messages),
         dialect=body.dialect,
@@ -56,45 +56,59 @@ async def create_chat_completion(request: Request) -> Response:
         reasoning_effort=body.reasoning_effort,
     )
     include_usage = body.include_usage
+    created = now()
+    keeper = Keeper(request, body) if body.store else None
 
     async def answer() -> Response:
         model = await serve_model(request, body.model, body.adapter)
         events = run_all(model.backend, copies(replace(generation, adapter=model.adapter), body.n), body.n)
         names = [tool.name for tool in use.tools]
         choices = [Choice(names, use.parallel) for _ in range(body.n)]
+        common = {
+            "id": generation.id,
+            "object": "chat.completion.chunk" if body.stream else "chat.completion",
+            "created": created,
+            "model": model.name,
+            "system_fingerprint": model.fingerprint,
+        }
         if not body.stream:
-            return json_response(await _complete(generation.id, model, choices, events))
+            return await _complete(common | _labels(body), choices, events, keeper)
         _, started = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
         choices[0].take(started)
-        writer = ChunkWriter(_common(generation.id, model, "chat.completion.chunk"), with_usage=include_usage)
-        return EventStream(_frames(writer, choices, events, include_usage), events)
+        return EventStream(_frames(common, choices, events, include_usage, keeper), events)
 
     return await answer_while_connected(request, answer())
 
 
-def _common(request_id: str, model: ServedModel, kind: str) -> dict[str, Any]:
-    return {
-        "id": request_id,
-        "object": kind,
-        "created": now(),
-        "model": model.name,
-        "system_fingerprint": model.fingerprint,
-    }
+def _labels(body: ChatCompletionBody) -> dict[str, Any]:
+    """What an answer that is given whole repeats of its request, where that said it."""
+    return {} if body.metadata is None else {"metadata": body.metadata}
 
 
-async def _complete(request_id: str, model: ServedModel, choices: list[Choice], events: Events) -> dict[str, Any]:
+async def _complete(common: dict[str, Any], choices: list[Choice], events: Events, keeper: Keeper | None) -> Response:
     async with aclosing(events):
         async for index, event in events:
             choices[index].take(event)
-    return _common(request_id, model, "chat.completion") | {
+    completion = _completion(common, choices)
+    if keeper is not None:
+        try:
+            await keeper.keep(completion, choices)
+        except StoreError as error:
+            return failed_response(error, completion)
+    return json_response(completion)
+
+
+def _completion(common: dict[str, Any], choices: list[Choice]) -> dict[str, Any]:
+    return common | {
         "choices": [choice.json(index) for index, choice in enumerate(choices)],
         "usage": _usage(choices),
     }
 
 
 async def _frames(
-    writer: ChunkWriter, choices: list[Choice], events: Events, include_usage: bool
+    common: dict[str, Any], choices: list[Choice], events: Events, include_usage: bool, keeper: Keeper | None
 ) -> AsyncGenerator[bytes, None]:
+    writer = ChunkWriter(common, with_usage=include_usage)
     for index in range(len(choices)):
         yield writer.choice(
             b'{"index":%d,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,'
@@ -118,6 +132,8 @@ async def _frames(
                 yield writer.choice(b'{"index":%d,"delta":{},"logprobs":null,"finish_reason":%b}' % (index, reason))
         if include_usage:
             yield writer.usage(_usage(choices))
+        if keeper is not None:
+            await keeper.keep(_completion(common | {"object": "chat.completion"}, choices), choices)
     except MynaError as error:
         yield error_frame(error)
         return

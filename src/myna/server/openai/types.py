@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
 
 from myna.engine.request import Grammar, SamplingParams
@@ -101,14 +102,11 @@ class Prediction(BaseModel):
     content: str | list[dict[str, str]]
 
 
-class Body(BaseModel):
-    """What all requests share."""
+class JsonBody(BaseModel):
+    """What all requests with a body share."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
     unsupported: ClassVar[dict[str, Refusal]] = {}
-
-    model: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    user: Label | None = None
 
     @classmethod
     def parse(cls, body: Any) -> Self:
@@ -133,6 +131,26 @@ class Body(BaseModel):
         except ValidationError as error:
             known = (*cls.model_fields, *cls.unsupported)
             raise from_validation(error.errors(include_url=False), known) from None
+
+
+class Body(JsonBody):
+    """What all requests to a model share."""
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    user: Label | None = None
+
+
+class MetadataBody(JsonBody):
+    """New labels for a stored object, in place of those it has; null for none."""
+
+    metadata: Metadata = {}
+
+    @classmethod
+    def parse(cls, body: Any) -> Self:
+        """As `JsonBody.parse`; null is not the same as nothing."""
+        if isinstance(body, dict) and "metadata" not in body:
+            raise InvalidParameter("Missing required parameter: 'metadata'.", param="metadata")
+        return super().parse(body)
 
 
 class SamplingBody(Body):
@@ -358,6 +376,18 @@ def check_text(text: str, param: str) -> str:
             f"'{param}' holds half a character (an unpaired surrogate) at position {error.start}.", param=param
         ) from None
     return text
+
+
+def check_texts(value: Any) -> None:
+    """Plain data all of whose texts can be encoded; see `check_text`.
+
+    Raises:
+        InvalidParameter: one of them holds an unpaired surrogate.
+    """
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        raise InvalidParameter("The request holds half a character (an unpaired surrogate).") from None
 
 
 def _is_token(value: Any) -> bool:
