@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
+from datetime import date
 from typing import Any
 
 import pytest
 
 from myna.chat import TextPart
 from myna.errors import NotFound, StoreError
-from myna.store import changes, chats, completions, conversations, keys, messages, responses, runs, sessions, users
+from myna.store import (
+    changes,
+    chats,
+    completions,
+    conversations,
+    keys,
+    messages,
+    responses,
+    runs,
+    sessions,
+    usage,
+    users,
+)
 from myna.store.database import Database
 from myna.store.pages import PageRequest
 from myna.store.scope import Scope
@@ -59,6 +72,7 @@ EMPTY: dict[str, Ask] = {
     "runs.of_ids": lambda scope, ids: runs.of_ids(scope, [ids[2]]),
     "runs.open_in_chat": lambda scope, ids: runs.open_in_chat(scope, ids[0]),
     "runs.logged": lambda scope, ids: _text(scope, ids[2]),
+    "usage.of_days": lambda scope, ids: usage.of_days(scope, date.min, date.max),
     "changes.after": lambda scope, ids: changes.after(scope, 0, 100),
     "completions.listed": lambda scope, ids: _completions(scope),
     "responses.find": lambda scope, ids: responses.find(scope, RESPONSE),
@@ -94,7 +108,7 @@ OWN_ROWS_ONLY = {
 def test_the_sweep_below_knows_every_query() -> None:
     queries = {
         f"{module.__name__.rsplit('.', 1)[-1]}.{name}"
-        for module in (chats, messages, runs, changes, keys, sessions, conversations, completions, responses)
+        for module in (chats, messages, runs, changes, keys, sessions, conversations, completions, responses, usage)
         for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
         if function.__module__ == module.__name__ and "scope" in inspect.signature(function).parameters
         if not name.startswith("_")

@@ -1,0 +1,53 @@
+"""What was used of the models, a row for each user, day, model and key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import func, select
+
+from myna.store.scope import Scope, Transaction
+from myna.store.tables.usage import usage
+
+COUNTS = (usage.c.requests, usage.c.prompt_tokens, usage.c.completion_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """What a user has used on one day of UTC, of one model, with one key (empty: in the browser)."""
+
+    day: date
+    model: str
+    key: str
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+async def add(transaction: Transaction, used: Iterable[tuple[str, DayUsage]]) -> None:
+    """Add to what there is, by owner."""
+    for owner, more in used:
+        scope = transaction.owned_by(owner)
+        key = {"day": more.day.isoformat(), "model": more.model, "key": more.key}
+        counts = {column.name: getattr(more, column.name) for column in COUNTS}
+        known = scope.update(usage).filter_by(**key)
+        # Writers take turns, so nobody can add the row between the two.
+        if not await scope.run(known.values({column: column + counts[column.name] for column in COUNTS})):
+            await scope.add(usage, key | counts)
+
+
+async def tokens_of_day(transaction: Transaction, day: date) -> dict[str, int]:
+    """Tokens of prompts and answers together, by owner."""
+    tokens = func.sum(usage.c.prompt_tokens + usage.c.completion_tokens)
+    rows = select(usage.c.owner, tokens).where(usage.c.day == day.isoformat()).group_by(usage.c.owner)
+    return {owner: int(total) for owner, total in (await transaction.connection.execute(rows)).all()}
+
+
+async def of_days(scope: Scope, first: date, last: date) -> list[DayUsage]:
+    """What the owner has used from one day to another, both included; by day, model and key."""
+    columns = [column for column in usage.c if column is not usage.c.owner]
+    within = scope.select(usage, *columns).where(usage.c.day.between(first.isoformat(), last.isoformat()))
+    rows = await scope.all(within.order_by(usage.c.day, usage.c.model, usage.c.key))
+    return [DayUsage(**{**row._mapping, "day": date.fromisoformat(row.day)}) for row in rows]
