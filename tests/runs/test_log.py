@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from myna.chat import TextPart
-from myna.runs import log as run_log
+from myna.runs import writer as run_writer
 from myna.runs.log import LogWriter, RunLog, fold
 from myna.runs.service import RunService
 from myna.store import chats, messages, runs
@@ -133,7 +133,7 @@ async def test_a_disk_that_is_full_for_a_while_costs_nothing(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(run_log, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(run_writer, "RETRY_SECONDS", 0.01)
     talk = Talk(service, backend)
     created, reply = await talk.ask("count")
     refused = asyncio.Event()

@@ -1,29 +1,23 @@
-"""The numbered event log of a run that is open, and the one writer that commits the logs of all of them.
+"""The numbered event log of a run that is open.
 
 An event goes three steps: *pending* while text is gathered, *in flight* while its transaction runs, and *committed*,
-which is when followers see it. The writer commits whatever is pending in all runs in one transaction, at most once an
-interval: its cost does not grow with the number of runs, and the disk is asked a dozen times a second at most.
+which is when followers see it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 
 from myna.chat import TextPart
+from myna.runs.writer import GroupWriter
 from myna.store import messages, runs
-from myna.store.database import Database
 from myna.store.records import EndEvent, Message, Run, RunEvent, StartedEvent, TextEvent
 from myna.store.scope import Transaction
 
-logger = logging.getLogger(__name__)
-
-COMMIT_SECONDS = 0.06
-RETRY_SECONDS = 1.0
 WINDOW = 2048
 """Committed events that a run keeps in memory for its followers; whoever is further behind gets a snapshot."""
 
@@ -145,78 +139,11 @@ class RunLog:
             wake.set()
 
 
-class LogWriter:
-    """Commits what is pending in all runs. While the disk refuses, it keeps everything and tries again."""
+class LogWriter(GroupWriter[RunLog]):
+    """Commits what is pending in all runs."""
 
-    def __init__(self, database: Database, interval: float = COMMIT_SECONDS) -> None:
-        self.failure: Exception | None = None
-        self._database = database
-        self._interval = interval
-        self._dirty: dict[RunLog, None] = {}
-        self._due = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin to write in the background."""
-        self._task = asyncio.create_task(self._write_on(), name="run log writer")
-
-    def add(self, log: RunLog) -> None:
-        """A log has something pending."""
-        self._dirty[log] = None
-        self._due.set()
-
-    async def close(self) -> None:
-        """Write what is pending and end.
-
-        Raises:
-            StoreError: it could not be written; the next start finds the runs open and marks them interrupted.
-        """
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if self._dirty:
-            await self._flush()
-
-    async def _write_on(self) -> None:
-        while True:
-            await self._due.wait()
-            # Shielded: `close` must not cut a transaction in two, or it would commit the same events again.
-            flushing = asyncio.ensure_future(self._flush())
-            try:
-                await asyncio.shield(flushing)
-                self.failure = None
-                pause = self._interval
-            except asyncio.CancelledError:
-                await asyncio.gather(flushing, return_exceptions=True)
-                raise
-            except Exception as error:
-                if self.failure is None:
-                    logger.exception("Answers cannot be stored for now; trying again every %s s", RETRY_SECONDS)
-                self.failure = error
-                pause = RETRY_SECONDS
-            await asyncio.sleep(pause)
-
-    async def _flush(self) -> None:
-        logs: list[RunLog] = []
-
-        def commit() -> None:
-            for log in logs:
-                log.commit()
-
-        try:
-            async with self._database.transaction() as transaction:
-                # Gathered in the writer's turn: nobody can delete these runs before they are stored.
-                self._due.clear()
-                logs = [log for log in self._dirty if not log.ended.is_set()]
-                self._dirty = {}
-                await self._store(logs, transaction)
-                transaction.after_commit.append(commit)
-        except BaseException:
-            for log in logs:
-                self.add(log)
-            raise
-
-    async def _store(self, logs: list[RunLog], transaction: Transaction) -> None:
+    async def store(self, logs: list[RunLog], transaction: Transaction) -> None:
+        """See `GroupWriter.store`; a run that ends gives its text to its message."""
         taken = [(log, log.take()) for log in logs]
         await runs.append_events(
             transaction, ((log.owner, log.run.id, seq, event) for log, events in taken for seq, event in events)
