@@ -76,10 +76,10 @@ def _root(
 
 @app.command(
     epilog="\b\nExamples:\n  myna serve --port 9000 --no-browser\n  myna serve --model ./checkpoint --quant w8\n"
-    "  MYNA_API_KEY=… myna serve --host 0.0.0.0      OpenAI API for other machines"
+    "  myna serve --host 0.0.0.0                for other machines too, with accounts"
 )
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 serves this machine only.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; beyond 127.0.0.1 people sign in.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0: any free one.")] = None,
     model: ModelOption = None,
     quant: QuantOption = None,

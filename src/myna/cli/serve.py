@@ -66,10 +66,10 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
 
         configure_logging(settings)
 
-        async def when_ready(address: str, manager: ModelManager) -> None:
+        async def when_ready(address: str, manager: ModelManager, setup_token: str | None) -> None:
             gc.freeze()
             gc.enable()
-            await _announce(settings, address, manager)
+            await _announce(settings, address, manager, setup_token)
 
         with raises_on_interrupt():
             serve(settings, listener, early, when_ready)
@@ -80,13 +80,16 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
             early.end()
 
 
-async def _announce(settings: Settings, address: str, manager: ModelManager) -> None:
+async def _announce(settings: Settings, address: str, manager: ModelManager, setup_token: str | None) -> None:
+    setup = None if setup_token is None else f"{address}/#setup={setup_token}"  # a fragment is sent nowhere
     if settings.browser and has_display():
-        await asyncio.to_thread(webbrowser.open, address)
+        await asyncio.to_thread(webbrowser.open, setup or address)
     loading = asyncio.ensure_future(_describe(manager))
     await asyncio.wait((loading,), timeout=PATIENCE_SECONDS)
     model = loading.result() if loading.done() else None
     fields = {"address": address} | (model or {"model": f"{settings.model}, still loading"})
+    if setup is not None:
+        fields |= {"first account": f"{setup} makes it, once; from elsewhere with this machine's name"}
     typer.echo(f"\nMyna {myna.__version__} is ready.\n", err=True)
     _print(fields | {"data": str(settings.data_dir), "stop": "Ctrl-C"})
     if model is None:

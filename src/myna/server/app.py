@@ -1,7 +1,7 @@
 """The server as one ASGI application: what wraps every request, and which routes there are.
 
-From outside in: request id, counters and last resort; headers of every answer; Host, Origin and content type; the API
-key; then the routes, and for all other paths the browser application's files.
+From outside in: request id, counters and last resort; headers of every answer; Host, Origin and content type; who is
+asking; then the routes, and for all other paths the browser application's files.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
         async with AsyncExitStack() as stack:
             stack.push_async_callback(manager.close)
             app.state.database = database = await stack.enter_async_context(opened(settings.data_dir))
+            await stack.enter_async_context(app.state.accounts.opened(database))
             app.state.files = await stack.enter_async_context(open_files(database, settings))
             app.state.api = await stack.enter_async_context(api.open_services(database, manager, hub))
             yield

@@ -1,78 +1,135 @@
-"""Who may use the server: everyone on this machine, and beyond it whoever has the key.
+"""The one guard: who is asking, and whether he may. Nothing behind it is reached otherwise.
 
-There are no accounts yet. So a server bound to a loopback address is open to this machine's user, as his files are;
-bound anywhere else it starts only with an API key, asks for it on every route but ``/healthz``, and does not offer
-the web application and its own API, which know no users. A key that is set is asked for on loopback as well, by the
-OpenAI API and the metrics.
+Who is asking is told by an API key (``Authorization: Bearer KEY``, or ``X-Api-Key`` where Anthropic's clients put it)
+or by the cookie of a browser's session. Bound to a loopback address and without accounts a server is a program of one
+person, and everyone who reaches it is he; a key of the settings (``MYNA_API_KEY``) is asked for even then, by what
+programs use. Bound elsewhere without accounts it does nothing but let the first one be made.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import asyncio
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import cookie_parser
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from myna.server.binding import is_loopback
-from myna.server.errors import plain_error
-from myna.server.identity import IN_SCOPE, LOCAL
-from myna.settings import Settings
+from myna.server.accounts import Accounts, Denied
+from myna.server.accounts.connections import Connection
+from myna.server.identity import IN_SCOPE, LOCAL, Identity
+from myna.server.permissions import Need, lacking, need_of
+from myna.server.shapes import OLLAMA_PATHS, refusal
 
-OPEN_PATHS = ("/healthz",)
-OLLAMA_PATHS = ("version", "tags", "ps", "show", "generate", "chat", "embed", "embeddings", "pull", "delete")
-KEYED_PATHS = ("/v1", "/metrics", "/openapi.json", *(f"/api/{path}" for path in OLLAMA_PATHS))
-"""What programs use: OpenAI's and Anthropic's API, Ollama's beside the application's own, and the metrics."""
+COOKIE = "myna_session"
+POLICY_VIOLATION = 1008
+"""Why a WebSocket is closed whose caller may not have it, or no longer."""
+
+NO_CREDENTIALS = Denied("not_signed_in", "Sign in, or send an API key as 'Authorization: Bearer KEY'.")
+NO_ACCOUNT = Denied(
+    "not_signed_in",
+    "This server has no account yet. Make the first one with the address that Myna printed in its terminal.",
+)
+WRONG_KEY = Denied("invalid_api_key", "A valid API key is needed: send it as 'Authorization: Bearer KEY'.")
 
 
-class KeyGuard:
-    """ASGI middleware that asks for ``Authorization: Bearer KEY`` or ``X-Api-Key: KEY`` where a key is set."""
+class Guard:
+    """ASGI middleware that knows the caller of every request and WebSocket, and refuses who may not."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, accounts: Accounts) -> None:
         self.app = app
-        self.local = is_loopback(settings.host)
-        key = settings.api_key
-        self.digest = None if key is None else _digest(key.get_secret_value())
+        self.accounts = accounts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it with 401 (no or wrong key) or 403 (not offered here)."""
-        if scope["type"] != "lifespan":
-            scope.setdefault(IN_SCOPE, LOCAL)
-        if scope["type"] == "lifespan" or self.digest is None or scope["path"] in OPEN_PATHS:
+        """Pass on, or refuse with 401 (not known) or 403 (not allowed). A call from within brings its caller along."""
+        if scope["type"] == "lifespan" or IN_SCOPE in scope:
             await self.app(scope, receive, send)
             return
-        keyed = any(scope["path"] == path or scope["path"].startswith(path + "/") for path in KEYED_PATHS)
-        if not keyed and self.local:
+        path = scope["path"]
+        caller = self._identify(path, Headers(scope=scope))
+        need = _need(scope)
+        if isinstance(caller, Denied):
+            if need != "open":
+                await _refuse(scope, receive, send, 401, caller.code, caller.message)
+                return
+            scope[IN_SCOPE] = None
             await self.app(scope, receive, send)
             return
-        if keyed and self._knows(Headers(scope=scope)):
-            await self.app(scope, receive, send)
+        if (reason := lacking(caller, need)) is not None:
+            await _refuse(scope, receive, send, 403, "insufficient_permissions", reason)
             return
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": "Not offered to other machines."})
-            return
-        if keyed:
-            response = plain_error(
-                401, "A valid API key is needed: send it as 'Authorization: Bearer KEY'.", code="invalid_api_key"
-            )
-            response.headers["www-authenticate"] = "Bearer"
-        else:
-            response = plain_error(
-                403,
-                "The web application is offered on this machine only, until there are accounts; "
-                "from elsewhere use the OpenAI API under /v1.",
-                code="refused",
-            )
-        await response(scope, receive, send)
+        scope[IN_SCOPE] = caller
+        await self._answer(caller, scope, receive, send)
 
-    def _knows(self, headers: Headers) -> bool:
-        """Whether the key is right: a bearer token, or where Anthropic's clients put it."""
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        given = key if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        assert self.digest is not None
-        return hmac.compare_digest(_digest(given.strip()), self.digest)
+    def _identify(self, path: str, headers: Headers) -> Identity | Denied:
+        """Who is asking; a key counts before a cookie, so that a wrong one is never overlooked."""
+        accounts = self.accounts
+        state = accounts.state
+        if state == "single" and not (accounts.has_environment_key and _is_for_programs(path)):
+            return LOCAL
+        secret = _key_in(headers)
+        if secret is not None:
+            found = accounts.by_key(secret)
+            return WRONG_KEY if isinstance(found, Denied) and state != "accounts" else found
+        if state != "accounts":
+            return WRONG_KEY if state == "single" else NO_ACCOUNT
+        token = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+        return NO_CREDENTIALS if token is None else accounts.by_session(token)
+
+    async def _answer(self, caller: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the route answer, unless meanwhile the caller loses what let him in."""
+        connection = self.accounts.connections.add(caller)
+        began = False
+
+        async def noting_send(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting_send)
+        except asyncio.CancelledError:
+            if not _was_revoked(connection):
+                raise
+            if scope["type"] == "websocket" or not began:
+                message = "What let this request in has been revoked, or its user may do less now."
+                await _refuse(scope, receive, send, 401, "not_signed_in", message)
+            # An answer that has begun breaks off: the server closes a connection whose answer is not whole.
+        finally:
+            self.accounts.connections.discard(connection)
 
 
-def _digest(key: str) -> bytes:
-    """Keys are compared as hashes of one length, so that time tells nothing about them."""
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+def _was_revoked(connection: Connection) -> bool:
+    """Whether the task was cancelled for this and nothing else; it goes on then."""
+    return connection.revoked and connection.task.uncancel() == 0
+
+
+def _need(scope: Scope) -> Need:
+    """What a request needs. What no route takes is the browser application's, and its files are no secret."""
+    path = scope["path"]
+    need = need_of("WEBSOCKET" if scope["type"] == "websocket" else scope["method"], path)
+    if need is not None:
+        return need
+    if path.startswith(("/v1/", "/api/")) or path in ("/v1", "/api"):
+        return "all"
+    taken = any(route.matches(scope)[0] is not Match.NONE for route in scope["app"].router.routes)
+    return "all" if taken else "open"
+
+
+def _is_for_programs(path: str) -> bool:
+    return path.startswith("/v1/") or path in ("/v1", "/metrics", "/openapi.json") or path in OLLAMA_PATHS
+
+
+def _key_in(headers: Headers) -> str | None:
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    if scheme:
+        return key.strip() if scheme.lower() == "bearer" else ""
+    return headers.get("x-api-key")
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, code: str, message: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": message[:120]})
+        return
+    headers = {"www-authenticate": "Bearer"} if status == 401 else None
+    await refusal(scope["path"], status, message, code=code, headers=headers)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Where a server listens, and whether it may. Imports little: a taken port is told before anything slow begins."""
+"""Where a server listens. Imports little: a taken port is told before anything slow begins."""
 
 from __future__ import annotations
 
@@ -26,21 +26,15 @@ def is_loopback(host: str) -> bool:
 
 
 def check_binding(settings: Settings) -> None:
-    """Refuse to start where strangers could use the server.
+    """Refuse to start with a key that can be guessed.
 
     Raises:
-        ConfigurationError: the host is not loopback and no key is set, or the key is too short to resist guessing.
+        ConfigurationError: the key is too short.
     """
     key = settings.api_key
     if key is not None and len(key.get_secret_value()) < SHORTEST_KEY:
         raise ConfigurationError(
             f"The API key is too short: use at least {SHORTEST_KEY} random characters in MYNA_API_KEY.", param="api_key"
-        )
-    if key is None and not is_loopback(settings.host):
-        raise ConfigurationError(
-            f"Host {settings.host} can be reached from other machines, so an API key is needed: set MYNA_API_KEY to a "
-            f"random text of at least {SHORTEST_KEY} characters, or leave out --host to serve this machine only.",
-            param="host",
         )
 
 

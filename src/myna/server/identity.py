@@ -59,8 +59,15 @@ LOCAL = Identity(user="local", name="You", role="owner")
 
 
 def identity_of(connection: HTTPConnection) -> Identity:
-    """Who is asking. A connection that no guard has seen is a fault of ours."""
-    identity: Identity = connection.scope[IN_SCOPE]
+    """Who is asking. A connection that no guard has seen, or whose route is open to strangers, is a fault of ours."""
+    identity = caller_of(connection)
+    assert identity is not None, "this route is open; ask caller_of"
+    return identity
+
+
+def caller_of(connection: HTTPConnection) -> Identity | None:
+    """Who is asking; None for a stranger, whom only open routes see."""
+    identity: Identity | None = connection.scope[IN_SCOPE]
     return identity
 
 

@@ -28,8 +28,9 @@ from myna.server.limits import (
 from myna.server.protocol import BoundedHttp
 from myna.settings import Settings
 
-WhenReady = Callable[[str, ModelManager], Awaitable[None]]
-"""Called once with the address and the manager, when the server answers; cancelled when it stops."""
+WhenReady = Callable[[str, ModelManager, str | None], Awaitable[None]]
+"""Called once with the address, the manager and the set-up token if the first account is to be made with one, when
+the server answers; cancelled when it stops."""
 
 END_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
 
@@ -65,7 +66,7 @@ async def _serve(
 
 async def _announce(server: Server, address: str, manager: ModelManager, when_ready: WhenReady) -> None:
     await server.answering.wait()
-    await when_ready(address, manager)
+    await when_ready(address, manager, server.app.state.accounts.setup_token)
 
 
 class Server(uvicorn.Server):

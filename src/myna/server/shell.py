@@ -11,7 +11,8 @@ from starlette.middleware import Middleware
 
 import myna
 from myna.server import shapes
-from myna.server.auth import KeyGuard
+from myna.server.accounts import Accounts
+from myna.server.auth import Guard
 from myna.server.binding import check_binding
 from myna.server.metrics import Metrics, Observe
 from myna.server.security import BrowserGuard, SecurityHeaders
@@ -27,6 +28,7 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
         ConfigurationError: the server would be open to strangers (see `myna.server.binding`).
     """
     check_binding(settings)
+    accounts = Accounts(settings)
     app = FastAPI(
         title="Myna",
         version=myna.__version__,
@@ -39,9 +41,10 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
             Middleware(SecurityHeaders),
             Middleware(Observe, metrics),
             Middleware(BrowserGuard, settings),
-            Middleware(KeyGuard, settings),
+            Middleware(Guard, accounts),
         ],
     )
+    app.state.accounts = accounts  # knows none until the lifespan opens it
     app.state.stopping = asyncio.Event()  # set when running answers must end, because the server does
     shapes.install(app)
     return app

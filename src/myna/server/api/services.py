@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 from myna.backends.manager import ModelManager
 from myna.hub import Hub
 from myna.runs.service import RunService
+from myna.server.accounts import Accounts
 from myna.server.api.library import Library
 from myna.server.identity import owner_of
 from myna.store.database import Database
@@ -70,6 +71,13 @@ async def _owner(connection: HTTPConnection) -> str:
     return owner_of(connection)
 
 
+async def _accounts(connection: HTTPConnection) -> Accounts:
+    accounts: Accounts = connection.app.state.accounts
+    return accounts
+
+
 Services = Annotated[ApiServices, Depends(_services)]
 Owner = Annotated[str, Depends(_owner)]
 """Whose rows a request may touch."""
+Known = Annotated[Accounts, Depends(_accounts)]
+"""Who is known to the server."""

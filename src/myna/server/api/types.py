@@ -266,19 +266,3 @@ class ModelList(Answer):
 
     models: list[Model]
     default: str
-
-
-class User(Answer):
-    """Who is at the browser."""
-
-    id: str
-    name: str
-
-
-class Session(Answer):
-    """Answer to ``GET /api/session``."""
-
-    version: str
-    default_model: str
-    user: User
-    list_cursor: int

@@ -1,0 +1,146 @@
+"""The accounts of one server: what they share, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Literal
+
+from myna.errors import MynaError
+from myna.server.accounts.connections import Connections
+from myna.server.accounts.directory import Denied, Directory, digest, environment_identity
+from myna.server.accounts.passwords import Passwords
+from myna.server.accounts.throttle import Throttle
+from myna.server.binding import is_loopback
+from myna.server.identity import LOCAL, Identity
+from myna.settings import Settings
+from myna.store import keys, sessions, users
+from myna.store.database import Database
+from myna.store.records import now
+
+logger = logging.getLogger(__name__)
+
+HOUSEKEEPING_SECONDS = 60
+
+State = Literal["single", "set_up", "accounts"]
+"""Without accounts: on loopback everybody is the one user, elsewhere the first account is to be made. With accounts:
+everybody has to say who he is."""
+
+
+class Accounts:
+    """Who may use the server. Until `opened` there are no accounts."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.directory = Directory()
+        self.connections = Connections()
+        self.passwords = Passwords()
+        self.by_address = Throttle(free=10, longest=60)
+        self.by_name = Throttle(free=30, longest=30)
+        self.files = settings.data_dir / "files"
+        """Where blobs lie, a directory an owner."""
+        self.setup_token: str | None = None
+        """Makes the first account where others could reach the server; None where none is asked for."""
+        self.database: Database
+        self._local = is_loopback(settings.host)
+        key = settings.api_key
+        self._environment = None if key is None else digest(key.get_secret_value())
+        self._departures: list[Callable[[str], None]] = []
+
+    @property
+    def state(self) -> State:
+        """Whether people have to sign in."""
+        if self.directory.users:
+            return "accounts"
+        return "single" if self._local else "set_up"
+
+    @property
+    def has_environment_key(self) -> bool:
+        """Whether the settings have a key of their own."""
+        return self._environment is not None
+
+    def by_key(self, secret: str) -> Identity | Denied:
+        """Who has a key, be it of the settings or of a user."""
+        if self._environment is not None and hmac.compare_digest(digest(secret), self._environment):
+            return environment_identity(self.directory.users.get(LOCAL.user))
+        return self.directory.by_key(secret, now())
+
+    def by_session(self, token: str) -> Identity | Denied:
+        """Who is signed in with a session's token."""
+        return self.directory.by_session(token, now())
+
+    def on_departure(self, forget: Callable[[str], None]) -> None:
+        """Call ``forget`` with a user's id when he is deleted, as soon as that is committed: stop his work."""
+        self._departures.append(forget)
+
+    def depart(self, user_id: str, but: asyncio.Task[object] | None) -> None:
+        """A user's rows are gone: end everything that he has running."""
+        self.directory.drop_user(user_id)
+        self.connections.end(user_id, but=but)
+        for forget in self._departures:
+            forget(user_id)
+
+    @asynccontextmanager
+    async def opened(self, database: Database) -> AsyncIterator[None]:
+        """Know the accounts of a database, and note in it when they were used."""
+        self.database = database
+        async with database.transaction() as transaction:
+            await sessions.remove_expired(transaction, now())
+            self.directory.users = {user.id: user for user in await users.all_of_them(transaction)}
+            self.directory.sessions = {one.digest: one for one in await sessions.all_of_them(transaction)}
+            self.directory.keys = {key.digest: key for key in await keys.all_of_them(transaction)}
+        if self.state == "set_up":
+            self.setup_token = secrets.token_urlsafe(24)
+        housekeeping = asyncio.create_task(self._keep_house(), name="accounts")
+        try:
+            yield
+        finally:
+            housekeeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await housekeeping
+            with contextlib.suppress(MynaError):
+                await self.note_uses()
+
+    async def note_uses(self) -> None:
+        """Store when users, sessions and keys were used since the last time."""
+        directory = self.directory
+        if not (directory.seen or directory.used_sessions or directory.used_keys):
+            return
+        async with self.database.transaction() as transaction:
+            # Taken in the writer's turn: what is deleted meanwhile is dropped from these too.
+            seen, directory.seen = directory.seen, {}
+            used_sessions, directory.used_sessions = directory.used_sessions, {}
+            used_keys, directory.used_keys = directory.used_keys, {}
+            await users.seen(transaction, seen)
+            await sessions.used(transaction, used_sessions)
+            await keys.used(transaction, used_keys)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            try:
+                await self.note_uses()
+                await self.end_expired()
+            except MynaError as error:
+                logger.warning("When accounts were used could not be stored: %s", error.message)
+
+    async def end_expired(self) -> None:
+        """End the sessions that were not used for long, and the connections of these and of keys that have expired."""
+        at = now()
+        gone = [session for session in self.directory.sessions.values() if session.expires_at <= at]
+        if gone:
+            async with self.database.transaction() as transaction:
+                await sessions.remove_expired(transaction, at)
+                transaction.after_commit.extend(partial(self.directory.drop_session, one) for one in gone)
+        alive = {one.id for one in self.directory.sessions.values()}
+        expired = {
+            key.id for key in self.directory.keys.values() if key.expires_at is not None and key.expires_at <= at
+        }
+        self.connections.expire(
+            lambda who: (who.session is not None and who.session not in alive) or who.key in expired
+        )

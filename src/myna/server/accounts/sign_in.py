@@ -1,0 +1,148 @@
+"""Signing in and out, the sessions of a user's browsers, and his own password."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any
+
+from myna.errors import AccountDisabled, NotFound, Refused, TooManyAttempts, WrongPassword
+from myna.server.accounts.directory import IDLE_MS, digest
+from myna.server.accounts.passwords import check_password, name_key
+from myna.server.accounts.service import Accounts
+from myna.server.accounts.throttle import Throttle, network_of
+from myna.server.accounts.users import end_sessions, get
+from myna.server.identity import Identity
+from myna.store import sessions, users
+from myna.store.pages import new_id
+from myna.store.records import now
+from myna.store.sessions import Session
+from myna.store.users import User
+
+MAX_SESSIONS = 50
+"""Of one user; the one that was not used for longest goes for a new one."""
+
+
+async def check(accounts: Accounts, name: str, password: str, *, address: str) -> User:
+    """The user of a name and password.
+
+    Who fails has to wait: for an address, and for a name wherever it is tried from. An address where the user is signed
+    in has a count of its own for him, so that nobody elsewhere keeps him out by failing in his name.
+
+    Raises:
+        TooManyAttempts: the next attempt is taken later.
+        WrongPassword: there is no such user, or it is not his password.
+        AccountDisabled: it is, but he may not sign in.
+        EngineBusy: too many passwords are being computed.
+    """
+    key, network = name_key(name)[:256], network_of(address)
+    user = accounts.directory.named(key)
+    counts: list[tuple[Throttle, Any]] = [(accounts.by_address, network), (accounts.by_name, key)]
+    if user is not None and any(
+        network_of(s.address or "") == network for s in accounts.directory.sessions_of(user.id)
+    ):
+        counts = [(accounts.by_address, (network, key))]
+    for throttle, source in counts:
+        if wait := throttle.attempt(source):
+            raise TooManyAttempts(f"Too many attempts to sign in; try again in {wait} seconds.", retry_after=wait)
+    if not await accounts.passwords.matches(password, None if user is None else user.password):
+        raise WrongPassword("Name and password do not belong together.")
+    for throttle, source in counts:
+        throttle.succeeded(source)
+    user = get(accounts, user.id) if user else None
+    assert user is not None
+    if user.disabled:
+        raise AccountDisabled("This account is disabled; an owner or admin of this server can enable it.")
+    return user
+
+
+async def begin(accounts: Accounts, user: User, *, address: str, agent: str | None) -> tuple[Identity, str]:
+    """A new session of a user, and its token, which is kept nowhere.
+
+    Raises:
+        NotFound: he was deleted meanwhile.
+    """
+    token, at = secrets.token_urlsafe(32), now()
+    session = Session(
+        id=new_id("session_"),
+        owner=user.id,
+        digest=digest(token),
+        created_at=at,
+        last_used_at=at,
+        expires_at=at + IDLE_MS,
+        agent=agent[:256] if agent else None,
+        address=address[:64],
+    )
+    async with accounts.database.transaction() as transaction:
+        get(accounts, user.id)
+        scope = transaction.owned_by(user.id)
+        surplus = accounts.directory.sessions_of(user.id)[MAX_SESSIONS - 1 :]
+        await sessions.remove(scope, *(one.id for one in surplus))
+        await sessions.add(scope, session)
+
+        def follow() -> None:
+            accounts.directory.sessions[session.digest] = session
+            for one in surplus:
+                _forget(accounts, one)
+
+        transaction.after_commit.append(follow)
+    identity = accounts.by_session(token)
+    assert isinstance(identity, Identity), "a session that has just begun"
+    return identity, token
+
+
+async def end(accounts: Accounts, by: Identity, session_id: str) -> None:
+    """End a session, and with it the connections that it has open.
+
+    Raises:
+        NotFound: the user has none of this id.
+    """
+    me = asyncio.current_task()
+    async with accounts.database.transaction() as transaction:
+        known = next((one for one in accounts.directory.sessions_of(by.user) if one.id == session_id), None)
+        if known is None:
+            raise NotFound(f"There is no session {session_id}; it may have ended.", param="session")
+        await sessions.remove(transaction.owned_by(by.user), session_id)
+        transaction.after_commit.append(lambda: _forget(accounts, known, but=me))
+
+
+async def end_others(accounts: Accounts, by: Identity) -> None:
+    """End all sessions of a user but the one that asks."""
+    async with accounts.database.transaction() as transaction:
+        await end_sessions(transaction, accounts, by.user, but=by.session)
+        transaction.after_commit.append(lambda: _forget_others(accounts, by))
+
+
+async def change_password(accounts: Accounts, by: Identity, old: str, new: str, *, address: str) -> None:
+    """Give oneself another password; all other sessions end.
+
+    Raises:
+        Refused: there are no accounts.
+        InvalidParameter: the new one will not do.
+        WrongPassword, TooManyAttempts, AccountDisabled, EngineBusy: see `check`.
+    """
+    if accounts.state != "accounts":
+        raise Refused("There are no accounts, and so no password to change.")
+    user = get(accounts, by.user)
+    check_password(new, user.name, param="new")
+    await check(accounts, user.name, old, address=address)
+    hashed = await accounts.passwords.hash(new)
+    async with accounts.database.transaction() as transaction:
+        changed = await users.change(transaction, by.user, password=hashed)
+        await end_sessions(transaction, accounts, by.user, but=by.session)
+
+        def follow() -> None:
+            accounts.directory.users[by.user] = changed
+            _forget_others(accounts, by)
+
+        transaction.after_commit.append(follow)
+
+
+def _forget_others(accounts: Accounts, by: Identity) -> None:
+    accounts.directory.drop_sessions(by.user, but=by.session)
+    accounts.connections.end(by.user, which=lambda who: who.session is not None and who.session != by.session)
+
+
+def _forget(accounts: Accounts, session: Session, but: asyncio.Task[object] | None = None) -> None:
+    accounts.directory.drop_session(session)
+    accounts.connections.end(session.owner, but=but, which=lambda who: who.session == session.id)

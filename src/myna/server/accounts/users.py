@@ -1,0 +1,220 @@
+"""Making, changing and deleting users, and what nobody may do to whom.
+
+Each change is checked against the directory within its transaction: there is one writer at a time, and the directory
+is what the last one left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import shutil
+from typing import Any
+
+from myna.errors import Conflict, NotFound, Refused, TooManyAttempts, WrongPassword
+from myna.server.accounts.directory import digest
+from myna.server.accounts.passwords import check_password, clean_name, make_password, name_key
+from myna.server.accounts.service import Accounts
+from myna.server.accounts.throttle import network_of
+from myna.server.identity import LOCAL, Identity
+from myna.store import sessions, users
+from myna.store.pages import new_id
+from myna.store.records import now
+from myna.store.scope import Transaction
+from myna.store.users import Role, User
+
+MAX_USERS = 10_000
+
+
+async def set_up(accounts: Accounts, name: str, password: str, *, token: str | None, address: str) -> User:
+    """Make the first account: an owner, to whom everything belongs that was made before there were accounts.
+
+    Raises:
+        Refused: there are accounts already.
+        WrongPassword: the set-up token is asked for, and this is not it.
+        TooManyAttempts: see `myna.server.accounts.throttle`.
+        InvalidParameter: name or password will not do.
+        EngineBusy: too many passwords are being computed.
+    """
+    _refuse_second(accounts)
+    if accounts.setup_token is not None:
+        source = "set-up", network_of(address)
+        if wait := accounts.by_address.attempt(source):
+            raise TooManyAttempts(f"Too many attempts; try again in {wait} seconds.", retry_after=wait)
+        if not hmac.compare_digest(digest(token or ""), digest(accounts.setup_token)):
+            raise WrongPassword("This is not the set-up token that Myna printed in its terminal when it started.")
+        accounts.by_address.succeeded(source)
+    name = clean_name(name)
+    check_password(password, name)
+    user = _new(LOCAL.user, name, await accounts.passwords.hash(password), "owner")
+    me = asyncio.current_task()
+
+    def made() -> None:
+        accounts.setup_token = None
+        accounts.directory.users[user.id] = user
+        accounts.connections.end(user.id, but=me)  # those from when nobody had to sign in
+
+    async with accounts.database.transaction() as transaction:
+        _refuse_second(accounts)
+        await users.add(transaction, user)
+        transaction.after_commit.append(made)
+    return user
+
+
+async def create(
+    accounts: Accounts, by: Identity, name: str, role: Role, password: str | None = None
+) -> tuple[User, str | None]:
+    """Make a user; without a password one is made up and returned, to be told him and nobody else.
+
+    Raises:
+        Refused: whoever asks may not make such a user, or there are no accounts yet.
+        Conflict: there is a user of this name, or there are too many.
+        InvalidParameter: name or password will not do.
+        EngineBusy: too many passwords are being computed.
+    """
+    name = clean_name(name)
+    made = make_password() if password is None else None
+    if password is not None:
+        check_password(password, name)
+    _may_touch(by, role)
+    hashed = await accounts.passwords.hash(password or made or "")
+    user = _new(new_id("user_"), name, hashed, role)
+    async with accounts.database.transaction() as transaction:
+        if accounts.state != "accounts":
+            raise Refused("There are no accounts yet: make the first one, your own, before those of others.")
+        _check_free(accounts, user.name_key)
+        if len(accounts.directory.users) >= MAX_USERS:
+            raise Conflict(f"There are {MAX_USERS} users, and no more are taken.")
+        await users.add(transaction, user)
+        transaction.after_commit.append(lambda: accounts.directory.users.__setitem__(user.id, user))
+    return user, made
+
+
+async def change(
+    accounts: Accounts, by: Identity, user_id: str, *, reset_password: bool = False, password: str | None = None,
+    **values: Any,
+) -> tuple[User, str | None]:  # fmt: skip
+    """Change a user's name, role, limits or whether he is disabled, or give him a new password.
+
+    What he may do changes at once: his connections end, and with a new password or when he is disabled his sessions
+    too. His keys rest while he is disabled.
+
+    Args:
+        accounts: the accounts.
+        by: whoever asks.
+        user_id: the user.
+        reset_password: give him ``password``, or one that is made up and returned.
+        password: see above.
+        values: columns to change.
+
+    Raises:
+        NotFound: no such user.
+        Refused: whoever asks may not do that to this user, or he is the last owner.
+        Conflict: there is another user of this name.
+        InvalidParameter: name or password will not do.
+        EngineBusy: too many passwords are being computed.
+    """
+    _may_touch(by, get(accounts, user_id).role, values.get("role"))
+    if "name" in values:
+        values["name"] = clean_name(values["name"])
+        values["name_key"] = name_key(values["name"])
+    made = make_password() if reset_password and password is None else None
+    if reset_password:
+        if password is not None:
+            check_password(password, values.get("name", get(accounts, user_id).name))
+        values["password"] = await accounts.passwords.hash(password or made or "")
+    me = asyncio.current_task()
+    async with accounts.database.transaction() as transaction:
+        before = get(accounts, user_id)
+        _may_touch(by, before.role, values.get("role"))
+        if "name_key" in values:
+            _check_free(accounts, values["name_key"], but=user_id)
+        if values.get("role", "owner") != "owner" or values.get("disabled"):
+            _keep_an_owner(accounts, before)
+        user = await users.change(transaction, user_id, **values)
+        signed_out = reset_password or user.disabled
+        if signed_out:
+            await end_sessions(transaction, accounts, user_id)
+
+        def follow() -> None:
+            accounts.directory.users[user_id] = user
+            if signed_out:
+                accounts.directory.drop_sessions(user_id)
+            if signed_out or user.role != before.role:
+                accounts.connections.end(user_id, but=me)
+
+        transaction.after_commit.append(follow)
+    return user, made
+
+
+async def delete(accounts: Accounts, by: Identity, user_id: str) -> None:
+    """Delete a user with everything that is his, and end all that he has running.
+
+    Raises:
+        NotFound: no such user.
+        Refused: whoever asks may not do that to this user, or he is the last owner.
+    """
+    me = asyncio.current_task()
+    async with accounts.database.transaction() as transaction:
+        user = get(accounts, user_id)
+        _may_touch(by, user.role)
+        _keep_an_owner(accounts, user)
+        await users.remove(transaction, user_id)
+        transaction.after_commit.append(lambda: accounts.depart(user_id, but=me))
+    await asyncio.to_thread(shutil.rmtree, accounts.files / user_id, ignore_errors=True)
+
+
+def get(accounts: Accounts, user_id: str) -> User:
+    """A user.
+
+    Raises:
+        NotFound: there is none of this id.
+    """
+    user = accounts.directory.users.get(user_id)
+    if user is None:
+        raise NotFound(f"There is no user {user_id}; he may have been deleted.", param="user")
+    return user
+
+
+async def end_sessions(transaction: Transaction, accounts: Accounts, user_id: str, but: str | None = None) -> None:
+    """Delete the rows of a user's sessions, all but one."""
+    ids = [session.id for session in accounts.directory.sessions_of(user_id) if session.id != but]
+    await sessions.remove(transaction.owned_by(user_id), *ids)
+
+
+def _new(user_id: str, name: str, password: str, role: Role) -> User:
+    return User(
+        id=user_id,
+        name=name,
+        name_key=name_key(name),
+        password=password,
+        role=role,
+        disabled=False,
+        requests_per_minute=None,
+        tokens_per_minute=None,
+        tokens_per_day=None,
+        created_at=now(),
+        last_seen_at=None,
+    )
+
+
+def _refuse_second(accounts: Accounts) -> None:
+    if accounts.directory.users:
+        raise Refused("The first account was made already; sign in, and let an owner or admin make others.")
+
+
+def _may_touch(by: Identity, *roles: Role | None) -> None:
+    """Owners may do everything; admins not what concerns owners; members nothing."""
+    if by.role == "member" or (by.role == "admin" and "owner" in roles):
+        raise Refused("Only an owner may make, change or delete an owner; ask one.")
+
+
+def _keep_an_owner(accounts: Accounts, user: User) -> None:
+    if [owner.id for owner in accounts.directory.owners()] == [user.id]:
+        raise Refused(f"{user.name} is the last owner. Make somebody else an owner first.")
+
+
+def _check_free(accounts: Accounts, key: str, but: str | None = None) -> None:
+    known = accounts.directory.named(key)
+    if known is not None and known.id != but:
+        raise Conflict(f"There is a user {known.name} already; choose another name.", param="name")

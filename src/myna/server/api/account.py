@@ -1,0 +1,51 @@
+"""One's own account: the password, and the browsers that are signed in."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from myna.server.accounts import sign_in
+from myna.server.api import account_types as types
+from myna.server.api.services import Known
+from myna.server.api.session import address_of
+from myna.server.identity import identity_of
+
+router = APIRouter(prefix="/api/account")
+
+
+@router.post("/password", status_code=204)
+async def change_password(request: Request, accounts: Known, body: types.PasswordChange) -> None:
+    """Choose another password; every other session ends."""
+    await sign_in.change_password(accounts, identity_of(request), body.old, body.new, address=address_of(request))
+
+
+@router.get("/sessions")
+async def list_sessions(request: Request, accounts: Known) -> types.BrowserList:
+    """The browsers that are signed in, the one used last first."""
+    caller = identity_of(request)
+    return types.BrowserList(
+        sessions=[
+            types.Browser(
+                id=one.id,
+                created_at=one.created_at,
+                last_used_at=one.last_used_at,
+                expires_at=one.expires_at,
+                agent=one.agent,
+                address=one.address,
+                current=one.id == caller.session,
+            )
+            for one in accounts.directory.sessions_of(caller.user)
+        ]
+    )
+
+
+@router.delete("/sessions/{session_id}", status_code=204)
+async def end_session(request: Request, accounts: Known, session_id: str) -> None:
+    """Sign a browser out."""
+    await sign_in.end(accounts, identity_of(request), session_id)
+
+
+@router.delete("/sessions", status_code=204)
+async def end_other_sessions(request: Request, accounts: Known) -> None:
+    """Sign all other browsers out."""
+    await sign_in.end_others(accounts, identity_of(request))

@@ -1,0 +1,176 @@
+"""What crosses the wire about accounts; docs/application-api.md describes it. Times are Unix milliseconds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from myna.server.api.types import Answer, Request
+
+Role = Literal["owner", "admin", "member"]
+Permission = Literal["all", "read", "inference"]
+
+
+def _printable(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("must not be empty, and have letters, digits, marks and spaces only")
+    return text.strip()
+
+
+Secret = Annotated[str, Field(min_length=1, max_length=1024)]
+UserName = Annotated[str, Field(max_length=256)]
+KeyName = Annotated[str, Field(max_length=64), AfterValidator(_printable)]
+Requests = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Tokens = Annotated[int, Field(ge=0, le=2**53)]
+Time = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class SignIn(Request):
+    """Body of ``POST /api/session``."""
+
+    name: UserName
+    password: Secret
+
+
+class SetUp(SignIn):
+    """Body of ``POST /api/setup``; a token only where `Session.setup` says so."""
+
+    token: Secret | None = None
+
+
+class PasswordChange(Request):
+    """Body of ``POST /api/account/password``."""
+
+    old: Secret
+    new: Secret
+
+
+class NewKey(Request):
+    """Body of ``POST /api/account/keys``; limits of the key beside its user's, null for none."""
+
+    name: KeyName
+    permission: Permission = "all"
+    expires_at: Time | None = None
+    requests_per_minute: Requests | None = None
+    tokens_per_minute: Tokens | None = None
+
+
+class KeyPatch(Request):
+    """Body of ``PATCH /api/account/keys/{id}``."""
+
+    name: KeyName = ""
+    permission: Permission = "all"
+    expires_at: Time | None = None
+    requests_per_minute: Requests | None = None
+    tokens_per_minute: Tokens | None = None
+
+
+class NewUser(Request):
+    """Body of ``POST /api/users``; without a password one is made up and answered once."""
+
+    name: UserName
+    role: Role = "member"
+    password: Secret | None = None
+
+
+class UserPatch(Request):
+    """Body of ``PATCH /api/users/{id}``; ``password: true`` gives the user a new one, which is answered once."""
+
+    name: UserName = ""
+    role: Role = "member"
+    disabled: bool = False
+    password: Literal[True] = True
+    requests_per_minute: Requests | None = None
+    tokens_per_minute: Tokens | None = None
+    tokens_per_day: Tokens | None = None
+
+
+class Me(Answer):
+    """Who is at the browser."""
+
+    id: str
+    name: str
+    role: Role
+
+
+class Session(Answer):
+    """Answer to ``GET /api/session``: what a tab begins with. Without ``user`` it can sign in or set up."""
+
+    version: str
+    default_model: str
+    user: Me | None
+    list_cursor: int | None
+    state: Literal["ready", "sign_in", "set_up"]
+    setup: Literal["token", "open"] | None
+    can_sign_out: bool
+
+
+class Browser(Answer):
+    """A session as its user sees it."""
+
+    id: str
+    created_at: int
+    last_used_at: int
+    expires_at: int
+    agent: str | None
+    address: str | None
+    current: bool
+
+
+class BrowserList(Answer):
+    """Answer to ``GET /api/account/sessions``."""
+
+    sessions: list[Browser]
+
+
+class Key(Answer):
+    """An API key as its user sees it."""
+
+    id: str
+    name: str
+    prefix: str
+    permission: Permission
+    created_at: int
+    last_used_at: int | None
+    expires_at: int | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+
+
+class MadeKey(Key):
+    """A new key with its secret, which is shown this once."""
+
+    secret: str
+
+
+class KeyList(Answer):
+    """Answer to ``GET /api/account/keys``."""
+
+    keys: list[Key]
+
+
+class User(Answer):
+    """A user as those see him who manage users."""
+
+    id: str
+    name: str
+    role: Role
+    disabled: bool
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    tokens_per_day: int | None
+    created_at: int
+    last_seen_at: int | None
+
+
+class MadeUser(User):
+    """A user, with the password that was made up for him, if one was; it is shown this once."""
+
+    password: str | None
+
+
+class UserList(Answer):
+    """Answer to ``GET /api/users``."""
+
+    users: list[User]
