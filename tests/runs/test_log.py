@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from myna.chat import TextPart
+from myna.runs import log as run_log
 from myna.runs import writer as run_writer
 from myna.runs.log import LogWriter, RunLog, fold
 from myna.runs.service import RunService

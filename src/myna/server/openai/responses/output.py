@@ -1,0 +1,247 @@
+"""A model's answer as the items of a response, and the events that tell of them as they come.
+
+The events of a text are, in OpenAI's order: the item is added, its part is added, deltas, the text is done, the part is
+done, the item is done. Calls have no parts. An item is closed before the next is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+from myna.engine.request import Delta, Finished, Started, TokenLogprob
+from myna.errors import EngineBusy, MynaError, RequestError
+from myna.models.dialects.answer import (
+    PLAIN_ANSWER,
+    AnswerEvent,
+    AnswerParser,
+    CallArguments,
+    CallBegun,
+    Reasoning,
+    Text,
+)
+from myna.server.openai.generation import now
+from myna.server.openai.logprobs import chat_logprobs
+from myna.server.openai.responses.frames import Event, Piece, piece_head
+from myna.server.openai.responses.items import TOKENS, Item, new_id, public
+
+KINDS = {
+    "message": "response.output_text",
+    "reasoning": "response.reasoning_text",
+    "function_call": "response.function_call_arguments",
+}
+"""How the events of an item's text are called."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """The item that is being written."""
+
+    item: Item
+    place: dict[str, Any]
+    head: bytes
+    texts: list[str] = field(default_factory=list)
+    logprobs: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Output:
+    """One response in the making.
+
+    Args:
+        response: the response as it was begun; its status, usage and output follow the answer.
+        tokenizer: fingerprint of the vocabulary that generated tokens belong to.
+        names: the tools that may be called.
+        parallel: whether several calls are wanted.
+    """
+
+    def __init__(
+        self, response: dict[str, Any], tokenizer: str, names: Collection[str] = (), *, parallel: bool = True
+    ) -> None:
+        self.response = response
+        self.items: list[Item] = []
+        self._tokenizer = tokenizer
+        self._names = names
+        self._parallel = parallel
+        self._parser: AnswerParser | None = None
+        self._open: _Open | None = None
+        self._started: Started | None = None
+        self._raw: list[str] = []
+        self._token_ids: list[int] = []
+        self._thought_tokens = 0
+        self._logprobs: list[dict[str, Any]] = []
+
+    def begin(self) -> list[Event]:
+        """It is being written from now on."""
+        self.response["status"] = "in_progress"
+        return [self._whole("response.created"), self._whole("response.in_progress")]
+
+    def take(self, event: Started | Delta | Finished) -> list[Event | Piece]:
+        """Note an event of the engine; what it means for clients. The last one ends the response."""
+        match event:
+            case Started():
+                self._started = event
+                if event.syntax != PLAIN_ANSWER:
+                    self._parser = AnswerParser(event.syntax, self._names, parallel=self._parallel)
+                return []
+            case Delta():
+                return self._delta(event)
+        events: list[Event | Piece] = []
+        for said in [] if self._parser is None else self._parser.finish():
+            self._note(said, events)
+        status = {"stop": "completed", "length": "incomplete"}.get(event.reason, "failed")
+        if status == "incomplete":
+            self.response["incomplete_details"] = {"reason": "max_output_tokens"}
+        if status == "failed":
+            self.response["error"] = {
+                "code": "server_error",
+                "message": "The answer was cut off because the model was unloaded; send the request again.",
+            }
+        return [*events, *self._end(status, event.completion_tokens)]
+
+    def fail(self, error: MynaError) -> list[Event | Piece]:
+        """End it because something went wrong, with what it has."""
+        self.response["error"] = {"code": _code(error), "message": error.message}
+        return self._end("failed", len(self._token_ids))
+
+    def cancel(self) -> list[Event | Piece]:
+        """End it because nobody wants it any more, with what it has."""
+        return self._end("cancelled", len(self._token_ids))
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """The response as clients see it now."""
+        return self.response | {"output": [public(item) for item in self.items]}
+
+    def _delta(self, event: Delta) -> list[Event | Piece]:
+        events: list[Event | Piece] = []
+        self._raw.append(event.text)
+        self._token_ids += event.token_ids
+        if event.logprobs:
+            self._logprobs += _logprobs(event.logprobs)
+        if self._parser is None:
+            if event.text:
+                self._say(event.text, events)
+        else:
+            for said in self._parser.feed(event.text):
+                self._note(said, events)
+            if not self.items and (self._open is None or self._open.item["type"] == "reasoning"):
+                self._thought_tokens = len(self._token_ids)
+        return events
+
+    def _note(self, said: AnswerEvent, events: list[Event | Piece]) -> None:
+        match said:
+            case Text(text):
+                self._say(text, events)
+            case Reasoning(text):
+                self._logprobs = []  # they are asked for of what is said
+                self._add(self._opened("reasoning", events), text, None, events)
+            case CallBegun(_, call_id, name):
+                self._opened("function_call", events, call_id=call_id, name=name)
+            case CallArguments(_, text):
+                self._logprobs = []
+                assert self._open is not None
+                self._add(self._open, text, None, events)
+
+    def _say(self, text: str, events: list[Event | Piece]) -> None:
+        opened = self._opened("message", events)
+        logprobs, self._logprobs = self._logprobs, []
+        opened.logprobs += logprobs
+        self._add(opened, text, logprobs, events)
+
+    def _add(
+        self, opened: _Open, text: str, logprobs: list[dict[str, Any]] | None, events: list[Event | Piece]
+    ) -> None:
+        opened.texts.append(text)
+        events.append(Piece(opened.head, text, logprobs))
+
+    def _opened(self, kind: str, events: list[Event | Piece], **call: str) -> _Open:
+        """The item of a kind that is open; a new one where another is, or for each call."""
+        if self._open is not None and self._open.item["type"] == kind and not call:
+            return self._open
+        self._close("completed", events)
+        item: Item = {"id": new_id(kind), "type": kind, "status": "in_progress"}
+        place: dict[str, Any] = {"output_index": len(self.items)}
+        match kind:
+            case "message":
+                item |= {"role": "assistant", "content": []}
+            case "reasoning":
+                item |= {"summary": [], "content": []}
+            case _:
+                item |= {"arguments": "", **call}
+        events.append({"type": "response.output_item.added", **place, "item": item})
+        place["item_id"] = item["id"]
+        if kind != "function_call":
+            place["content_index"] = 0
+            events.append({"type": "response.content_part.added", **place, "part": _part(kind, "")})
+        self._open = _Open(item, place, piece_head(f"{KINDS[kind]}.delta", **place))
+        return self._open
+
+    def _close(self, status: str, events: list[Event | Piece]) -> None:
+        opened, self._open = self._open, None
+        if opened is None:
+            return
+        item, place, text = opened.item, opened.place, "".join(opened.texts)
+        kind: str = item["type"]
+        done = f"{KINDS[kind]}.done"
+        if kind == "function_call":
+            item = item | {"arguments": text, "status": status}
+            events.append({"type": done, **place, "name": item["name"], "arguments": text})
+        else:
+            part = _part(kind, text)
+            if kind == "message":
+                opened.logprobs += self._logprobs
+                self._logprobs = []
+                part["logprobs"] = opened.logprobs
+                events.append({"type": done, **place, "text": text, "logprobs": opened.logprobs})
+            else:
+                events.append({"type": done, **place, "text": text})
+            events.append({"type": "response.content_part.done", **place, "part": part})
+            item = item | {"content": [part], "status": status}
+        events.append({"type": "response.output_item.done", "output_index": place["output_index"], "item": item})
+        if kind == "message" and text and "".join(self._raw) == text:  # nothing else was said: all tokens are its own
+            item = item | {TOKENS: {"ids": self._token_ids, "tokenizer": self._tokenizer}}
+        self.items.append(item)
+
+    def _end(self, status: str, completion_tokens: int) -> list[Event | Piece]:
+        events: list[Event | Piece] = []
+        if status == "completed" and not self.items and self._open is None:
+            self._opened("message", events)
+        self._close("completed" if status == "completed" else "incomplete", events)
+        self.response["status"] = status
+        if status == "completed":
+            self.response["completed_at"] = now()
+        if self._started is not None:
+            self.response["usage"] = self._usage(self._started, completion_tokens)
+        return [*events, self._whole("response.incomplete" if status == "cancelled" else f"response.{status}")]
+
+    def _usage(self, started: Started, completion_tokens: int) -> dict[str, Any]:
+        thought = self._thought_tokens if self.items and self.items[0]["type"] == "reasoning" else 0
+        return {
+            "input_tokens": started.prompt_tokens,
+            "input_tokens_details": {"cached_tokens": started.cached_tokens, "cache_write_tokens": 0},
+            "output_tokens": completion_tokens,
+            "output_tokens_details": {"reasoning_tokens": min(thought, completion_tokens)},
+            "total_tokens": started.prompt_tokens + completion_tokens,
+        }
+
+    def _whole(self, kind: str) -> Event:
+        return {"type": kind, "response": self.shown}
+
+
+def _part(kind: str, text: str) -> dict[str, Any]:
+    if kind == "message":
+        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    return {"type": "reasoning_text", "text": text}
+
+
+def _logprobs(tokens: tuple[TokenLogprob, ...]) -> list[dict[str, Any]]:
+    content: list[dict[str, Any]] = chat_logprobs(tokens)["content"]
+    return content
+
+
+def _code(error: MynaError) -> str:
+    """OpenAI's code for what went wrong with a response."""
+    if isinstance(error, EngineBusy):
+        return "rate_limit_exceeded"
+    return "invalid_prompt" if isinstance(error, RequestError) else "server_error"

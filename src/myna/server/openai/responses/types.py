@@ -1,0 +1,262 @@
+"""Requests of the Responses API: their fields, ranges, and what is known but not available here.
+
+Source: https://platform.openai.com/docs/api-reference/responses/create.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from myna.engine.request import Grammar, SamplingParams
+from myna.errors import InvalidParameter, UnsupportedParameter
+from myna.server.errors import excerpt, suggestion
+from myna.server.limits import MAX_TOP_LOGPROBS
+from myna.server.openai.forms import named_schema, own_grammar
+from myna.server.openai.responses.tools import parse_tools
+from myna.server.openai.tools import ToolUse
+from myna.server.openai.types import Label, Metadata, Name, Refusal, SamplingBody, check_text
+
+LOGPROBS = "message.output_text.logprobs"
+INCLUDABLE: dict[str, str | None] = {
+    LOGPROBS: None,
+    "reasoning.encrypted_content": None,  # thoughts are always there, in the clear: nothing has to be encrypted
+    "code_interpreter_call.outputs": "there is no code interpreter here",
+    "computer_call_output.output.image_url": "there is no computer use here",
+    "file_search_call.results": "there is no file search here",
+    "message.input_image.image_url": "models here read no images",
+    "web_search_call.action.sources": "there is no web search here",
+    "web_search_call.results": "there is no web search here",
+}
+"""What may be asked to come with a response; else why not."""
+
+NO_IMAGES = Refusal("models here read no images", ({"context_compression": "auto"},))
+CACHE_OPTIONS = Refusal(
+    "the prefix cache keeps what it has room for; it takes no options",
+    ({}, {"mode": "implicit"}, {"ttl": "30m"}, {"mode": "implicit", "ttl": "30m"}),
+)
+UNSUPPORTED: dict[str, Refusal] = {
+    "access_programs": Refusal("programs for access are a service of OpenAI's"),
+    "context_management": Refusal("ask POST /v1/responses/compact for a compaction where you want one", ([],)),
+    "image": NO_IMAGES,
+    "moderation": Refusal("there is no moderation of answers"),
+    "personality": Refusal("models here have no personalities to choose from; say in 'instructions' how to answer"),
+    "prompt": Refusal("templates of prompts are not stored here; send the text as 'instructions' and 'input'"),
+    "prompt_cache_options": CACHE_OPTIONS,
+}
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Tier = Literal["auto", "default", "flex"]
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Reasoning(_Options):
+    """How much to think. Thoughts come whole, so there is nothing to summarise: ``auto`` is what there is."""
+
+    effort: Effort | None = None
+    context: Literal["auto"] | None = None
+    mode: Literal["standard"] | None = None
+    summary: Literal["auto"] | None = None
+    generate_summary: Literal["auto"] | None = None
+
+
+class ResponseStreamOptions(_Options):
+    """Padding against eavesdroppers of a network is not made: on loopback there are none, elsewhere there is TLS."""
+
+    include_obfuscation: Literal[False] | None = None
+
+
+class BackgroundOptions(_Options):
+    """``continuation_id`` names requests that belong together; nothing here is put off for a lower price."""
+
+    completion_window: Literal["soonest"] | None = None
+    continuation_id: Label | None = None
+
+
+class ContextBody(SamplingBody):
+    """What says what a model is given; shared by creating a response and by counting its tokens."""
+
+    unsupported: ClassVar[dict[str, Refusal]] = UNSUPPORTED
+
+    input: Any = None
+    instructions: str | None = None
+    previous_response_id: Name | None = None
+    conversation: Any = None
+    reasoning: Reasoning | None = None
+    text: dict[str, Any] | None = None
+    tools: list[Any] | None = None
+    tool_choice: Any = None
+    parallel_tool_calls: bool | None = None
+    truncation: Literal["auto", "disabled"] = "disabled"
+    dialect: Name | None = None
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation that is gone on with.
+
+        Raises:
+            InvalidParameter: it is malformed, or ``previous_response_id`` is there too.
+        """
+        named = self.conversation
+        if isinstance(named, dict) and set(named) == {"id"}:
+            named = named["id"]
+        if named is not None and not (isinstance(named, str) and named):
+            raise InvalidParameter(
+                f"'conversation' must be an id, or an object with one; got {excerpt(self.conversation)}.",
+                param="conversation",
+            )
+        if named is not None and self.previous_response_id is not None:
+            raise InvalidParameter(
+                "'conversation' and 'previous_response_id' both say what to go on from; send one.",
+                param="previous_response_id",
+            )
+        return named
+
+    @property
+    def checked_instructions(self) -> str | None:
+        """The instructions. Raises InvalidParameter where they hold half a character."""
+        return None if self.instructions is None else check_text(self.instructions, "instructions")
+
+    @property
+    def tool_use(self) -> ToolUse:
+        """Which tools may be called, or have to be. Raises what `parse_tools` does."""
+        return parse_tools(self.tools, self.tool_choice, self.parallel_tool_calls)
+
+    @property
+    def form(self) -> Grammar | None:
+        """What the answer has to be, if that was asked for.
+
+        Raises:
+            InvalidParameter: it is malformed, or was asked for twice.
+            UnsupportedParameter: a verbosity.
+        """
+        form = None if self.text is None else _text_form(self.text)
+        if self.grammar is None:
+            return form
+        if form is not None:
+            raise InvalidParameter("'text.format' and 'grammar' both ask for a form; send one.", param="grammar")
+        return own_grammar(self.grammar)
+
+
+class ResponseBody(ContextBody):
+    """``POST /v1/responses``; the items are read by `myna.server.openai.responses.items`."""
+
+    background: bool = False
+    background_options: BackgroundOptions | None = None
+    include: list[str] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
+    metadata: Metadata | None = None
+    service_tier: Tier = "auto"
+    store: bool = True
+    stream_options: ResponseStreamOptions | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+
+    @property
+    def wants_logprobs(self) -> bool:
+        """Whether every token comes with its probability. Raises what `check_include` does."""
+        check_include(self.include)
+        return LOGPROBS in (self.include or ()) or self.top_logprobs is not None
+
+    @property
+    def params(self) -> SamplingParams:
+        """Sampling parameters.
+
+        Raises:
+            InvalidParameter: parameters that contradict each other.
+        """
+        if self.background and not self.store:
+            raise InvalidParameter(
+                "A response in 'background' has to be stored, or nobody could get it; leave out 'store'.", param="store"
+            )
+        if self.background_options is not None and not self.background:
+            raise InvalidParameter(
+                "'background_options' is allowed only with 'background': true.", param="background_options"
+            )
+        if self.stream_options is not None and not self.stream:
+            raise InvalidParameter("'stream_options' is allowed only with 'stream': true.", param="stream_options")
+        return self.sampling(
+            max_tokens=self.max_output_tokens, logprobs=(self.top_logprobs or 0) if self.wants_logprobs else None
+        )
+
+    def echo(self) -> dict[str, Any]:
+        """What a response repeats of its request."""
+        return {
+            "background": self.background,
+            "conversation": None if self.conversation_id is None else {"id": self.conversation_id},
+            "instructions": self.instructions,
+            "max_output_tokens": self.max_output_tokens,
+            "max_tool_calls": self.max_tool_calls,
+            "metadata": self.metadata or {},
+            "parallel_tool_calls": self.parallel_tool_calls is not False,
+            "previous_response_id": self.previous_response_id,
+            "prompt_cache_key": self.prompt_cache_key,
+            "prompt_cache_retention": self.prompt_cache_retention,
+            "reasoning": {
+                "effort": None if self.reasoning is None else self.reasoning.effort,
+                "summary": None if self.reasoning is None else self.reasoning.summary,
+            },
+            "safety_identifier": self.safety_identifier,
+            "service_tier": "flex" if self.service_tier == "flex" else "default",
+            "store": self.store,
+            "temperature": self.temperature,
+            "text": {"format": {"type": "text"}, "verbosity": "medium"} | (self.text or {}),
+            "tool_choice": "auto" if self.tool_choice is None else self.tool_choice,
+            "tools": [{"strict": True, "description": None, "parameters": None} | tool for tool in self.tools or ()],
+            "top_logprobs": self.top_logprobs or 0,
+            "top_p": self.top_p,
+            "truncation": self.truncation,
+            "user": self.user,
+        }
+
+
+def check_include(names: list[str] | None) -> None:
+    """See that what is to come with a response can.
+
+    Raises:
+        InvalidParameter: a name that is unknown.
+        UnsupportedParameter: one of what does not exist here.
+    """
+    for index, name in enumerate(names or ()):
+        if name not in INCLUDABLE:
+            raise InvalidParameter(
+                f"Invalid value for 'include[{index}]': {excerpt(name)}.{suggestion(name, INCLUDABLE)}",
+                param=f"include[{index}]",
+            )
+        if (reason := INCLUDABLE[name]) is not None:
+            raise UnsupportedParameter(f"'include' {name} is not supported: {reason}.", param=f"include[{index}]")
+
+
+def _text_form(value: dict[str, Any]) -> Grammar | None:
+    for name in value:
+        if name not in ("format", "verbosity"):
+            raise InvalidParameter(
+                f"Unknown parameter: 'text.{name}'.{suggestion(name, ('format', 'verbosity'))}", param=f"text.{name}"
+            )
+    if value.get("verbosity") not in (None, "medium"):
+        raise UnsupportedParameter(
+            "'text.verbosity' is not supported, other than 'medium': no model here takes one; say in 'instructions' "
+            "how long the answer should be.",
+            param="text.verbosity",
+        )
+    given = value.get("format")
+    if given is None:
+        return None
+    kind = given.get("type") if isinstance(given, dict) else None
+    if kind not in ("text", "json_object", "json_schema"):
+        raise InvalidParameter(
+            f"Invalid value for 'text.format.type': {excerpt(kind)}; allowed are text, json_object, json_schema.",
+            param="text.format.type",
+        )
+    more = {name: part for name, part in given.items() if name != "type" and part is not None}
+    if kind == "json_schema":
+        if "schema" not in more:
+            raise InvalidParameter("Missing required parameter: 'text.format.schema'.", param="text.format.schema")
+        return named_schema(more, "text.format")
+    for name in more:
+        raise InvalidParameter(f"Unknown parameter: 'text.format.{name}' of {kind}.", param=f"text.format.{name}")
+    return Grammar("json_object", param="text.format") if kind == "json_object" else None
