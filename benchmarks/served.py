@@ -16,6 +16,9 @@ from pathlib import Path
 import httpx2
 import psutil
 
+KEY = "benchmark-key-of-a-server-that-lives-a-minute"
+"""Sent with every request, for servers that ask for one."""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -76,7 +79,8 @@ def answers(base: str, model: str) -> bool:
     """Whether one token can be had from this server now."""
     body = {"model": model, "prompt": "A", "max_tokens": 1}
     try:
-        return httpx2.post(f"{base}/v1/completions", json=body, timeout=30).is_success
+        headers = {"authorization": f"Bearer {KEY}"}
+        return httpx2.post(f"{base}/v1/completions", json=body, headers=headers, timeout=30).is_success
     except httpx2.HTTPError:
         return False
 

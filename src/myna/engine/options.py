@@ -29,7 +29,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     step_tokens: int = 512
     speculation: bool = True
     stream_interval: float = 0.01
-    max_waiting: int = 512
+    max_waiting: int = 1024
     """Requests that may wait for admission; more are refused as `EngineBusy`."""
 
 
