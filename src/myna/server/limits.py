@@ -34,6 +34,8 @@ MAX_METADATA = 16
 MAX_METADATA_KEY = 64
 MAX_METADATA_VALUE = 512
 """Labels of an object, and the characters of their names and values, as OpenAI has it."""
+MAX_CONVERSATION_ITEMS = 20
+"""Items that are put into a conversation at once, as OpenAI has it."""
 MAX_NESTING = 64
 """Depth of arrays and objects in a JSON body."""
 
