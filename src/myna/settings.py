@@ -51,8 +51,14 @@ class Settings(BaseSettings):
     """Largest file that may be sent at once; OpenAI's limit by default."""
     max_stored_bytes: int = Field(default=0, ge=0)
     """What all files of a user may take together; 0: as much as the disk holds."""
+    webhook_private_targets: bool | None = None
+    """Whether webhooks of owners and admins may go into private networks; None: where only this machine is served."""
     log_level: LogLevel = "warning"
     """info also logs every request."""
+    requests_per_minute: int = Field(default=0, ge=0)
+    """Of each user who has no limit of his own; 0: as many as he likes."""
+    tokens_per_minute: int = Field(default=0, ge=0)
+    tokens_per_day: int = Field(default=0, ge=0)
     browser: bool = True
     """Open the browser at start where there is one."""
 

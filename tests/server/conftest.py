@@ -61,6 +61,7 @@ def stored_app(settings: Settings, backend: ScriptedBackend) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             app.state.database = database = await stack.enter_async_context(opened(settings.data_dir))
+            await stack.enter_async_context(app.state.meter.usage.stored(database))
             app.state.files = await stack.enter_async_context(open_files(database, settings))
             yield
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from myna.backends.base import Backend, Delta, Finished, GenerationRequest, Started
@@ -26,6 +26,9 @@ MAX_TOKENS = 2048
 CANCEL_SECONDS = 5.0
 """How long a backend may take to end a cancelled request before its iterator is closed."""
 
+Spend = Callable[[str, str, int, int], None]
+"""Told what answers use as they come: owner, model, tokens of the prompt (once an answer), tokens of the answer."""
+
 
 def sampling(model: str, parameters: Mapping[str, Any]) -> SamplingParams:
     """What the request asks for, and where it does not say, what is recommended for the model."""
@@ -35,16 +38,28 @@ def sampling(model: str, parameters: Mapping[str, Any]) -> SamplingParams:
     return SamplingParams(**{**defaults, **asked})
 
 
+def spend_freely(owner: str, model: str, prompt: int, completion: int) -> None:
+    """Count nothing."""
+
+
 class Answer:
     """A run at work. It always ends its log, whatever happens."""
 
-    def __init__(self, log: RunLog, parameters: Mapping[str, Any], database: Database, models: ModelManager) -> None:
+    def __init__(
+        self,
+        log: RunLog,
+        parameters: Mapping[str, Any],
+        database: Database,
+        models: ModelManager,
+        spend: Spend = spend_freely,
+    ) -> None:
         self.log = log
         self._params = sampling(log.run.model, parameters)
         self._dialect: str | None = parameters.get("dialect")
         self._adapter: str | None = parameters.get("adapter")
         self._database = database
         self._models = models
+        self._spend = spend
         self._backend: Backend | None = None
         self._cancelled_as: EndStatus = "interrupted"
         self._task: asyncio.Task[EndEvent] | None = None
@@ -116,8 +131,10 @@ class Answer:
             async for event in events:
                 if isinstance(event, Started):
                     started, self._backend = event, backend
+                    self._spend(self.log.owner, run.model, event.prompt_tokens, 0)
                     self.log.append(StartedEvent(event.prompt_tokens, event.cached_tokens, event.seed, tokenizer))
                 elif isinstance(event, Delta):
+                    self._spend(self.log.owner, run.model, 0, len(event.token_ids))
                     self.log.append(TextEvent(event.text, event.token_ids))
                 else:
                     assert started is not None, "a backend says Started first"

@@ -18,7 +18,7 @@ from typing import Any
 from myna.backends.manager import ModelManager
 from myna.chat import TextPart
 from myna.errors import Conflict, InvalidParameter, NotFound
-from myna.runs.answer import Answer
+from myna.runs.answer import Answer, Spend, spend_freely
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
 from myna.store import chats, messages, runs
@@ -78,10 +78,11 @@ class OpenedChat:
 class RunService:
     """All runs of this process."""
 
-    def __init__(self, database: Database, models: ModelManager) -> None:
+    def __init__(self, database: Database, models: ModelManager, spend: Spend = spend_freely) -> None:
         self.writer = LogWriter(database)
         self._database = database
         self._models = models
+        self._spend = spend
         self._answers: dict[tuple[str, str], Answer] = {}
         self.followers: dict[str, set[Follower]] = defaultdict(set)
         database.on_change(self._lists_changed)
@@ -276,7 +277,7 @@ class RunService:
         """Begin when the transaction is committed, before anybody can hear of the run."""
         key = (scope.owner, run.id)
         log = RunLog(scope.owner, run, message, self.writer, on_end=lambda: self._answers.pop(key, None))
-        answer = Answer(log, parameters, self._database, self._models)
+        answer = Answer(log, parameters, self._database, self._models, self._spend)
 
         def begin() -> None:
             self._answers[key] = answer

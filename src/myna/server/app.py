@@ -44,9 +44,10 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
         async with AsyncExitStack() as stack:
             stack.push_async_callback(manager.close)
             app.state.database = database = await stack.enter_async_context(opened(settings.data_dir))
+            await stack.enter_async_context(app.state.meter.usage.stored(database))
             await stack.enter_async_context(app.state.accounts.opened(database))
             app.state.files = await stack.enter_async_context(open_files(database, settings))
-            app.state.api = await stack.enter_async_context(api.open_services(database, manager, hub))
+            app.state.api = await stack.enter_async_context(api.open_services(database, manager, hub, app.state.meter))
             yield
 
     metrics = Metrics()

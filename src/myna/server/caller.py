@@ -1,30 +1,76 @@
-"""A loaded model as one caller uses it: every request carries whose it is, wherever it was put together."""
+"""A loaded model as one caller uses it: every request carries whose it is, and is counted, wherever it was made."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+
+from starlette.requests import HTTPConnection
 
 from myna.backends.base import Backend, ModelDescription
 from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.request import Delta, Finished, GenerationRequest, Started
-from myna.server.identity import Identity
+from myna.server.identity import Identity, identity_of
+from myna.server.inside import IN_BACKGROUND
+from myna.server.meter import Meter, Use, use_of
+
+COUNTED_TOGETHER = 32
+"""Tokens of an answer; a stream's limits lag behind it by no more."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallersModel:
-    """What of a backend a request may use, in its caller's name."""
+    """What of a backend a request may use, in its caller's name.
+
+    Attributes:
+        backend: the loaded model.
+        caller: who asks.
+        model: its name.
+        use: what the request has used, where it is counted.
+        meter: what the caller has used, where it is counted too.
+        background: as `GenerationRequest` has it.
+    """
 
     backend: Backend
     caller: Identity
+    model: str
+    use: Use
+    meter: Meter
+    background: bool = False
 
-    def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]:
-        """As `Backend.generate`; the prefix cache is the caller's own."""
-        return self.backend.generate(replace(request, owner=self.caller.user))
+    async def generate(
+        self, request: GenerationRequest, *, is_copy: bool = False
+    ) -> AsyncGenerator[Started | Delta | Finished, None]:
+        """As `Backend.generate`; the prefix cache is the caller's own.
+
+        Every token is counted, also of an answer whose reader goes. The prompt of a copy was counted already.
+        """
+        counted = uncounted = 0
+        try:
+            request = replace(request, owner=self.caller.user, background=self.background)
+            async with aclosing(self.backend.generate(request)) as events:
+                async for event in events:
+                    if isinstance(event, Delta):
+                        uncounted += len(event.token_ids)
+                        if uncounted >= COUNTED_TOGETHER:
+                            self._count(0, uncounted)
+                            counted += uncounted
+                            uncounted = 0
+                    elif isinstance(event, Finished):
+                        uncounted = event.completion_tokens - counted  # with those that had no text
+                    elif not is_copy:
+                        self._count(event.prompt_tokens, 0)
+                    yield event
+        finally:
+            if uncounted:
+                self._count(0, uncounted)
 
     async def embed(self, request: EmbeddingRequest) -> Embedded:
         """As `Backend.embed`."""
-        return await self.backend.embed(request)
+        embedded = await self.backend.embed(replace(request, background=self.background))
+        self._count(sum(embedded.tokens), 0)
+        return embedded
 
     async def encode_prompt(self, request: GenerationRequest) -> list[int]:
         """As `Backend.encode_prompt`."""
@@ -45,3 +91,16 @@ class CallersModel:
     async def describe(self) -> ModelDescription:
         """As `Backend.describe`."""
         return await self.backend.describe()
+
+    def _count(self, prompt: int, completion: int) -> None:
+        self.use.prompt_tokens += prompt
+        self.use.completion_tokens += completion
+        self.meter.spend(self.caller.user, self.caller.key, self.model, prompt=prompt, completion=completion)
+
+
+def callers_model(connection: HTTPConnection, backend: Backend, model: str) -> CallersModel:
+    """A loaded model for who is asking, and one more request that uses it."""
+    caller, use, meter = identity_of(connection), use_of(connection), connection.app.state.meter
+    use.model = model
+    meter.spend(caller.user, caller.key, model, requests=1)
+    return CallersModel(backend, caller, model, use, meter, connection.scope.get(IN_BACKGROUND, False))

@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from myna.server.meter import IN_SCOPE, Meter, Use
 from myna.server.shapes import refusal
 
 access_logger = logging.getLogger("myna.access")
@@ -105,9 +106,10 @@ class Observe:
     gets a 500 that carries the id and tells nothing else.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, meter: Meter) -> None:
         self.app = app
         self.metrics = metrics
+        self.meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count, time and log one HTTP request; pass WebSockets on."""
@@ -115,6 +117,7 @@ class Observe:
             await self.app(scope, receive, send)
             return
         request_id = f"req_{uuid.uuid4().hex}"
+        scope[IN_SCOPE] = use = Use(request_id)
         began = time.perf_counter()
         status = 0
 
@@ -122,7 +125,10 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                if use.limits:
+                    headers.update(self.meter.rates.headers(use.limits))
                 self.metrics.first_byte.labels(_route(scope)).observe(time.perf_counter() - began)
             await send(message)
 

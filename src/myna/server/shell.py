@@ -14,6 +14,7 @@ from myna.server import shapes
 from myna.server.accounts import Accounts
 from myna.server.auth import Guard
 from myna.server.binding import check_binding
+from myna.server.meter import Meter
 from myna.server.metrics import Metrics, Observe
 from myna.server.security import BrowserGuard, SecurityHeaders
 from myna.settings import Settings
@@ -29,6 +30,7 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
     """
     check_binding(settings)
     accounts = Accounts(settings)
+    meter = Meter(settings)
     app = FastAPI(
         title="Myna",
         version=myna.__version__,
@@ -39,12 +41,13 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
         telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(Observe, metrics),
+            Middleware(Observe, metrics, meter),
             Middleware(BrowserGuard, settings),
             Middleware(Guard, accounts),
         ],
     )
     app.state.accounts = accounts  # knows none until the lifespan opens it
+    app.state.meter = meter  # in memory alone, until the lifespan opens the database
     app.state.stopping = asyncio.Event()  # set when running answers must end, because the server does
     shapes.install(app)
     return app

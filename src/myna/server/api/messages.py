@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from myna.runs.service import NewMessage
 from myna.server.api import types
 from myna.server.api.runs import new_run
-from myna.server.api.services import Owner, Services
+from myna.server.api.services import Admitted, Owner, Services
 from myna.store import messages
 
 router = APIRouter(prefix="/api")
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/api")
 
 @router.post("/chats/{chat_id}/messages", status_code=201)
 async def send(
-    services: Services, owner: Owner, chat_id: types.Id, request: types.SendRequest, response: Response
+    services: Services, owner: Admitted, chat_id: types.Id, request: types.SendRequest, response: Response
 ) -> types.Created:
     """Store a user's message and begin to answer it; 200 instead of 201 when that was done before."""
     message = NewMessage(**request.message.model_dump())

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from myna.runs.service import NewRun
 from myna.server.api import types
-from myna.server.api.services import ApiServices, Owner, Services
+from myna.server.api.services import Admitted, ApiServices, Owner, Services
 
 router = APIRouter(prefix="/api")
 
@@ -23,7 +23,7 @@ def new_run(services: ApiServices, asked: types.NewRun) -> NewRun:
 
 @router.post("/chats/{chat_id}/runs", status_code=201)
 async def start_run(
-    services: Services, owner: Owner, chat_id: types.Id, request: types.RunRequest, response: Response
+    services: Services, owner: Admitted, chat_id: types.Id, request: types.RunRequest, response: Response
 ) -> types.Created:
     """Answer a user's message once more, or carry on one that was cut off; 200 when that was done before."""
     if request.carry_on is not None:

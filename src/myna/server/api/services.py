@@ -11,10 +11,11 @@ from starlette.requests import HTTPConnection
 
 from myna.backends.manager import ModelManager
 from myna.hub import Hub
+from myna.runs.answer import spend_freely
 from myna.runs.service import RunService
-from myna.server.accounts import Accounts
 from myna.server.api.library import Library
 from myna.server.identity import owner_of
+from myna.server.meter import Meter, admit
 from myna.store.database import Database
 
 
@@ -47,9 +48,14 @@ class ApiServices:
 
 
 @asynccontextmanager
-async def open_services(database: Database, manager: ModelManager, hub: Hub) -> AsyncIterator[ApiServices]:
-    """Take up the runs that a crash has left; at the end mark open ones as interrupted."""
-    runs = RunService(database, manager)
+async def open_services(
+    database: Database, manager: ModelManager, hub: Hub, meter: Meter | None = None
+) -> AsyncIterator[ApiServices]:
+    """Take up the runs that a crash has left; at the end mark open ones as interrupted.
+
+    What runs use is told to ``meter``.
+    """
+    runs = RunService(database, manager, spend_freely if meter is None else meter.spend_in_chat)
     await runs.start()
     library = Library(hub, manager)
     services = ApiServices(database, runs, library, manager)
@@ -71,13 +77,13 @@ async def _owner(connection: HTTPConnection) -> str:
     return owner_of(connection)
 
 
-async def _accounts(connection: HTTPConnection) -> Accounts:
-    accounts: Accounts = connection.app.state.accounts
-    return accounts
+async def _admitted(connection: HTTPConnection) -> str:
+    await admit(connection)
+    return owner_of(connection)
 
 
 Services = Annotated[ApiServices, Depends(_services)]
 Owner = Annotated[str, Depends(_owner)]
 """Whose rows a request may touch."""
-Known = Annotated[Accounts, Depends(_accounts)]
-"""Who is known to the server."""
+Admitted = Annotated[str, Depends(_admitted)]
+"""The same, of a request that uses a model and may do so now."""

@@ -17,9 +17,9 @@ from myna.backends.base import Backend, ModelDescription
 from myna.engine.request import Delta, Finished, GenerationRequest, Started
 from myna.errors import EngineError, InvalidParameter, NotFound
 from myna.hub import catalog
-from myna.server.caller import CallersModel
+from myna.server.caller import CallersModel, callers_model
 from myna.server.errors import excerpt, suggestion
-from myna.server.identity import identity_of
+from myna.server.meter import admit
 
 DEFAULT_MODEL_ALIAS = "default"
 SEED_STEP = 0x9E3779B97F4A7C15
@@ -105,13 +105,16 @@ async def serve_model(request: Request, name: str, adapter: str | None = None) -
     Raises:
         NotFound: no such model.
         InvalidParameter: two different adapters are asked for.
+        RateLimited, QuotaExhausted: its caller has to wait.
         EngineError, ModelFileError: it cannot be loaded.
     """
     models: Models = request.app.state.models
     name, adapter = split_name(models, name, adapter)
-    backend = await models.get(known_model(models, name))
+    known = known_model(models, name)
+    await admit(request)
+    backend = await models.get(known)
     description = await backend.describe()
-    return ServedModel(CallersModel(backend, identity_of(request)), description, fingerprint(description), adapter)
+    return ServedModel(callers_model(request, backend, known), description, fingerprint(description), adapter)
 
 
 def fingerprint(model: ModelDescription) -> str:
@@ -165,7 +168,7 @@ async def run_all(
         try:
             if index % copies:
                 await ahead.wait()
-            async with aclosing(backend.generate(request)) as events:
+            async with aclosing(backend.generate(request, is_copy=index % copies > 0)) as events:
                 async for event in events:
                     await queue.put((index, event))
                     ahead.set()

@@ -1,0 +1,119 @@
+"""Who may use a model now, and what each request has used: the one place where rates, quotas and usage meet.
+
+A route asks `admit` before it uses a model. What is computed is told to `Meter.spend` as it comes, wherever it is
+asked for: by `myna.server.caller` for the APIs, by the runs for chats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from starlette.requests import HTTPConnection
+
+from myna.errors import RateLimited
+from myna.server.identity import Identity, Limits, identity_of
+from myna.server.inside import IN_BACKGROUND
+from myna.server.quotas import Usage
+from myna.server.rates import Rates
+from myna.settings import Settings
+
+IN_SCOPE = "myna.use"
+"""Key of the ASGI scope; `myna.server.metrics.Observe` puts a `Use` there for every HTTP request."""
+
+
+@dataclass(slots=True)
+class Use:
+    """What one HTTP request has used so far: for its headers, its line in the log and its span.
+
+    Attributes:
+        request_id: as the client is told.
+        limits: those that count for it, by whose they are.
+        model: the one that it uses.
+        prompt_tokens: computed or found in the cache.
+        completion_tokens: generated or, of embeddings, none.
+    """
+
+    request_id: str
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    model: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+def use_of(connection: HTTPConnection) -> Use:
+    """What a request has used so far."""
+    use: Use = connection.scope[IN_SCOPE]
+    return use
+
+
+class Meter:
+    """Limits and counts of one server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.rates = Rates()
+        self.usage = Usage()
+        self._default = Limits(settings.requests_per_minute, settings.tokens_per_minute, settings.tokens_per_day)
+
+    def limits(self, caller: Identity) -> dict[str, Limits]:
+        """The limits that count for somebody: the user's, with the settings' where he has none, and the key's."""
+        own, default = caller.limits, self._default
+        resolved = {
+            name: getattr(default, name) if getattr(own, name) is None else getattr(own, name)
+            for name in Limits.__slots__
+        }
+        limits = {_user(caller.user): replace(default, **resolved)}
+        return limits if caller.key is None else limits | {_key(caller.key): caller.key_limits}
+
+    def check(self, caller: Identity) -> None:
+        """Take one request from somebody's limits.
+
+        Raises:
+            RateLimited, QuotaExhausted: it has to wait.
+        """
+        limits = self.limits(caller)
+        self.usage.check(caller.user, limits[_user(caller.user)].tokens_per_day)
+        self.rates.admit(limits)
+
+    def spend(
+        self, owner: str, key: str | None, model: str, *, requests: int = 0, prompt: int = 0, completion: int = 0
+    ) -> None:
+        """Count what was used, and take the tokens from their user's limits and their key's."""
+        self.usage.add(owner, key, model, requests=requests, prompt=prompt, completion=completion)
+        self.rates.spend(_user(owner), prompt + completion)
+        if key is not None:
+            self.rates.spend(_key(key), prompt + completion)
+
+    def spend_in_chat(self, owner: str, model: str, prompt: int, completion: int) -> None:
+        """Count what an answer in the browser uses, as `myna.runs` tells it: the prompt once an answer."""
+        self.spend(owner, None, model, requests=1 if prompt else 0, prompt=prompt, completion=completion)
+
+
+async def admit(connection: HTTPConnection) -> None:
+    """Let a request that uses a model begin. What runs in the background waits for its turn, the rest is refused.
+
+    Raises:
+        RateLimited: too many requests or tokens in a minute.
+        QuotaExhausted: the tokens of a day are used up.
+    """
+    meter: Meter = connection.app.state.meter
+    caller = identity_of(connection)
+    use_of(connection).limits = meter.limits(caller)
+    while True:
+        try:
+            meter.check(caller)
+        except RateLimited as error:
+            if not connection.scope.get(IN_BACKGROUND):
+                raise
+            await asyncio.sleep(error.retry_after)
+        else:
+            return
+
+
+def _user(user: str) -> str:
+    return f"user {user}"
+
+
+def _key(key: str) -> str:
+    return f"key {key}"

@@ -1,0 +1,126 @@
+"""What was used: at once in memory, where the quotas of a day look, and a moment later in the database.
+
+No request waits for the disk. What a crash takes with it is what the last few seconds used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime, time, timedelta
+
+from myna.errors import QuotaExhausted, StoreError
+from myna.store import usage
+from myna.store.database import Database
+from myna.store.usage import DayUsage
+
+logger = logging.getLogger(__name__)
+
+WRITE_SECONDS = 5.0
+"""What is used within so many seconds is written together."""
+
+
+def utc_now() -> datetime:
+    """The moment; days are UTC's."""
+    return datetime.now(UTC)
+
+
+class Usage:
+    """What every user and key has used since the start, and today."""
+
+    def __init__(self, now: Callable[[], datetime] = utc_now) -> None:
+        self._now = now
+        self._today: dict[str, int] = {}
+        self._day = now().date()
+        self._unwritten: dict[tuple[str, date, str, str], list[int]] = {}
+        self._due = asyncio.Event()
+
+    def add(
+        self, owner: str, key: str | None, model: str, *, requests: int = 0, prompt: int = 0, completion: int = 0
+    ) -> None:
+        """Count requests and tokens."""
+        day = self._turn_page()
+        self._today[owner] = self._today.get(owner, 0) + prompt + completion
+        counts = self._unwritten.setdefault((owner, day, model, key or ""), [0, 0, 0])
+        for index, more in enumerate((requests, prompt, completion)):
+            counts[index] += more
+        self._due.set()
+
+    def check(self, owner: str, tokens_per_day: int | None) -> None:
+        """Whether any tokens are left for today; None and 0: always.
+
+        Raises:
+            QuotaExhausted: there are none.
+        """
+        self._turn_page()
+        if not tokens_per_day or self._today.get(owner, 0) < tokens_per_day:
+            return
+        now = self._now()
+        midnight = datetime.combine(now.date() + timedelta(days=1), time(), UTC)
+        raise QuotaExhausted(
+            f"You have used your {tokens_per_day} tokens for today; there are new ones at midnight UTC.",
+            unit="tokens",
+            retry_after=(midnight - now).total_seconds(),
+        )
+
+    @asynccontextmanager
+    async def stored(self, database: Database) -> AsyncIterator[None]:
+        """Take up what today has used before this start, and write what is used from now on."""
+        async with database.transaction() as transaction:
+            for owner, tokens in (await usage.tokens_of_day(transaction, self._turn_page())).items():
+                self._today[owner] = self._today.get(owner, 0) + tokens
+        writing = asyncio.create_task(self._write_on(database), name="usage writer")
+        try:
+            yield
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+            with contextlib.suppress(StoreError):  # whoever comes to need the disk will say so
+                await self.write(database)
+
+    async def write(self, database: Database) -> None:
+        """Write what is not yet written.
+
+        Raises:
+            StoreError: it could not be; it is kept.
+        """
+        self._due.clear()
+        taken, self._unwritten = self._unwritten, {}
+        rows = [(owner, DayUsage(day, model, key, *counts)) for (owner, day, model, key), counts in taken.items()]
+        try:
+            async with database.transaction() as transaction:
+                await usage.add(transaction, rows)
+        except BaseException:
+            for key, counts in taken.items():
+                later = self._unwritten.setdefault(key, [0, 0, 0])
+                later[:] = [one + other for one, other in zip(later, counts, strict=True)]
+            raise
+
+    async def _write_on(self, database: Database) -> None:
+        failing = False
+        while True:
+            await self._due.wait()
+            await asyncio.sleep(WRITE_SECONDS)
+            # Shielded: a transaction that is cut in two would be counted twice.
+            writing = asyncio.ensure_future(self.write(database))
+            try:
+                await asyncio.shield(writing)
+                failing = False
+            except asyncio.CancelledError:
+                await asyncio.gather(writing, return_exceptions=True)
+                raise
+            except StoreError:
+                if not failing:
+                    logger.exception("What is used cannot be stored for now; it is kept in memory")
+                failing = True
+                self._due.set()
+
+    def _turn_page(self) -> date:
+        """Today; at midnight everybody begins anew."""
+        day = self._now().date()
+        if day != self._day:
+            self._day, self._today = day, {}
+        return day
