@@ -13,6 +13,7 @@ from myna.backends.manager import ModelManager
 from myna.hub import Hub
 from myna.runs.answer import spend_freely
 from myna.runs.service import RunService
+from myna.server.accounts import Accounts
 from myna.server.api.library import Library
 from myna.server.identity import owner_of
 from myna.server.meter import Meter, admit
@@ -77,6 +78,11 @@ async def _owner(connection: HTTPConnection) -> str:
     return owner_of(connection)
 
 
+async def _accounts(connection: HTTPConnection) -> Accounts:
+    accounts: Accounts = connection.app.state.accounts
+    return accounts
+
+
 async def _admitted(connection: HTTPConnection) -> str:
     await admit(connection)
     return owner_of(connection)
@@ -87,3 +93,5 @@ Owner = Annotated[str, Depends(_owner)]
 """Whose rows a request may touch."""
 Admitted = Annotated[str, Depends(_admitted)]
 """The same, of a request that uses a model and may do so now."""
+Known = Annotated[Accounts, Depends(_accounts)]
+"""Who is known to the server."""
