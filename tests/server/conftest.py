@@ -16,6 +16,7 @@ from myna.server.files import open_files
 from myna.server.identity import IN_SCOPE, Identity
 from myna.server.metrics import Metrics
 from myna.server.shell import create_shell
+from myna.server.webhooks import open_webhooks
 from myna.settings import Settings
 from myna.store.database import opened
 from tests.server.scripted import ScriptedBackend, ScriptedHub, ScriptedModels, serving
@@ -63,6 +64,7 @@ def stored_app(settings: Settings, backend: ScriptedBackend) -> FastAPI:
             app.state.database = database = await stack.enter_async_context(opened(settings.data_dir))
             await stack.enter_async_context(app.state.meter.usage.stored(database))
             app.state.files = await stack.enter_async_context(open_files(database, settings))
+            app.state.webhooks = await stack.enter_async_context(open_webhooks(database, settings))
             yield
 
     application = create_shell(settings, Metrics(), lifespan)

@@ -20,6 +20,7 @@ from myna.server.errors import json_response
 from myna.server.files import open_files
 from myna.server.metrics import CONTENT_TYPE, Metrics
 from myna.server.shell import create_shell
+from myna.server.webhooks import open_webhooks
 from myna.settings import Settings
 from myna.store.database import opened
 
@@ -47,6 +48,8 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             await stack.enter_async_context(app.state.meter.usage.stored(database))
             await stack.enter_async_context(app.state.accounts.opened(database))
             app.state.files = await stack.enter_async_context(open_files(database, settings))
+            app.state.webhooks = await stack.enter_async_context(open_webhooks(database, settings))
+            app.state.accounts.on_departure(app.state.webhooks.forget)
             app.state.api = await stack.enter_async_context(api.open_services(database, manager, hub, app.state.meter))
             yield
 
