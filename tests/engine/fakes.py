@@ -22,6 +22,7 @@ from myna.engine.request import Delta, Event, Failed, Finished, GenerationReques
 from myna.errors import InvalidParameter
 from myna.models.dialects import Prompt
 from myna.models.dialects.answer import AnswerSyntax
+from myna.models.tokenizer.infill import Infill
 
 END = 256
 CONTROL = 257
@@ -41,6 +42,10 @@ class FakeTokenizer:
         return list(text.encode())
 
     encode_prompt = encode
+    infill = Infill(253, 254, 255, frozenset({END, CONTROL}))
+
+    def encode_infill(self, prefix: str, suffix: str) -> list[int]:
+        return [253, *prefix.encode(), 254, *suffix.encode(), 255]
 
     def token_bytes(self, token_id: int) -> bytes:
         return bytes([token_id]) if token_id < 256 else _LONGER.get(token_id, b"")

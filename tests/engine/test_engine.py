@@ -8,9 +8,9 @@ import pytest
 from myna.chat import Message
 from myna.engine.engine import Engine
 from myna.engine.request import GenerationRequest, SamplingParams
-from myna.errors import EngineBusy, InvalidParameter, ModelTooLarge, PromptTooLong
+from myna.errors import EngineBusy, InvalidParameter, ModelTooLarge, PromptTooLong, UnsupportedParameter
 
-from .fakes import CONTROL, END, Answer, FakeExecutor, drain, fake_engine, request, run
+from .fakes import CONTROL, END, Answer, FakeExecutor, FakeTokenizer, drain, fake_engine, request, run
 
 SHARED = "a beginning that several prompts have in common, longer than a few blocks: "
 
@@ -35,6 +35,21 @@ def test_messages_go_through_the_dialect_and_text_through_the_tokenizer() -> Non
     text = GenerationRequest("text", SamplingParams(max_tokens=0), text="hi")
     answers = run(engine, chat, text)
     assert [answers[name].started.prompt_tokens for name in ("chat", "text")] == [3, 2]  # type: ignore[union-attr]
+
+
+def test_a_gap_is_filled_where_the_vocabulary_has_tokens_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = fake_engine(FakeExecutor(script=[*b"mid", CONTROL]))
+    asked = GenerationRequest("a", SamplingParams(), text="pre", suffix="post")
+    sequence = engine.prepare(asked)
+    assert list(sequence.tokens[:10]) == [253, *b"pre", 254, *b"post", 255]
+    engine.add(sequence)
+    assert drain(engine)["a"].text == "mid", "a token of the gap's ends it"
+    with pytest.raises(InvalidParameter, match="token ids") as caught:
+        engine.prepare(GenerationRequest("b", SamplingParams(), token_ids=(1,), suffix="post"))
+    assert caught.value.param == "suffix"
+    monkeypatch.setattr(FakeTokenizer, "infill", None)
+    with pytest.raises(UnsupportedParameter, match="no tokens for that"):
+        engine.prepare(asked)
 
 
 def test_a_dialect_can_be_chosen_for_a_chat() -> None:
@@ -313,6 +328,8 @@ def test_statistics_add_up() -> None:
     assert counted["kv_blocks"] == 64
     assert counted["kv_blocks_cached"] > 0
     assert counted["first_token_seconds_count"] == counted['first_token_seconds_bucket{le="+Inf"}'] == 2
+    assert counted["queue_seconds_count"] == 2
+    assert counted["between_tokens_seconds_count"] == counted['between_tokens_seconds_bucket{le="+Inf"}'] == 18
     assert all(math.isfinite(value) for value in counted.values())
 
 

@@ -147,6 +147,8 @@ def _row(name: str, bytes_: int, entry: Any, *, on_disk: bool, default: str) -> 
 def _text(label: str, value: Any) -> str:
     if value is None:
         return "not fetched; myna pull fetches it" if label == "path" else "not stated"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(value)
     if isinstance(value, dict):

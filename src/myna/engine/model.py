@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from myna.chat import Message, Tool
 from myna.models.dialects import Prompt
+
+if TYPE_CHECKING:
+    from myna.models.tokenizer.infill import Infill  # with the library of all tokenizers, which this needs not
 
 Sampled = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
 
@@ -80,6 +83,11 @@ class Tokenizer(Protocol):
     def encode(self, text: str, *, continues: bool = False) -> list[int]: ...
 
     def encode_prompt(self, text: str) -> list[int]: ...
+
+    @property
+    def infill(self) -> Infill | None: ...
+
+    def encode_infill(self, prefix: str, suffix: str) -> list[int]: ...
 
     def token_bytes(self, token_id: int) -> bytes: ...
 

@@ -13,7 +13,7 @@ from myna.engine.model import Model, Tokenizer
 from myna.engine.request import GenerationRequest
 from myna.engine.sequence import Sequence
 from myna.engine.stream import TextStream
-from myna.errors import InvalidParameter, PromptTooLong
+from myna.errors import InvalidParameter, PromptTooLong, UnsupportedParameter
 from myna.models.dialects.answer import PLAIN_ANSWER, AnswerSyntax
 
 
@@ -30,6 +30,7 @@ def prepare(request: GenerationRequest, model: Model, grammars: Grammars, *, lim
     Raises:
         InvalidParameter: a parameter is malformed or out of range, the dialect is unknown, the conversation cannot
             be rendered, or the grammar cannot be used.
+        UnsupportedParameter: the model cannot fill gaps.
         PromptTooLong: the prompt has more tokens than the limit.
     """
     arrived_at = time.perf_counter()
@@ -60,6 +61,17 @@ def prepare(request: GenerationRequest, model: Model, grammars: Grammars, *, lim
         stop_token_ids |= dialect.stop_token_ids
     elif request.dialect is not None:
         raise InvalidParameter("A dialect is for messages; a plain prompt is taken as it is.", param="dialect")
+    elif request.suffix is not None:
+        if request.text is None:
+            raise InvalidParameter("A suffix goes with a prompt of text, not of token ids.", param="suffix")
+        if tokenizer.infill is None:
+            raise UnsupportedParameter(
+                "This model cannot fill text in before a suffix: its vocabulary has no tokens for that. Leave 'suffix' "
+                "out, or choose a model for code that has them.",
+                param="suffix",
+            )
+        prompt = tokenizer.encode_infill(request.text, request.suffix)
+        stop_token_ids |= tokenizer.infill.stops
     elif request.text is not None:
         prompt = tokenizer.encode_prompt(request.text)
     else:

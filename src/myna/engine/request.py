@@ -62,6 +62,7 @@ class GenerationRequest:
 
     Exactly one of ``messages`` (rendered by the model's chat dialect), ``text`` (tokenised as plain text, with the
     model's own begin-of-text token if it has one) and ``token_ids`` (taken as they are) is set.
+    ``suffix`` is what follows the answer to a ``text``: the gap between the two is to be filled.
     ``continue_last``: the last message is the assistant's own unfinished answer, to be carried on.
     ``owner`` salts the prefix cache: requests of different owners never share blocks.
     ``dialect`` names how the messages are written for the model; None is the model's own way.
@@ -80,6 +81,7 @@ class GenerationRequest:
     messages: tuple[Message, ...] | None = None
     text: str | None = None
     token_ids: tuple[int, ...] | None = None
+    suffix: str | None = None
     continue_last: bool = False
     owner: str = ""
     dialect: str | None = None

@@ -32,8 +32,8 @@ class FileDescription:
 
     ``stored`` has the bytes of each type in the file, ``memory`` those of all weights as each packed format;
     ``loaded_as`` is what ``auto`` makes of it where memory is no matter. ``dialect`` is how it is
-    talked to, None for encoders; ``template`` its own chat template. ``licence`` is as the files spell it, None where
-    they say nothing.
+    talked to, None for encoders; ``template`` its own chat template; ``infill`` whether it can fill gaps in text.
+    ``licence`` is as the files spell it, None where they say nothing.
     """
 
     title: str
@@ -57,6 +57,7 @@ class FileDescription:
     kv_bytes_per_1000_tokens: int
     dialect: str | None
     template: str | None
+    infill: bool
     licence: str | None
 
 
@@ -95,6 +96,7 @@ def describe_model(path: str | Path) -> FileDescription:
             kv_bytes_per_1000_tokens=1000 * kv_bytes_per_token(config),
             dialect=dialect_of(file) if decoder else None,
             template=(chat_template(file) or None) if decoder else None,
+            infill=tokenizer.infill is not None,
             licence=stated_licence(file),
         )
 

@@ -92,6 +92,8 @@ def test_a_model_that_is_not_known(client: ollama.Client, method: str) -> None:
 def test_what_is_not_offered_is_refused(client: ollama.Client) -> None:
     with pytest.raises(ollama.ResponseError, match="'template' is not supported"):
         client.generate(MODEL, "Hi", template="{{ .Prompt }}")
+    with pytest.raises(ollama.ResponseError, match="cannot fill text in before a suffix"):
+        client.generate(MODEL, "def f(", suffix="return")
     with pytest.raises(ollama.ResponseError, match="mirostat"):
         client.generate(MODEL, "Hi", options={"mirostat": 2})
     with pytest.raises(ollama.ResponseError, match="temperature is 9"):

@@ -148,6 +148,12 @@ def test_a_model_that_cannot_be_told_how_much_to_think_says_so(host: ollama.Clie
     assert failure.value.status_code == 400
 
 
+def test_a_gap_is_filled(host: ollama.Client, backend: ScriptedBackend) -> None:
+    host.generate(MODEL, "def f(", suffix="return", system="Be short.")
+    [request] = backend.requests
+    assert (request.text, request.suffix, request.messages) == ("def f(", "return", None)
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [

@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from myna.engine.request import Grammar, TokenLogprob
+from myna.errors import UnsupportedParameter
 from myna.server.limits import MAX_PROMPTS
 from tests.server.scripted import MODEL, ScriptedBackend
 
@@ -144,7 +145,8 @@ async def test_one_refused_prompt_refuses_all(client: httpx2.AsyncClient, backen
 @pytest.mark.parametrize(
     ("extra", "param", "code"),
     [
-        ({"suffix": "end"}, "suffix", "unsupported_parameter"),
+        ({"suffix": 1}, "suffix", "invalid_value"),
+        ({"suffix": "a", "echo": True, "logprobs": 1}, "suffix", "invalid_value"),
         ({"best_of": 2, "n": 3}, "best_of", "invalid_value"),
         ({"best_of": 2, "stream": True}, "best_of", "invalid_value"),
         ({"n": 129}, "n", "invalid_value"),
@@ -194,6 +196,19 @@ async def test_the_likeliest_of_several_are_the_answer(
     assert {choice["logprobs"] for choice in answer["choices"]} == {None}
     assert answer["usage"]["completion_tokens"] == 12, "all that was written counts"
     assert len(backend.requests) == 4
+
+
+async def test_what_follows_a_completion_reaches_the_model(
+    client: httpx2.AsyncClient, backend: ScriptedBackend
+) -> None:
+    for suffix in ("the end", "", None):
+        body = {"model": MODEL, "prompt": ["a", "b"], "suffix": suffix, "echo": True}
+        answer = await client.post(COMPLETIONS, json=body)
+        assert answer.json()["choices"][0]["text"] == "aHello there!"
+    assert [request.suffix for request in backend.requests] == ["the end"] * 2 + [None] * 4
+    backend.failure = UnsupportedParameter("It cannot.", param="suffix")
+    refused = await client.post(COMPLETIONS, json={"model": MODEL, "prompt": "a", "suffix": "b"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "suffix")
 
 
 async def test_a_form_reaches_the_model(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:

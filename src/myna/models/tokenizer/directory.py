@@ -10,6 +10,7 @@ from myna.errors import ModelFileError
 from myna.formats.jsonfile import read_object
 from myna.models.pretokenizers import BYTE_LEVEL
 from myna.models.tokenizer.files import read_bytes, read_text
+from myna.models.tokenizer.infill import find_infill, mark_control
 from myna.models.tokenizer.json_file import MAX_BYTES, read_tokenizer_json
 from myna.models.tokenizer.ranks import is_tiktoken, read_tekken, read_tiktoken
 from myna.models.tokenizer.sentencepiece import UNIGRAM, read_model
@@ -80,6 +81,7 @@ def _finished(directory: Path, path: Path, vocabulary: Vocabulary, settings: Tok
         adds_bos=adds_bos and bos is not None,
         stop_token_ids=end_token_ids(vocabulary.pieces, vocabulary.kinds, declared),
         fingerprint=_fingerprint(path, vocabulary),
+        infill=find_infill(vocabulary.pieces, vocabulary.kinds),
     )
 
 
@@ -183,6 +185,7 @@ def _with_added(pieces: list[str], kinds: list[int], settings: TokenizerSettings
     for id_, piece in enumerate(pieces):
         if piece in control and kinds[id_] in (Kind.NORMAL, Kind.USER_DEFINED):
             kinds[id_] = Kind.CONTROL
+    mark_control(pieces, kinds)
     return pieces, kinds
 
 

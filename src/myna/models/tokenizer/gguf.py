@@ -9,6 +9,7 @@ from pathlib import Path
 from myna.errors import ModelFileError
 from myna.formats import ModelFile
 from myna.models.pretokenizers import BYTE_LEVEL
+from myna.models.tokenizer.infill import find_infill, mark_control
 from myna.models.tokenizer.settings import MAX_TEMPLATE
 from myna.models.tokenizer.tokenizer import Tokenizer
 from myna.models.tokenizer.vocabulary import (
@@ -36,6 +37,9 @@ UNKNOWN = "[UNK]"
 SPECIAL = ("bos", "eos", "eot", "eom", "cls", "seperator", "mask")
 """Tokens that have a key of their own; llama.cpp spells the separator so."""
 
+INFILL = ("pre", "suf", "mid", "pad", "rep", "sep")
+"""Tokens for filling gaps, whose keys begin with ``fim_``."""
+
 SWALLOWING = frozenset(("<|system|>", "<|user|>", "<|assistant|>", "<|end|>"))
 """Phi-3's control tokens swallow the spaces on their right; GGUF files do not say so."""
 
@@ -54,7 +58,8 @@ def load_gguf_tokenizer(file: ModelFile) -> Tokenizer:
         )
     pieces = metadata.strings("tokenizer.ggml.tokens")
     special = {name: _special_id(file, len(pieces), name) for name in SPECIAL}
-    kinds = _kinds(file, pieces, special.values())
+    infill = {name: _special_id(file, len(pieces), f"fim_{name}") for name in INFILL}
+    kinds = _kinds(file, pieces, (*special.values(), *infill.values()))
     vocabulary, adds_bos = _KINDS[model](file, pieces, kinds, special)
     return Tokenizer(
         Path(file.path),
@@ -66,6 +71,7 @@ def load_gguf_tokenizer(file: ModelFile) -> Tokenizer:
             vocabulary.pieces, kinds, (id_ for name, id_ in special.items() if name in ("eos", "eot", "eom"))
         ),
         fingerprint=_fingerprint(file),
+        infill=find_infill(vocabulary.pieces, kinds, infill),
     )
 
 
@@ -82,6 +88,7 @@ def _kinds(file: ModelFile, pieces: list[str], special: Iterable[int | None]) ->
     for id_ in special:
         if id_ is not None:
             kinds[id_] = Kind.CONTROL
+    mark_control(pieces, kinds)
     check_kinds(Path(file.path), pieces, kinds)
     return kinds
 

@@ -13,6 +13,7 @@ from tokenizers import AddedToken, normalizers
 
 from myna.errors import ModelFileError
 from myna.formats.jsonfile import read_object
+from myna.models.tokenizer.infill import mark_control
 from myna.models.tokenizer.rules import checked_rules, without_prefix
 from myna.models.tokenizer.settings import Added, TokenizerSettings, added_token, checked_id
 from myna.models.tokenizer.vocabulary import (
@@ -226,6 +227,7 @@ def _pieces(written: _Written, added: Mapping[int, Added], settings: TokenizerSe
             kinds[id_] = Kind.UNKNOWN
         elif text in control and kinds[id_] != Kind.UNUSED:
             kinds[id_] = Kind.CONTROL
+    mark_control(pieces, kinds)
     return pieces, kinds
 
 

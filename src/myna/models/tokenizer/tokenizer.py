@@ -13,6 +13,7 @@ from pathlib import Path
 
 import tokenizers
 
+from myna.models.tokenizer.infill import Infill
 from myna.models.tokenizer.vocabulary import SILENT, SPACE, Kind, Vocabulary, guarded, of_kind
 
 
@@ -22,6 +23,7 @@ class Tokenizer:
     ``fingerprint`` identifies the vocabulary: token ids mean the same wherever it is equal. ``adds_bos`` says whether
     a prompt of plain text begins with ``bos_id``. Any of ``stop_token_ids`` ends an answer. ``prefix_after_control``
     says whether text after a control token begins anew, so that it gets the space that the vocabulary puts before text.
+    ``infill`` are the tokens for filling gaps, None where the vocabulary has none.
     """
 
     def __init__(
@@ -34,12 +36,14 @@ class Tokenizer:
         adds_bos: bool,
         stop_token_ids: frozenset[int],
         fingerprint: str,
+        infill: Infill | None = None,
     ) -> None:
         self.bos_id = bos_id
         self.eos_id = eos_id
         self.adds_bos = adds_bos
         self.stop_token_ids = stop_token_ids
         self.fingerprint = fingerprint
+        self.infill = infill
         self.vocabulary = vocabulary
         self.prefix_after_control = vocabulary.prefix_after_control
         self._path = path
@@ -77,6 +81,14 @@ class Tokenizer:
         """Token ids of a text that a model is to carry on, with the begin-of-text token if the model wants one."""
         ids = self.encode(text)
         return [self.bos_id, *ids] if self.adds_bos and self.bos_id is not None else ids
+
+    def encode_infill(self, prefix: str, suffix: str) -> list[int]:
+        """Token ids of a prompt that asks for what stands between two texts; `infill` is not None."""
+        marks = self.infill
+        assert marks is not None
+        begin = [self.bos_id] if self.adds_bos and self.bos_id is not None else []
+        before, after = self.encode(prefix), self.encode(suffix, continues=True)
+        return [*begin, marks.prefix, *before, marks.suffix, *after, marks.middle]
 
     def encode_document(self, text: str) -> list[int]:
         """Token ids of a whole text with the tokens that the model expects around it: ``[CLS]`` and ``[SEP]``."""

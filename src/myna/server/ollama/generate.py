@@ -79,12 +79,12 @@ class GenerateBody(AnswerBody):
 
     unsupported = {  # noqa: RUF012 - pydantic takes it as the ClassVar that it is in the base
         "images": NO_IMAGES,
-        "suffix": "text is not filled into gaps yet.",
         "template": "the model's own is used; send the whole prompt with 'raw' instead.",
         "context": "send the conversation to /api/chat instead.",
     }
 
     prompt: str = ""
+    suffix: str = ""
     system: str = ""
     raw: bool = False
 
@@ -98,13 +98,16 @@ class ChatBody(AnswerBody):
 
 @router.post("/generate", openapi_extra=request_schema(GenerateBody))
 async def generate(request: Request) -> Response:
-    """Answer a prompt, or carry a text on (``raw``); without a prompt the model is only loaded."""
+    """Answer a prompt, carry a text on (``raw``) or fill a gap (``suffix``); without a prompt only load the model."""
     body = await GenerateBody.read(request)
     prompt, system = check_text(body.prompt, "prompt"), check_text(body.system, "system")
     if not prompt:
         return await _load(request, body, {"response": ""})
     messages = (*((Message.of("system", system),) if system else ()), Message.of("user", prompt))
-    generation = body.generation(text=prompt) if body.raw else body.generation(messages=messages)
+    if suffix := check_text(body.suffix, "suffix"):  # a gap is between two texts, not in a conversation
+        generation = body.generation(text=prompt, suffix=suffix)
+    else:
+        generation = body.generation(text=prompt) if body.raw else body.generation(messages=messages)
     return await _answer(request, body, generation, lambda piece: {"response": piece.text} | piece.extras)
 
 

@@ -207,7 +207,8 @@ def _capabilities(described: FileDescription | UndeclaredDescription) -> list[st
     template = getattr(described, "template", None) or ""
     chats = getattr(described, "dialect", "plain") != "plain"
     thinks = any(mark in template for mark in THINKING_MARKS)
-    return ["completion"] + ["tools"] * chats + ["thinking"] * thinks
+    fills = getattr(described, "infill", False)
+    return ["completion"] + ["insert"] * fills + ["tools"] * chats + ["thinking"] * thinks
 
 
 def _listed(model: LocalModel) -> dict[str, Any]:

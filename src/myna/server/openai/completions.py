@@ -79,7 +79,7 @@ async def create_completion(request: Request) -> Response:
     """Carry on texts."""
     body = CompletionBody.parse(await read_json(request))
     request_id = f"cmpl-{uuid.uuid4().hex}"
-    prompts, tries, params, form = body.prompts, body.tries, body.params, body.form
+    prompts, tries, params, form, suffix = body.prompts, body.tries, body.params, body.form, body.after
     include_usage = body.include_usage
 
     async def answer() -> Response:
@@ -90,6 +90,7 @@ async def create_completion(request: Request) -> Response:
                 params=params,
                 text=prompt if isinstance(prompt, str) else None,
                 token_ids=prompt if isinstance(prompt, tuple) else None,
+                suffix=suffix,
                 adapter=model.adapter,
                 grammar=form,
             )

@@ -60,9 +60,6 @@ CHAT_UNSUPPORTED: dict[str, Refusal] = {
     "verbosity": Refusal("no model here takes one; say in a message how long the answer should be", ("medium",)),
     "web_search_options": Refusal("there is no web search yet"),
 }
-COMPLETION_UNSUPPORTED: dict[str, Refusal] = {
-    "suffix": Refusal("texts are carried on at their end, not filled in", ("",)),
-}
 
 StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_LENGTH)]
 TokenId = Annotated[int, Field(ge=0, lt=1 << 31)]
@@ -266,11 +263,10 @@ class ChatCompletionBody(GenerationBody):
 
 
 class CompletionBody(GenerationBody):
-    """``POST /v1/completions``."""
-
-    unsupported: ClassVar[dict[str, Refusal]] = COMPLETION_UNSUPPORTED
+    """``POST /v1/completions``. ``suffix``: what follows the completion, for models that can fill gaps."""
 
     prompt: Any
+    suffix: str | None = None
     max_tokens: Annotated[int, Field(ge=0, lt=1 << 31)] = 16
     echo: bool = False
     logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
@@ -295,6 +291,17 @@ class CompletionBody(GenerationBody):
                 f"{len(self.prompts)} prompts with {tries} completions each are more than {MAX_CHOICES}.", param="n"
             )
         return tries
+
+    @property
+    def after(self) -> str | None:
+        """What follows the completion; an empty text asks for nothing.
+
+        Raises:
+            InvalidParameter: it holds half a character, or its prompt is to be scored, which is not only its own text.
+        """
+        if self.suffix and self.echo and self.logprobs is not None:
+            raise InvalidParameter("'suffix' cannot be combined with 'echo' and 'logprobs'.", param="suffix")
+        return check_text(self.suffix, "suffix") if self.suffix else None
 
     @property
     def prompts(self) -> Sequence[str | tuple[int, ...]]:
