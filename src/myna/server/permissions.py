@@ -122,6 +122,8 @@ NEEDS: dict[str, Need] = {
     "GET /v1/webhook_endpoints/*": "read",
     "POST /v1/webhook_endpoints/*": "all",
     "DELETE /v1/webhook_endpoints/*": "all",
+    "POST /v1/webhook_endpoints/*/rotate_secret": "all",
+    "POST /v1/webhook_endpoints/*/test": "all",
     "GET /v1/webhook_event_types": "any",
 }
 """Method and path; ``*`` is one segment of it, ``**`` any number. The first entry that fits counts."""

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from myna.server.openai import adapters, chat, completions, conversations, embeddings, files, missing, models, stored, tokenize
+from myna.server.openai import (
+    adapters,
+    chat,
+    completions,
+    conversations,
+    embeddings,
+    files,
+    missing,
+    models,
+    stored,
+    tokenize,
+    webhooks,
+)
 
 __all__ = ["create_router"]
 
@@ -12,7 +24,7 @@ __all__ = ["create_router"]
 def create_router() -> APIRouter:
     """All routes under ``/v1``. They expect ``app.state.models`` and ``app.state.hub``."""
     router = APIRouter()
-    for module in (models, adapters, chat, stored, conversations, completions, embeddings, tokenize, files):
+    for module in (models, adapters, chat, stored, conversations, completions, embeddings, tokenize, files, webhooks):
         router.include_router(module.router)
     router.include_router(missing.create_router())  # last, so that what exists comes first
     return router

@@ -50,7 +50,6 @@ MISSING: tuple[Missing, ...] = (
     Missing(("/evals",), "not yet", "Evaluations are not built yet."),
     Missing(("/containers",), "not yet", "There is no sandbox for code yet."),
     Missing(("/skills",), "not yet", "There is no sandbox for code yet, and skills run in one."),
-    Missing(("/webhook_endpoints", "/webhook_event_types"), "not yet", "There are no webhooks yet."),
     Missing(
         ("/assistants", "/threads"), "refused", "OpenAI has retired assistants; send messages to /v1/chat/completions."
     ),
