@@ -45,6 +45,36 @@ def test_the_official_client_chats(address: str, backend: ScriptedBackend) -> No
     assert backend.requests[0].messages == (Message.of("user", "Say hello"),)
 
 
+async def test_padded_frames_tell_nothing_by_their_length(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    backend.answer = ("a", " somewhat longer word", " ü", "!")
+    for path, question in ((CHAT, {"messages": HELLO}), ("/v1/completions", {"prompt": "Hi"})):
+        sent = {"model": MODEL, "stream": True, "stream_options": {"include_obfuscation": True}} | question
+        padded = await client.post(path, json=sent)
+        chunks = [line for line in padded.text.split("\n\n") if line][:-1]
+        assert {(len(line.encode()) + 2) % 128 for line in chunks} == {0}
+        assert len({len(line.encode()) for line in chunks}) < 4
+        assert all(isinstance(frame["obfuscation"], str) for frame in frames(padded)[:-1])
+        plain = await client.post(path, json=sent | {"stream_options": None})
+        assert "obfuscation" not in plain.text
+
+
+async def test_the_tier_that_was_used_is_named_to_who_asked(client: httpx2.AsyncClient) -> None:
+    assert (await client.post(CHAT, json=body(service_tier="auto"))).json()["service_tier"] == "default"
+    assert "service_tier" not in (await client.post(CHAT, json=body())).json()
+    streamed = await client.post(CHAT, json=body(service_tier="default", stream=True))
+    assert {frame["service_tier"] for frame in frames(streamed)[:-1]} == {"default"}
+
+
+async def test_hints_for_a_cache_change_nothing(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    part = {"type": "text", "text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}
+    hints = {"prompt_cache_options": {"mode": "implicit", "ttl": "30m"}, "prompt_cache_retention": "24h"}
+    answer = await client.post(CHAT, json=body(messages=[{"role": "user", "content": [part]}], **hints))
+    assert answer.status_code == 200
+    assert backend.requests[0].messages == (Message.of("user", "Hi"),)
+    explicit = await client.post(CHAT, json=body(prompt_cache_options={"mode": "explicit"}))
+    assert explicit.json()["error"]["param"] == "prompt_cache_options"
+
+
 async def test_the_official_asynchronous_client_streams(address: str) -> None:
     async with openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
         stream = await client.chat.completions.create(

@@ -55,7 +55,7 @@ async def create_chat_completion(request: Request) -> Response:
         parallel_calls=use.parallel,
         reasoning_effort=body.reasoning_effort,
     )
-    include_usage = body.include_usage
+    include_usage, padded = body.include_usage, body.padded
     created = now()
     keeper = Keeper(request, body) if body.store else None
 
@@ -71,18 +71,18 @@ async def create_chat_completion(request: Request) -> Response:
             "model": model.name,
             "system_fingerprint": model.fingerprint,
         }
+        if body.service_tier is not None:
+            common["service_tier"] = "default"
         if not body.stream:
-            return await _complete(common | _labels(body), choices, events, keeper)
+            labels = {} if body.metadata is None else {"metadata": body.metadata}
+            return await _complete(common | labels, choices, events, keeper)
         _, started = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
         choices[0].take(started)
-        return EventStream(_frames(common, choices, events, include_usage, keeper), events)
+        writer = ChunkWriter(common, with_usage=include_usage, padded=padded)
+        completion = common | {"object": "chat.completion"}
+        return EventStream(_frames(writer, completion, choices, events, include_usage, keeper), events)
 
     return await answer_while_connected(request, answer())
-
-
-def _labels(body: ChatCompletionBody) -> dict[str, Any]:
-    """What an answer that is given whole repeats of its request, where that said it."""
-    return {} if body.metadata is None else {"metadata": body.metadata}
 
 
 async def _complete(common: dict[str, Any], choices: list[Choice], events: Events, keeper: Keeper | None) -> Response:
@@ -106,9 +106,14 @@ def _completion(common: dict[str, Any], choices: list[Choice]) -> dict[str, Any]
 
 
 async def _frames(
-    common: dict[str, Any], choices: list[Choice], events: Events, include_usage: bool, keeper: Keeper | None
+    writer: ChunkWriter,
+    common: dict[str, Any],
+    choices: list[Choice],
+    events: Events,
+    include_usage: bool,
+    keeper: Keeper | None,
 ) -> AsyncGenerator[bytes, None]:
-    writer = ChunkWriter(common, with_usage=include_usage)
+    """The stream; ``common`` is what the completion begins with that is kept at its end."""
     for index in range(len(choices)):
         yield writer.choice(
             b'{"index":%d,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,'
@@ -133,7 +138,7 @@ async def _frames(
         if include_usage:
             yield writer.usage(_usage(choices))
         if keeper is not None:
-            await keeper.keep(_completion(common | {"object": "chat.completion"}, choices), choices)
+            await keeper.keep(_completion(common, choices), choices)
     except MynaError as error:
         yield error_frame(error)
         return

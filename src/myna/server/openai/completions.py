@@ -114,7 +114,7 @@ async def create_completion(request: Request) -> Response:
         if not body.stream:
             return json_response(common | await _complete(choices, events, tries, body.n))
         first = await anext(events)  # a prompt that is refused is an HTTP error, not a broken stream
-        writer = ChunkWriter(common, with_usage=include_usage)
+        writer = ChunkWriter(common, with_usage=include_usage, padded=body.padded)
         return EventStream(_frames(writer, choices, first, events, tries, include_usage), events)
 
     return await answer_while_connected(request, answer())

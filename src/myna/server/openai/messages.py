@@ -22,6 +22,8 @@ UNSUPPORTED_ROLES = ("function",)
 UNSUPPORTED_FIELDS = ("audio", "function_call", "name", "refusal")
 IGNORED_FIELDS = ("annotations", "parsed")
 """In answers that clients send back as they came; they say nothing to the model."""
+IGNORED_PART_FIELDS = ("prompt_cache_breakpoint",)
+"""Where a cache may end a prefix; here it ends at every block."""
 OWN_FIELDS: dict[Role, tuple[str, ...]] = {
     "assistant": ("tool_calls", "reasoning_content"),
     "tool": ("tool_call_id",),
@@ -186,7 +188,7 @@ def _part(part: Any, where: str) -> TextPart:
         raise InvalidParameter(
             f"Invalid value for '{where}.type': {excerpt(kind)}; allowed is text.", param=f"{where}.type"
         )
-    unknown = sorted(set(part) - {"type", "text"})
+    unknown = sorted(set(part) - {"type", "text", *IGNORED_PART_FIELDS})
     if unknown:
         raise InvalidParameter(f"Unknown parameter: '{where}.{unknown[0]}'.", param=f"{where}.{unknown[0]}")
     if not isinstance(part.get("text"), str):

@@ -33,15 +33,6 @@ from myna.server.openai.tools import ToolUse, parse_tool_use
 
 EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "ignore_eos", "grammar", "dialect", "adapter")
 
-INERT: dict[str, str] = {
-    "user": "names the end user for OpenAI's abuse monitoring",
-    "safety_identifier": "the same, newer",
-    "prompt_cache_key": "a hint for routing; the prefix cache needs none",
-    "prompt_cache_retention": "how long the hint holds",
-    "prediction": "what the answer may repeat, a hint for speed; what it repeats of its prompt is guessed anyway",
-}
-"""Accepted without effect, because by OpenAI's own description they never change the answer; and why."""
-
 
 class Refusal(NamedTuple):
     """Why a field of OpenAI's is not available here; ``neutral`` are its values that ask for nothing."""
@@ -50,12 +41,17 @@ class Refusal(NamedTuple):
     neutral: tuple[Any, ...] = ()
 
 
+CACHE_OPTIONS = Refusal(
+    "the prefix cache keeps what it has room for; it takes no options",
+    ({}, {"mode": "implicit"}, {"ttl": "30m"}, {"mode": "implicit", "ttl": "30m"}),
+)
 CHAT_UNSUPPORTED: dict[str, Refusal] = {
     "audio": Refusal("no model here speaks in a chat"),
     "function_call": Refusal("it is the deprecated form of 'tool_choice'", ("none",)),
     "functions": Refusal("it is the deprecated form of 'tools'", ([],)),
     "modalities": Refusal("answers are text", (["text"],)),
-    "moderation": Refusal("there is no moderation of answers"),
+    "moderation": Refusal("answers are not moderated on their way"),
+    "prompt_cache_options": CACHE_OPTIONS,
     "service_tier": Refusal("there is one tier", ("auto", "default")),
     "verbosity": Refusal("no model here takes one; say in a message how long the answer should be", ("medium",)),
     "web_search_options": Refusal("there is no web search yet"),
@@ -77,7 +73,7 @@ Metadata = Annotated[
 
 
 class StreamOptions(BaseModel):
-    """``include_obfuscation`` pads OpenAI's frames against eavesdroppers of a network; on loopback there are none."""
+    """``include_obfuscation`` pads frames, so that their lengths tell nothing of tokens where they are encrypted."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -85,7 +81,10 @@ class StreamOptions(BaseModel):
     include_obfuscation: bool = False
 
 
-STREAM_OPTIONS_SCHEMA = {"type": "object", "properties": {"include_usage": {"type": "boolean"}}}
+STREAM_OPTIONS_SCHEMA = {
+    "type": "object",
+    "properties": {"include_usage": {"type": "boolean"}, "include_obfuscation": {"type": "boolean"}},
+}
 PREDICTION_SCHEMA = {"type": "object", "properties": {"type": {"const": "content"}, "content": {}}}
 """Spelt out, since a schema inside a route cannot refer to another."""
 
@@ -117,7 +116,7 @@ class JsonBody(BaseModel):
             raise InvalidParameter(f"The body must be a JSON object; got {excerpt(body)}.")
         given = {name: value for name, value in body.items() if value is not None}
         for name, (reason, neutral) in cls.unsupported.items():
-            if name in given and given.pop(name) not in neutral:
+            if name in given and (given[name] if name in cls.model_fields else given.pop(name)) not in neutral:
                 allowed = " or ".join(excerpt(value) for value in neutral)
                 raise UnsupportedParameter(
                     f"'{name}' is not supported{f', other than {allowed}' if neutral else ''}: {reason}. Leave it out.",
@@ -217,6 +216,11 @@ class GenerationBody(SamplingBody):
             raise InvalidParameter("'stream_options' is allowed only with 'stream': true.", param="stream_options")
         return self.stream_options is not None and self.stream_options.include_usage
 
+    @property
+    def padded(self) -> bool:
+        """Whether a stream's frames are padded."""
+        return self.stream_options is not None and self.stream_options.include_obfuscation
+
 
 class ChatCompletionBody(GenerationBody):
     """``POST /v1/chat/completions``; the messages are read by `myna.server.openai.messages`."""
@@ -231,10 +235,11 @@ class ChatCompletionBody(GenerationBody):
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     prediction: Annotated[Prediction, WithJsonSchema(PREDICTION_SCHEMA)] | None = None
     store: bool = False
+    service_tier: Literal["auto", "default"] | None = None
     tools: list[Any] | None = None
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
-    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
 
     @property
     def tool_use(self) -> ToolUse:

@@ -1,0 +1,149 @@
+"""The table of every parameter in docs/api.md: held to the official client's methods and to what the routes take."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections import defaultdict
+from typing import NamedTuple
+
+import httpx2
+import openai.resources
+import pytest
+from fastapi import FastAPI
+
+from tests.server.openai.test_missing import DOCUMENT, documented
+
+STATES = ("supported", "in part", "no effect", "refused", "extension")
+TRANSPORT = {"extra_headers", "extra_query", "extra_body", "timeout"}
+HELPERS = {"parse"}
+"""Methods with parameters of the client's own, beside the plain one for the same endpoint."""
+
+_CALL = re.compile(
+    r"self\._(?P<method>get_api_list|get|post|put|patch|delete)\(\s*(?:path_template\(\s*)?f?\"(?P<path>/[^\"?]*)"
+)
+
+Endpoint = tuple[str, str]
+
+
+class Parameter(NamedTuple):
+    """What the document says of one."""
+
+    state: str
+    reason: str
+
+
+def normalised(method: str, path: str) -> Endpoint:
+    return method.upper(), re.sub(r"\{[^}]*\}", "x", path)
+
+
+def official() -> dict[Endpoint, set[str]]:
+    """The parameters of every endpoint, as keywords of the official client's methods."""
+    found: dict[Endpoint, set[str]] = {}
+    for module in pkgutil.walk_packages(openai.resources.__path__, f"{openai.resources.__name__}."):
+        loaded = importlib.import_module(module.name)
+        for _, resource in inspect.getmembers(loaded, inspect.isclass):
+            if resource.__module__ == loaded.__name__:
+                for name, method in inspect.getmembers(resource, inspect.isfunction):
+                    if name not in HELPERS:
+                        _add(found, method)
+    return found
+
+
+def _add(found: dict[Endpoint, set[str]], method: object) -> None:
+    source = inspect.getsource(method)  # type: ignore[arg-type]
+    parameters = inspect.signature(method).parameters.values()  # type: ignore[arg-type]
+    keywords = {each.name for each in parameters if each.kind is each.KEYWORD_ONLY} - TRANSPORT
+    for call in _CALL.finditer(source):
+        verb = call["method"]
+        if verb == "get_api_list":
+            named = re.search(r'method="(\w+)"', source)
+            verb = named[1] if named else "get"
+        endpoint = normalised(verb, f"/v1{call['path']}")
+        found.setdefault(endpoint, set()).update(keywords - set(re.findall(r"\{(\w+)", call["path"])))
+
+
+def table() -> dict[Endpoint, dict[str, Parameter]]:
+    """The document's rows: endpoint, parameters, state, reason."""
+    section = DOCUMENT.read_text(encoding="utf-8").partition("## Every parameter")[2].partition("\n## ")[0]
+    found: dict[Endpoint, dict[str, Parameter]] = defaultdict(dict)
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            endpoint, names, state, reason = (cell.strip() for cell in line.removesuffix("|").split("|")[1:])
+            method, path = endpoint.strip("`").split(" ")
+            for name in re.findall(r"`(\w+)`", names):
+                parameters = found[normalised(method, path)]
+                assert name not in parameters, f"{name} of {endpoint} is in two rows"
+                parameters[name] = Parameter(state, reason.replace("`", ""))
+    return found
+
+
+def built() -> set[Endpoint]:
+    rows = [row[0].strip("`").split(" ") for row in documented() if row[1] == "supported"]
+    return {normalised(method, path) for method, path in rows}
+
+
+def taken(app: FastAPI) -> dict[Endpoint, set[str]]:
+    """Properties of the bodies and names in the queries of all routes, as the OpenAPI document has them."""
+    found: dict[Endpoint, set[str]] = {}
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            names = {each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"}
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                names |= set(content["schema"].get("properties", ()))
+            found[normalised(method, path)] = {name.partition("[")[0] for name in names}
+    return found
+
+
+@pytest.fixture(scope="module")
+def asked() -> dict[Endpoint, set[str]]:
+    return official()
+
+
+def test_the_client_is_read_right(asked: dict[Endpoint, set[str]]) -> None:
+    assert {"messages", "model", "store", "stream"} <= asked["POST", "/v1/chat/completions"]
+    assert asked["GET", "/v1/conversations/x/items/x"] == {"include"}
+    assert len(asked) > 200
+
+
+def test_every_parameter_of_the_client_is_in_the_table(asked: dict[Endpoint, set[str]]) -> None:
+    rows = table()
+    assert {row.state for parameters in rows.values() for row in parameters.values()} <= set(STATES)
+    for endpoint in built():
+        named = {name for name, row in rows.get(endpoint, {}).items() if row.state != "extension"}
+        assert named == asked[endpoint], endpoint
+    assert set(rows) <= built()
+
+
+def test_the_table_has_what_the_routes_take(stored_app: FastAPI) -> None:
+    schemas = taken(stored_app)
+    rows = table()
+    for endpoint in built():
+        parameters = rows.get(endpoint, {})
+        refused = {name for name, row in parameters.items() if row.state == "refused"}
+        elsewhere = {name for name, row in parameters.items() if row.state == "in part"} - schemas[endpoint]
+        assert schemas[endpoint] == set(parameters) - refused - elsewhere, endpoint
+
+
+async def test_what_is_refused_is_refused_with_its_reason(stored_client: httpx2.AsyncClient) -> None:
+    for (method, path), parameters in table().items():
+        for name, row in parameters.items():
+            if row.state == "refused" or (row.state == "in part" and method == "POST"):
+                answer = await (
+                    stored_client.get(path, params={name: "?"})
+                    if method == "GET"
+                    else stored_client.request(method, path, json={name: {"": 0}})
+                )
+                error = answer.json()["error"]
+                assert answer.status_code == 400, (path, name)
+                if row.state == "refused" or error["code"] == "unsupported_parameter":
+                    assert error["param"] == name
+                    assert (row.reason.partition(": ")[2] or row.reason) in error["message"], (path, name)
+
+
+def test_states_other_than_supported_have_a_reason() -> None:
+    for endpoint, parameters in table().items():
+        for name, row in parameters.items():
+            assert bool(row.reason) or row.state in ("supported", "extension"), (endpoint, name)
