@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx2
+import pytest
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from myna.errors import NotFound
-from myna.server.accounts import Accounts
+from myna.server.accounts import Accounts, passwords
 from myna.server.app import create_app
 from myna.settings import Settings
 from tests.server import scripted
@@ -22,6 +24,17 @@ from tests.server.scripted import MODEL, ScriptedBackend
 
 PASSWORD = "correct horse battery"
 ORIGIN = "http://127.0.0.1:8642"
+
+
+@contextmanager
+def quick_passwords() -> Iterator[None]:
+    """argon2 with its least parameters, for tests that are not about it."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", lambda: cheap)
+        passwords._nobodys.cache_clear()
+        yield
+    passwords._nobodys.cache_clear()
 
 
 class ScriptedModels(scripted.ScriptedModels):
@@ -81,7 +94,8 @@ class Person:
         response = await self.http.request(method, path, **options)
         if expect is not None:
             assert response.status_code == expect, f"{method} {path}: {response.status_code} {response.text}"
-        return response.json() if response.headers.get("content-type") == "application/json" else response
+        is_json = response.content and response.headers.get("content-type") == "application/json"
+        return response.json() if is_json else response
 
     async def status(self, method: str, path: str, body: Any = None, **options: Any) -> int:
         if method not in ("GET", "HEAD"):
@@ -94,7 +108,7 @@ class House:
     """A running application and everybody who uses it."""
 
     app: FastAPI
-    backend: ScriptedBackend
+    backend: ScriptedBackend = field(repr=False)
     models: ScriptedModels
     stack: AsyncExitStack
     addresses: itertools.count[int] = field(default_factory=lambda: itertools.count(2))

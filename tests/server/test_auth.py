@@ -81,7 +81,7 @@ def test_the_key_of_the_settings_works_without_accounts(settings: Settings) -> N
 )
 def test_a_wrong_key_is_refused(settings: Settings, value: str) -> None:
     web = without_accounts(settings, "0.0.0.0")
-    response = web.get("/v1/models", headers={"authorization": value.encode("latin-1")})
+    response = web.get("/v1/models", headers={b"authorization": value.encode("latin-1")})
     assert response.status_code == 401
     assert KEY not in response.text
 

@@ -88,6 +88,10 @@ class Answer:
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def abandon(self) -> None:
+        """End the answer, of which nothing more is wanted."""
+        self._cancel()
+
     def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()

@@ -251,6 +251,13 @@ class RunService:
         for answer in doomed:
             await answer.interrupt()
 
+    def forget(self, owner: str) -> None:
+        """The owner is gone with all his rows, by the transaction that is committed now: end his runs unwritten."""
+        for (of_owner, _), answer in list(self._answers.items()):
+            if of_owner == owner:
+                answer.log.discard()
+                answer.abandon()
+
     async def _answer(
         self, scope: Scope, chat: Chat, parent: Message, new: NewRun, request: str, *, new_parent: bool
     ) -> Created:

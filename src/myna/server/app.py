@@ -51,6 +51,7 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             app.state.webhooks = await stack.enter_async_context(open_webhooks(database, settings))
             app.state.accounts.on_departure(app.state.webhooks.forget)
             app.state.api = await stack.enter_async_context(api.open_services(database, manager, hub, app.state.meter))
+            app.state.accounts.on_departure(app.state.api.runs.forget)
             yield
 
     metrics = Metrics()
