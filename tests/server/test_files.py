@@ -138,7 +138,7 @@ async def test_a_file_that_was_committed_stays_though_its_sender_is_cancelled(
 
 async def test_all_files_of_a_user_have_a_limit_and_each_has(tmp_path: Path) -> None:
     async with serving(tmp_path, max_upload_bytes=8, max_stored_bytes=10) as files:
-        with pytest.raises(TooLarge, match="larger than 8 bytes"):
+        with pytest.raises(TooLarge, match="larger than the 8 bytes"):
             await files.store("ann", "large", "user_data", chunks(b"123456789"))
         first = await files.store("ann", "first", "user_data", chunks(b"12345678"))
         with pytest.raises(TooLarge, match="10 bytes in all"):

@@ -17,7 +17,7 @@ from pathlib import Path
 from myna.errors import InvalidParameter, StoreError, TooLarge
 from myna.server.limits import MAX_BODY_BYTES
 from myna.settings import Settings
-from myna.store import files
+from myna.store import files, uploads
 from myna.store.blobs import Blob, Blobs
 from myna.store.database import Database
 from myna.store.files import StoredFile
@@ -174,7 +174,8 @@ class FileService:
     async def sweep(self) -> None:
         """Remove what has expired."""
         async with self.database.transaction() as transaction:
-            expired = await files.remove_expired(transaction, now())
+            at = now()
+            expired = await files.remove_expired(transaction, at) + await uploads.remove_expired(transaction, at)
         await self.discard(expired)
 
     async def sweep_forever(self) -> None:

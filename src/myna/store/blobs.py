@@ -90,7 +90,7 @@ class Blobs:
                 pending += len(chunk)
                 total += len(chunk)
                 if total > most:
-                    raise TooLarge(f"The file is larger than {most} bytes.")
+                    raise TooLarge(f"This is larger than the {most} bytes that it may have.")
                 if pending >= BLOCK_BYTES:
                     await asyncio.to_thread(draft.write, block)
                     block, pending = [], 0

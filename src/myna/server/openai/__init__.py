@@ -15,6 +15,7 @@ from myna.server.openai import (
     models,
     stored,
     tokenize,
+    uploads,
     webhooks,
 )
 
@@ -24,7 +25,19 @@ __all__ = ["create_router"]
 def create_router() -> APIRouter:
     """All routes under ``/v1``. They expect ``app.state.models`` and ``app.state.hub``."""
     router = APIRouter()
-    for module in (models, adapters, chat, stored, conversations, completions, embeddings, tokenize, files, webhooks):
+    for module in (
+        models,
+        adapters,
+        chat,
+        stored,
+        conversations,
+        completions,
+        embeddings,
+        tokenize,
+        files,
+        uploads,
+        webhooks,
+    ):
         router.include_router(module.router)
     router.include_router(missing.create_router())  # last, so that what exists comes first
     return router

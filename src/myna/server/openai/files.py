@@ -45,7 +45,7 @@ _ONE_RANGE = re.compile(r"bytes=([0-9]{1,18}-[0-9]{0,18}|-[0-9]{1,18})")
 class ExpiresAfter(BaseModel):
     """When a file is removed by itself."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     anchor: Literal["created_at"]
     seconds: Annotated[int, Field(ge=3600, le=2_592_000)]
@@ -64,7 +64,7 @@ class FileFields(BaseModel):
 
     @classmethod
     def parse(cls, fields: dict[str, str]) -> Self:
-        """Fields of a form, where ``expires_after`` comes as ``expires_after[anchor]`` and ``expires_after[seconds]``.
+        """Fields of a form, where ``expires_after[anchor]`` and ``expires_after[seconds]`` make one.
 
         Raises:
             InvalidParameter: one is missing or out of range.
@@ -75,7 +75,7 @@ class FileFields(BaseModel):
         if "purpose" in fields:
             given["purpose"] = check_purpose(fields["purpose"])
         try:
-            return cls.model_validate(given)
+            return cls.model_validate(given, strict=False)  # a form has no numbers
         except ValidationError as error:
             raise from_validation(error.errors(include_url=False), cls.model_fields) from None
 
@@ -96,8 +96,7 @@ class FileQuery(OrderedPageQuery):
         "file",
         {
             "purpose": {"type": "string", "enum": list(PURPOSES)},
-            "expires_after[anchor]": EXPIRES_AFTER_SCHEMA["properties"]["anchor"],
-            "expires_after[seconds]": EXPIRES_AFTER_SCHEMA["properties"]["seconds"],
+            "expires_after": EXPIRES_AFTER_SCHEMA,
         },
         required=("purpose",),
     ),

@@ -38,7 +38,6 @@ class Missing:
 
 MISSING: tuple[Missing, ...] = (
     Missing(("/responses",), "not yet", "Responses are not built yet; use /v1/chat/completions."),
-    Missing(("/uploads",), "not yet", "Files cannot be uploaded in parts yet; send them whole to /v1/files."),
     Missing(("/batches",), "not yet", "Batches are not built yet; send the requests one by one, many at a time."),
     Missing(("/moderations",), "not yet", "There is no classifier for moderation yet."),
     Missing(("/vector_stores",), "not yet", "There is no search over files yet."),

@@ -186,7 +186,11 @@ def form_schema(file: str, fields: Mapping[str, Any], required: tuple[str, ...])
     """
     properties = {file: {"type": "string", "contentMediaType": "application/octet-stream"}, **fields}
     schema = {"type": "object", "properties": properties, "required": [file, *required], "additionalProperties": False}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    # An object is sent as name[key], a field for each of its keys.
+    objects = [name for name, field in fields.items() if field.get("type") == "object"]
+    encoding = {name: {"style": "deepObject", "explode": True} for name in objects}
+    form = {"schema": schema, "encoding": encoding}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
 
 
 def _steers(character: str) -> bool:

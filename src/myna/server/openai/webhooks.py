@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import Field, StringConstraints, field_validator
 from starlette.responses import Response
 
 from myna.errors import RequestError, UnsupportedParameter
-from myna.server.errors import from_validation, json_response
+from myna.server.errors import json_response
 from myna.server.identity import identity_of, owner_of
 from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.pages import PageQuery, list_response, query_schema
+from myna.server.openai.types import JsonBody
 from myna.server.webhooks import EVENT_TYPES, WebhookService
 from myna.server.webhooks.sender import SendFailed
 from myna.server.webhooks.signing import hint, new_secret
@@ -35,27 +36,7 @@ EventType = Annotated[str, Field(json_schema_extra={"enum": list(EVENT_TYPES)})]
 EventTypes = Annotated[list[EventType], Field(min_length=1, max_length=64)]
 
 
-class Body(BaseModel):
-    """A request about an endpoint."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    @classmethod
-    async def read(cls, request: Request) -> Self:
-        """The body of a request, where an empty one is an object without fields.
-
-        Raises:
-            InvalidParameter: unknown, missing or malformed fields.
-            UnsupportedParameter: an event type of what is not here.
-        """
-        body = await read_json(request) if await request.body() else {}
-        try:
-            return cls.model_validate(body)
-        except ValidationError as error:
-            raise from_validation(error.errors(include_url=False), cls.model_fields) from None
-
-
-class NewEndpoint(Body):
+class NewEndpoint(JsonBody):
     """Where to send which events."""
 
     name: Name
@@ -68,7 +49,7 @@ class NewEndpoint(Body):
         return [check_event_type(each, "event_types") for each in dict.fromkeys(event_types)]
 
 
-class ChangedEndpoint(Body):
+class ChangedEndpoint(JsonBody):
     """What to change; ``event_types`` are all that are wanted from then on."""
 
     name: Name | None = None
@@ -81,13 +62,13 @@ class ChangedEndpoint(Body):
         return event_types and [check_event_type(each, "event_types") for each in dict.fromkeys(event_types)]
 
 
-class Rotation(Body):
+class Rotation(JsonBody):
     """Whether the secret from before signs beside the new one for a day."""
 
     keep_old_secret_active_for_24_hours: bool = False
 
 
-class Trial(Body):
+class Trial(JsonBody):
     """Of which type to send a sample."""
 
     event_type: EventType
@@ -107,7 +88,7 @@ async def list_event_types() -> Response:
 @router.post("/webhook_endpoints", openapi_extra=request_schema(NewEndpoint))
 async def create_endpoint(request: Request) -> Response:
     """Have events sent to a URL. The secret that signs them is shown in this answer only."""
-    body = await NewEndpoint.read(request)
+    body = NewEndpoint.parse(await read_json(request))
     private = may_be_private(request)
     parse_target(body.url, private=private)
     at = now()
@@ -138,7 +119,7 @@ async def retrieve_endpoint(request: Request, endpoint_id: str) -> Response:
 @router.post("/webhook_endpoints/{endpoint_id}", openapi_extra=request_schema(ChangedEndpoint))
 async def update_endpoint(request: Request, endpoint_id: str) -> Response:
     """Change a webhook endpoint; what was not yet delivered goes to its new URL."""
-    body = await ChangedEndpoint.read(request)
+    body = ChangedEndpoint.parse(await read_json(request))
     values: dict[str, Any] = {name: value for name, value in body.model_dump().items() if value is not None}
     if body.url is not None:
         values["private"] = may_be_private(request)
@@ -162,7 +143,7 @@ async def delete_endpoint(request: Request, endpoint_id: str) -> Response:
 @router.post("/webhook_endpoints/{endpoint_id}/rotate_secret", openapi_extra=request_schema(Rotation))
 async def rotate_secret(request: Request, endpoint_id: str) -> Response:
     """Make a new secret, which is shown in this answer only."""
-    body = await Rotation.read(request)
+    body = Rotation.parse(await read_json(request) if await request.body() else {})
     at = now()
     async with service_of(request).database.write(owner_of(request)) as scope:
         endpoint = await webhooks.get(scope, endpoint_id)
@@ -181,7 +162,7 @@ async def rotate_secret(request: Request, endpoint_id: str) -> Response:
 @router.post("/webhook_endpoints/{endpoint_id}/test", openapi_extra=request_schema(Trial))
 async def send_sample(request: Request, endpoint_id: str) -> Response:
     """Send a sample event now, and tell what the endpoint answered."""
-    body = await Trial.read(request)
+    body = Trial.parse(await read_json(request))
     endpoint = await _endpoint(request, endpoint_id)
     try:
         status = await service_of(request).test(endpoint, body.event_type)
