@@ -7,14 +7,17 @@ import inspect
 import pkgutil
 import re
 from collections import defaultdict
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import httpx2
 import openai.resources
 import pytest
 from fastapi import FastAPI
 
+from myna.engine.request import GenerationRequest
 from tests.server.openai.test_missing import DOCUMENT, documented
+from tests.server.scripted import MODEL, ScriptedBackend
 
 STATES = ("supported", "in part", "no effect", "refused", "extension")
 TRANSPORT = {"extra_headers", "extra_query", "extra_body", "timeout"}
@@ -147,3 +150,92 @@ def test_states_other_than_supported_have_a_reason() -> None:
     for endpoint, parameters in table().items():
         for name, row in parameters.items():
             assert bool(row.reason) or row.state in ("supported", "extension"), (endpoint, name)
+
+
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+SAMPLING: dict[str, tuple[dict[str, Any], Any]] = {
+    "model": ({}, "another"),
+    "n": ({}, 2),
+    "stream": ({}, True),
+    "stream_options": ({"stream": True}, {"include_usage": True}),
+    "temperature": ({}, 0.5),
+    "top_p": ({}, 0.5),
+    "seed": ({}, 5),
+    "stop": ({}, "there"),
+    "frequency_penalty": ({}, 0.5),
+    "presence_penalty": ({}, 0.5),
+    "logit_bias": ({}, {"5": 1}),
+    "max_tokens": ({}, 1),
+    "response_format": ({}, {"type": "json_object"}),
+    "top_k": ({}, 5),
+    "min_p": ({}, 0.5),
+    "repetition_penalty": ({}, 1.5),
+    "ignore_eos": ({}, True),
+    "grammar": ({}, {"type": "regex", "value": "a"}),
+    "adapter": ({}, "pirate"),
+}
+"""Parameters with what else is sent, and a value that has to make a difference."""
+CHAT: dict[str, tuple[dict[str, Any], Any]] = SAMPLING | {
+    "messages": ({}, [{"role": "user", "content": "Bye"}]),
+    "max_completion_tokens": ({}, 1),
+    "logprobs": ({}, True),
+    "top_logprobs": ({"logprobs": True}, 2),
+    "tools": ({}, [TOOL]),
+    "tool_choice": ({"tools": [TOOL]}, "required"),
+    "parallel_tool_calls": ({"tools": [TOOL]}, False),
+    "reasoning_effort": ({}, "low"),
+    "store": ({}, True),
+    "metadata": ({}, {"a": "b"}),
+    "dialect": ({}, "chatml"),
+}
+COMPLETION: dict[str, tuple[dict[str, Any], Any]] = SAMPLING | {
+    "prompt": ({}, "Bye"),
+    "suffix": ({}, "afterwards"),
+    "best_of": ({}, 3),
+    "echo": ({}, True),
+    "logprobs": ({}, 1),
+}
+HINTS: dict[str, Any] = {
+    "user": "ann",
+    "safety_identifier": "ann",
+    "prompt_cache_key": "k",
+    "prompt_cache_retention": "24h",
+    "prediction": {"type": "content", "content": "Hello"},
+    "metadata": {"a": "b"},
+}
+ROUTES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], Any]]]] = {
+    "/v1/chat/completions": ({"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}, CHAT),
+    "/v1/completions": ({"model": MODEL, "prompt": "Hi"}, COMPLETION),
+}
+
+
+async def outcome(
+    client: httpx2.AsyncClient, backend: ScriptedBackend, path: str, body: dict[str, Any]
+) -> tuple[int, list[GenerationRequest], str, int]:
+    """Everything that a parameter may change: status, what the model is asked, the answer, and what is stored."""
+    backend.requests.clear()
+    answer = await client.post(path, json=body)
+    said = re.sub(r'"(chatcmpl|cmpl)-[^"]*"|"created":\d+', "", answer.text)
+    stored = (await client.get("/v1/chat/completions?limit=100")).json()["data"]
+    return answer.status_code, [replace(request, id="") for request in backend.requests], said, len(stored)
+
+
+def names_in(state: set[str], path: str) -> set[str]:
+    return {name for name, row in table()["POST", path].items() if row.state in state}
+
+
+@pytest.mark.parametrize("path", ROUTES)
+async def test_no_parameter_is_ignored(stored_client: httpx2.AsyncClient, backend: ScriptedBackend, path: str) -> None:
+    plain, effects = ROUTES[path]
+    hints = names_in({"no effect"}, path) | {
+        name for name, row in table()["POST", path].items() if "without effect" in row.reason
+    }
+    assert set(effects) == names_in({"supported", "extension"}, path) - hints
+    for name, (more, value) in effects.items():
+        before = await outcome(stored_client, backend, path, plain | more)
+        after = await outcome(stored_client, backend, path, plain | more | {name: value})
+        assert before[0] == 200, name
+        assert before[:3] != after[:3] or after[3] > before[3], name
+    before = await outcome(stored_client, backend, path, plain)
+    for name in hints:
+        assert await outcome(stored_client, backend, path, plain | {name: HINTS[name]}) == before, name
