@@ -15,6 +15,7 @@ from myna.server import openai
 from myna.server.files import open_files
 from myna.server.identity import IN_SCOPE, Identity
 from myna.server.metrics import Metrics
+from myna.server.openai.responses import open_responses
 from myna.server.shell import create_shell
 from myna.server.webhooks import open_webhooks
 from myna.settings import Settings
@@ -65,6 +66,7 @@ def stored_app(settings: Settings, backend: ScriptedBackend) -> FastAPI:
             await stack.enter_async_context(app.state.meter.usage.stored(database))
             app.state.files = await stack.enter_async_context(open_files(database, settings))
             app.state.webhooks = await stack.enter_async_context(open_webhooks(database, settings))
+            app.state.responses = await stack.enter_async_context(open_responses(database, app.state.webhooks))
             yield
 
     application = create_shell(settings, Metrics(), lifespan)

@@ -19,6 +19,7 @@ from myna.server import anthropic, api, docs, ollama, openai, web
 from myna.server.errors import json_response
 from myna.server.files import open_files
 from myna.server.metrics import CONTENT_TYPE, Metrics
+from myna.server.openai.responses import open_responses
 from myna.server.shell import create_shell
 from myna.server.webhooks import open_webhooks
 from myna.settings import Settings
@@ -50,6 +51,8 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             app.state.files = await stack.enter_async_context(open_files(database, settings))
             app.state.webhooks = await stack.enter_async_context(open_webhooks(database, settings))
             app.state.accounts.on_departure(app.state.webhooks.forget)
+            app.state.responses = await stack.enter_async_context(open_responses(database, app.state.webhooks))
+            app.state.accounts.on_departure(app.state.responses.forget)
             app.state.api = await stack.enter_async_context(api.open_services(database, manager, hub, app.state.meter))
             app.state.accounts.on_departure(app.state.api.runs.forget)
             yield

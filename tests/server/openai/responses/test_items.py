@@ -9,7 +9,7 @@ import pytest
 from myna.chat import Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.openai.responses.items import TOKENS, check_calls, parse_items, public
-from myna.server.openai.responses.prompt import SUMMARY, to_messages
+from myna.server.openai.responses.prompt import SAID, SUMMARY, to_messages
 
 CALL = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '{"city": "Oslo"}'}
 RESULT = {"type": "function_call_output", "call_id": "call_1", "output": "rain"}
@@ -75,6 +75,15 @@ def test_a_compaction_is_a_summary() -> None:
     items = parse_items([{"type": "compaction", "encrypted_content": "They met."}, USER])
     assert to_messages(items, "Be brief.") == (
         Message.of("system", f"Be brief.\n\n{SUMMARY}They met."),
+        Message.of("user", "Hi"),
+    )
+
+
+def test_a_compaction_keeps_what_the_user_said() -> None:
+    asked = [{"role": "user", "content": "One"}, {"role": "user", "content": "Two"}]
+    items = parse_items([*asked, {"type": "compaction", "encrypted_content": "They met."}, USER])
+    assert to_messages(items) == (
+        Message.of("system", f"{SUMMARY}They met.\n\n{SAID}One\nTwo"),
         Message.of("user", "Hi"),
     )
 

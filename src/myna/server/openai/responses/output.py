@@ -1,7 +1,6 @@
 """A model's answer as the items of a response, and the events that tell of them as they come.
 
-The events of a text are, in OpenAI's order: the item is added, its part is added, deltas, the text is done, the part is
-done, the item is done. Calls have no parts. An item is closed before the next is opened.
+An item is closed before the next is opened.
 """
 
 from __future__ import annotations
@@ -23,15 +22,9 @@ from myna.models.dialects.answer import (
 )
 from myna.server.openai.generation import now
 from myna.server.openai.logprobs import chat_logprobs
-from myna.server.openai.responses.frames import Event, Piece, piece_head
+from myna.server.openai.responses.frames import Event, Piece
 from myna.server.openai.responses.items import TOKENS, Item, new_id, public
-
-KINDS = {
-    "message": "response.output_text",
-    "reasoning": "response.reasoning_text",
-    "function_call": "response.function_call_arguments",
-}
-"""How the events of an item's text are called."""
+from myna.server.openai.responses.telling import closing, end_kind, head, opening, text_part, whole
 
 
 @dataclass(slots=True)
@@ -39,7 +32,6 @@ class _Open:
     """The item that is being written."""
 
     item: Item
-    place: dict[str, Any]
     head: bytes
     texts: list[str] = field(default_factory=list)
     logprobs: list[dict[str, Any]] = field(default_factory=list)
@@ -60,6 +52,7 @@ class Output:
     ) -> None:
         self.response = response
         self.items: list[Item] = []
+        self.ended = False
         self._tokenizer = tokenizer
         self._names = names
         self._parallel = parallel
@@ -71,10 +64,17 @@ class Output:
         self._thought_tokens = 0
         self._logprobs: list[dict[str, Any]] = []
 
+    def queue(self) -> list[Event]:
+        """It waits to be written."""
+        self.response["status"] = "queued"
+        return [whole("created", self.shown), whole("queued", self.shown)]
+
     def begin(self) -> list[Event]:
         """It is being written from now on."""
+        is_new = self.response["status"] != "queued"
         self.response["status"] = "in_progress"
-        return [self._whole("response.created"), self._whole("response.in_progress")]
+        created = [whole("created", self.shown)] if is_new else []
+        return [*created, whole("in_progress", self.shown)]
 
     def take(self, event: Started | Delta | Finished) -> list[Event | Piece]:
         """Note an event of the engine; what it means for clients. The last one ends the response."""
@@ -161,7 +161,6 @@ class Output:
             return self._open
         self._close("completed", events)
         item: Item = {"id": new_id(kind), "type": kind, "status": "in_progress"}
-        place: dict[str, Any] = {"output_index": len(self.items)}
         match kind:
             case "message":
                 item |= {"role": "assistant", "content": []}
@@ -169,38 +168,25 @@ class Output:
                 item |= {"summary": [], "content": []}
             case _:
                 item |= {"arguments": "", **call}
-        events.append({"type": "response.output_item.added", **place, "item": item})
-        place["item_id"] = item["id"]
-        if kind != "function_call":
-            place["content_index"] = 0
-            events.append({"type": "response.content_part.added", **place, "part": _part(kind, "")})
-        self._open = _Open(item, place, piece_head(f"{KINDS[kind]}.delta", **place))
+        events += opening(item, len(self.items))
+        self._open = _Open(item, head(item, len(self.items)))
         return self._open
 
     def _close(self, status: str, events: list[Event | Piece]) -> None:
         opened, self._open = self._open, None
         if opened is None:
             return
-        item, place, text = opened.item, opened.place, "".join(opened.texts)
-        kind: str = item["type"]
-        done = f"{KINDS[kind]}.done"
+        text, kind = "".join(opened.texts), opened.item["type"]
         if kind == "function_call":
-            item = item | {"arguments": text, "status": status}
-            events.append({"type": done, **place, "name": item["name"], "arguments": text})
+            item = opened.item | {"arguments": text, "status": status}
         else:
-            part = _part(kind, text)
             if kind == "message":
                 opened.logprobs += self._logprobs
                 self._logprobs = []
-                part["logprobs"] = opened.logprobs
-                events.append({"type": done, **place, "text": text, "logprobs": opened.logprobs})
-            else:
-                events.append({"type": done, **place, "text": text})
-            events.append({"type": "response.content_part.done", **place, "part": part})
-            item = item | {"content": [part], "status": status}
-        events.append({"type": "response.output_item.done", "output_index": place["output_index"], "item": item})
+            item = opened.item | {"content": [text_part(kind, text, opened.logprobs)], "status": status}
         if kind == "message" and text and "".join(self._raw) == text:  # nothing else was said: all tokens are its own
-            item = item | {TOKENS: {"ids": self._token_ids, "tokenizer": self._tokenizer}}
+            item[TOKENS] = {"ids": self._token_ids, "tokenizer": self._tokenizer}
+        events += closing(item, len(self.items))
         self.items.append(item)
 
     def _end(self, status: str, completion_tokens: int) -> list[Event | Piece]:
@@ -208,12 +194,13 @@ class Output:
         if status == "completed" and not self.items and self._open is None:
             self._opened("message", events)
         self._close("completed" if status == "completed" else "incomplete", events)
+        self.ended = True
         self.response["status"] = status
         if status == "completed":
             self.response["completed_at"] = now()
         if self._started is not None:
             self.response["usage"] = self._usage(self._started, completion_tokens)
-        return [*events, self._whole("response.incomplete" if status == "cancelled" else f"response.{status}")]
+        return [*events, whole(end_kind(status), self.shown)]
 
     def _usage(self, started: Started, completion_tokens: int) -> dict[str, Any]:
         thought = self._thought_tokens if self.items and self.items[0]["type"] == "reasoning" else 0
@@ -224,15 +211,6 @@ class Output:
             "output_tokens_details": {"reasoning_tokens": min(thought, completion_tokens)},
             "total_tokens": started.prompt_tokens + completion_tokens,
         }
-
-    def _whole(self, kind: str) -> Event:
-        return {"type": kind, "response": self.shown}
-
-
-def _part(kind: str, text: str) -> dict[str, Any]:
-    if kind == "message":
-        return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    return {"type": "reasoning_text", "text": text}
 
 
 def _logprobs(tokens: tuple[TokenLogprob, ...]) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ from myna.chat import Message, Part, ReasoningPart, Role, TextPart, ToolCallPart
 from myna.server.openai.responses.items import TOKENS, Item
 
 SUMMARY = "Summary of the conversation so far:\n"
-"""What stands before a compaction."""
+SAID = "What the user said in it, word by word:\n"
+"""What stands before a compaction, and before the messages that it keeps."""
 
 
 def to_messages(items: Iterable[Item], instructions: str | None = None) -> tuple[Message, ...]:
@@ -42,11 +43,20 @@ def to_messages(items: Iterable[Item], instructions: str | None = None) -> tuple
                 messages.append(Message("tool", (ToolResultPart(item["call_id"], text),)))
             case "compaction":
                 _close(turn, messages)
-                _say(messages, Message.of("system", SUMMARY + item["encrypted_content"]))
+                _say(messages, _compacted(item["encrypted_content"], messages))
             case kind:
                 raise AssertionError(f"{kind} is to be replaced before")
     _close(turn, messages)
     return tuple(messages)
+
+
+def _compacted(summary: str, messages: list[Message]) -> Message:
+    """A compaction as a system message, with the user's messages right before it, which are answered already."""
+    said: list[str] = []
+    while messages and messages[-1].role == "user":
+        said.insert(0, messages.pop().text)
+    kept = [SAID + "\n".join(said)] if said else []
+    return Message.of("system", "\n\n".join([SUMMARY + summary, *kept]))
 
 
 def _say(messages: list[Message], message: Message) -> None:
