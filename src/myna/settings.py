@@ -51,10 +51,18 @@ class Settings(BaseSettings):
     """Largest file that may be sent at once; OpenAI's limit by default."""
     max_stored_bytes: int = Field(default=0, ge=0)
     """What all files of a user may take together; 0: as much as the disk holds."""
+    batch_concurrency: int = Field(default=32, ge=1, le=1024)
+    """Requests of all batches that are answered at once, beside live ones."""
+    max_batch_lines: int = Field(default=50_000, ge=1, le=10_000_000)
+    """Requests that a batch may have; OpenAI's limit by default."""
     webhook_private_targets: bool | None = None
     """Whether webhooks of owners and admins may go into private networks; None: where only this machine is served."""
     log_level: LogLevel = "warning"
     """info also logs every request."""
+    log_format: Literal["text", "json"] = "text"
+    """json: an object a line, for programs."""
+    telemetry: bool = False
+    """Send traces to OpenTelemetry (extra myna[telemetry]); its own variables say where."""
     requests_per_minute: int = Field(default=0, ge=0)
     """Of each user who has no limit of his own; 0: as many as he likes."""
     tokens_per_minute: int = Field(default=0, ge=0)

@@ -21,6 +21,10 @@ LEAVES = {
     tree.NotFound("x"): 404,
     tree.Conflict("x"): 409,
     tree.Refused("x"): 403,
+    tree.Unauthenticated("x"): 401,
+    tree.WrongPassword("x"): 401,
+    tree.AccountDisabled("x"): 401,
+    tree.TooManyAttempts("x", retry_after=1): 429,
     tree.TooLarge("x"): 413,
     tree.RateLimited("x", unit="requests", retry_after=1): 429,
     tree.QuotaExhausted("x", unit="tokens", retry_after=1): 429,
@@ -146,7 +150,7 @@ async def test_a_fault_of_ours_tells_its_id_and_nothing_else(
     assert response.status_code == 500
     assert "secret" not in response.text
     assert response.headers["x-request-id"] in response.json()["error"]["message"]
-    assert response.headers["x-request-id"] in caplog.text
+    assert caplog.records[0].fields["request_id"] == response.headers["x-request-id"]  # type: ignore[attr-defined]
     assert "a secret" in caplog.text
     assert "content-security-policy" in response.headers
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import socket
 import sys
 import webbrowser
@@ -23,6 +24,8 @@ from myna.settings import Settings, has_display
 if TYPE_CHECKING:
     from myna.backends.base import ModelDescription
     from myna.backends.manager import ModelManager
+
+logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 3.0
 """How long the announcement waits for the model; a large one takes longer and is announced by itself."""
@@ -62,9 +65,10 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
     early = start_early(settings)
     gc.disable()  # what imports make stays; to look through it again and again takes a tenth of the start
     try:
-        from myna.server.serve import configure_logging, serve  # takes half a second, in which the model loads
+        from myna.server import logs
+        from myna.server.serve import serve  # takes half a second, in which the model loads
 
-        configure_logging(settings)
+        logs.configure(settings)
 
         async def when_ready(address: str, manager: ModelManager, setup_token: str | None) -> None:
             gc.freeze()
@@ -90,6 +94,12 @@ async def _announce(settings: Settings, address: str, manager: ModelManager, set
     fields = {"address": address} | (model or {"model": f"{settings.model}, still loading"})
     if setup is not None:
         fields |= {"first account": f"{setup} makes it, once; from elsewhere with this machine's name"}
+    if settings.log_format == "json":
+        from myna.server.logs import FIELDS
+
+        level = logging.INFO if setup is None else logging.WARNING  # somebody waits for it
+        logger.log(level, "Myna %s is ready", myna.__version__, extra={FIELDS: fields})
+        return
     typer.echo(f"\nMyna {myna.__version__} is ready.\n", err=True)
     _print(fields | {"data": str(settings.data_dir), "stop": "Ctrl-C"})
     if model is None:

@@ -6,6 +6,7 @@ asking; then the routes, and for all other paths the browser application's files
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -45,6 +46,8 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(manager.close)
+            if app.state.tracing is not None:
+                stack.push_async_callback(asyncio.to_thread, app.state.tracing.close)
             app.state.database = database = await stack.enter_async_context(opened(settings.data_dir))
             await stack.enter_async_context(app.state.meter.usage.stored(database))
             await stack.enter_async_context(app.state.accounts.opened(database))

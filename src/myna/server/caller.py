@@ -14,6 +14,7 @@ from myna.engine.request import Delta, Finished, GenerationRequest, Started
 from myna.server.identity import Identity, identity_of
 from myna.server.inside import IN_BACKGROUND
 from myna.server.meter import Meter, Use, use_of
+from myna.server.tracing import Tracing
 
 COUNTED_TOGETHER = 32
 """Tokens of an answer; a stream's limits lag behind it by no more."""
@@ -30,6 +31,7 @@ class CallersModel:
         use: what the request has used, where it is counted.
         meter: what the caller has used, where it is counted too.
         background: as `GenerationRequest` has it.
+        tracing: makes the spans, where there are any.
     """
 
     backend: Backend
@@ -38,6 +40,7 @@ class CallersModel:
     use: Use
     meter: Meter
     background: bool = False
+    tracing: Tracing | None = None
 
     async def generate(
         self, request: GenerationRequest, *, is_copy: bool = False
@@ -47,8 +50,10 @@ class CallersModel:
         Every token is counted, also of an answer whose reader goes. The prompt of a copy was counted already.
         """
         counted = uncounted = 0
+        request = replace(request, owner=self.caller.user, background=self.background)
+        span = None if self.tracing is None else self.tracing.generation(request, self.model)
+        failure: BaseException | None = None
         try:
-            request = replace(request, owner=self.caller.user, background=self.background)
             async with aclosing(self.backend.generate(request)) as events:
                 async for event in events:
                     if isinstance(event, Delta):
@@ -59,18 +64,40 @@ class CallersModel:
                             uncounted = 0
                     elif isinstance(event, Finished):
                         uncounted = event.completion_tokens - counted  # with those that had no text
-                    elif not is_copy:
-                        self._count(event.prompt_tokens, 0)
+                        if span is not None:
+                            span.finished(event)
+                    else:
+                        if not is_copy:
+                            self._count(event.prompt_tokens, 0)
+                        if span is not None:
+                            span.started(event)
                     yield event
+        except BaseException as error:
+            failure = error
+            raise
         finally:
             if uncounted:
                 self._count(0, uncounted)
+            if span is not None:
+                span.used(completion=counted + uncounted)
+                span.end(failure)
 
     async def embed(self, request: EmbeddingRequest) -> Embedded:
         """As `Backend.embed`."""
-        embedded = await self.backend.embed(replace(request, background=self.background))
-        self._count(sum(embedded.tokens), 0)
-        return embedded
+        span = None if self.tracing is None else self.tracing.embedding(request, self.model)
+        failure: BaseException | None = None
+        try:
+            embedded = await self.backend.embed(replace(request, background=self.background))
+            self._count(sum(embedded.tokens), 0)
+            if span is not None:
+                span.used(prompt=sum(embedded.tokens))
+            return embedded
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            if span is not None:
+                span.end(failure)
 
     async def encode_prompt(self, request: GenerationRequest) -> list[int]:
         """As `Backend.encode_prompt`."""
@@ -100,7 +127,8 @@ class CallersModel:
 
 def callers_model(connection: HTTPConnection, backend: Backend, model: str) -> CallersModel:
     """A loaded model for who is asking, and one more request that uses it."""
-    caller, use, meter = identity_of(connection), use_of(connection), connection.app.state.meter
+    caller, use, state = identity_of(connection), use_of(connection), connection.app.state
     use.model = model
-    meter.spend(caller.user, caller.key, model, requests=1)
-    return CallersModel(backend, caller, model, use, meter, connection.scope.get(IN_BACKGROUND, False))
+    state.meter.spend(caller.user, caller.key, model, requests=1)
+    is_background = connection.scope.get(IN_BACKGROUND, False)
+    return CallersModel(backend, caller, model, use, state.meter, is_background, state.tracing)

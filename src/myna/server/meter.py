@@ -19,8 +19,8 @@ from myna.server.quotas import Usage
 from myna.server.rates import Rates
 from myna.settings import Settings
 
-IN_SCOPE = "myna.use"
-"""Key of the ASGI scope; `myna.server.metrics.Observe` puts a `Use` there for every HTTP request."""
+USE_IN_SCOPE = "myna.use"
+"""Key of the ASGI scope; `myna.server.observe.Observe` puts a `Use` there for every HTTP request."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Use:
 
 def use_of(connection: HTTPConnection) -> Use:
     """What a request has used so far."""
-    use: Use = connection.scope[IN_SCOPE]
+    use: Use = connection.scope[USE_IN_SCOPE]
     return use
 
 

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 import re
-import time
-import uuid
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from myna.server.meter import IN_SCOPE, Meter, Use
-from myna.server.shapes import refusal
-
-access_logger = logging.getLogger("myna.access")
-logger = logging.getLogger("myna.server")
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 FIRST_BYTE_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 UNMATCHED = "other"
 """Route label of everything that is no route, so that strangers' paths do not become labels."""
+
+HELP = {
+    "requests_waiting": "Sequences that wait for a place beside those that run.",
+    "requests_running": "Sequences that are computed together.",
+    "queue_seconds": "How long sequences waited before they ran.",
+    "first_token_seconds": "From the arrival of a sequence to its first token.",
+    "between_tokens_seconds": "From one token of a sequence to its next.",
+    "cached_tokens_total": "Tokens of prompts that the prefix cache had.",
+    "prompt_tokens_total": "Tokens of prompts, those that the prefix cache had included.",
+    "generated_tokens_total": "Tokens of answers.",
+    "kv_blocks_free": "Blocks of the KV cache that no running sequence holds.",
+    "kv_blocks_cached": "Blocks that no sequence holds and that are kept for prompts to come.",
+    "preemptions_total": "Sequences that gave their place to others and were computed again.",
+}
+"""What the engines' figures mean, where the name does not say it."""
 
 _BUCKET = re.compile(r'(?P<name>\w+)_bucket\{le="(?P<bound>[^"]+)"\}')
 
@@ -96,72 +99,4 @@ def engine_families(engines: Mapping[str, Mapping[str, float]]) -> list[Metric]:
 
 
 def _help(name: str) -> str:
-    return f"Engine: {name.removesuffix('_total').replace('_', ' ')}."
-
-
-class Observe:
-    """ASGI middleware around all that can fail: a request's id, its place in the counters and the log, the last resort.
-
-    An exception that nothing else translated is a fault of ours: it is logged with the request's id, and the client
-    gets a 500 that carries the id and tells nothing else.
-    """
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, meter: Meter) -> None:
-        self.app = app
-        self.metrics = metrics
-        self.meter = meter
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count, time and log one HTTP request; pass WebSockets on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request_id = f"req_{uuid.uuid4().hex}"
-        scope[IN_SCOPE] = use = Use(request_id)
-        began = time.perf_counter()
-        status = 0
-
-        async def observing_send(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                if use.limits:
-                    headers.update(self.meter.rates.headers(use.limits))
-                self.metrics.first_byte.labels(_route(scope)).observe(time.perf_counter() - began)
-            await send(message)
-
-        with self.metrics.running.track_inprogress():
-            try:
-                await self.app(scope, receive, observing_send)
-            except Exception:
-                logger.exception("%s %s %s failed", request_id, scope["method"], _path(scope))
-                if status:
-                    raise  # the answer has begun: only closing the connection can tell the client
-                message = f"The server failed; its log tells more under {request_id}."
-                response = refusal(scope["path"], 500, message, code="internal_error")
-                await response(scope, receive, observing_send)
-            finally:
-                self.metrics.requests.labels(_method(scope), _route(scope), str(status)).inc()
-                access_logger.info(
-                    "%s %s %s %d %.1f ms",
-                    request_id,
-                    scope["method"],
-                    _path(scope),
-                    status,
-                    (time.perf_counter() - began) * 1000,
-                )
-
-
-def _route(scope: Scope) -> str:
-    return getattr(scope.get("route"), "path", UNMATCHED) or UNMATCHED
-
-
-def _path(scope: Scope) -> str:
-    """The path for the log: percent-encoded, so that it cannot end a line and begin one of its own."""
-    return quote(scope["path"], "/:@", errors="replace")
-
-
-def _method(scope: Scope) -> str:
-    return scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "PATCH", "PUT", "DELETE") else UNMATCHED
+    return HELP.get(name) or f"Engine: {name.removesuffix('_total').replace('_', ' ')}."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -130,13 +129,6 @@ class Server(uvicorn.Server):
             self.loop.call_soon_threadsafe(self.app.state.stopping.set)
         self.should_exit = True
         self.loop.call_soon_threadsafe(self.told.set)
-
-
-def configure_logging(settings: Settings) -> None:
-    """Warnings and worse to stderr, or more where asked for."""
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S"
-    )
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -15,8 +15,10 @@ from myna.server.accounts import Accounts
 from myna.server.auth import Guard
 from myna.server.binding import check_binding
 from myna.server.meter import Meter
-from myna.server.metrics import Metrics, Observe
+from myna.server.metrics import Metrics
+from myna.server.observe import Observe
 from myna.server.security import BrowserGuard, SecurityHeaders
+from myna.server.tracing import open_tracing
 from myna.settings import Settings
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -26,11 +28,12 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
     """The application before its routes, with everything that wraps them, outermost first.
 
     Raises:
-        ConfigurationError: the server would be open to strangers (see `myna.server.binding`).
+        ConfigurationError: the server would be open to strangers (see `myna.server.binding`), or traces are asked for
+            that nothing is installed to make.
     """
     check_binding(settings)
     accounts = Accounts(settings)
-    meter = Meter(settings)
+    meter, tracing = Meter(settings), open_tracing(settings)
     app = FastAPI(
         title="Myna",
         version=myna.__version__,
@@ -38,15 +41,22 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
         docs_url=None,  # these two pages load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry={
+            "tracing": tracing is not None,
+            "tracer_provider": None if tracing is None else tracing.provider,
+            "operation_spans": False,
+            "metrics": False,  # /metrics has them
+            "logs": False,  # these would tell what was asked
+        },
         middleware=[
             Middleware(SecurityHeaders),
-            Middleware(Observe, metrics, meter),
+            Middleware(Observe, metrics, meter, tracing),
             Middleware(BrowserGuard, settings),
             Middleware(Guard, accounts),
         ],
     )
     app.state.accounts = accounts  # knows none until the lifespan opens it
+    app.state.tracing = tracing
     app.state.meter = meter  # in memory alone, until the lifespan opens the database
     app.state.stopping = asyncio.Event()  # set when running answers must end, because the server does
     shapes.install(app)
