@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import myna
+from myna.cli import accounts
 from myna.cli.interrupts import ends_on_interrupt
 from myna.errors import MynaError
 
@@ -26,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(accounts.app, name="accounts")
 
 ModelOption = Annotated[
     str | None,

@@ -22,6 +22,8 @@ from myna.server.permissions import Need, lacking, need_of
 from myna.server.shapes import OLLAMA_PATHS, refusal
 
 COOKIE = "myna_session"
+USER = "x-myna-user"
+"""Whom a page believes to be its user: a tab that slept while somebody else signed in must not write in his name."""
 POLICY_VIOLATION = 1008
 """Why a WebSocket is closed whose caller may not have it, or no longer."""
 
@@ -30,6 +32,7 @@ NO_ACCOUNT = Denied(
     "not_signed_in",
     "This server has no account yet. Make the first one with the address that Myna printed in its terminal.",
 )
+SOMEBODY_ELSE = Denied("not_signed_in", "Somebody else is signed in here now. Load the page anew.")
 WRONG_KEY = Denied("invalid_api_key", "A valid API key is needed: send it as 'Authorization: Bearer KEY'.")
 
 
@@ -45,8 +48,10 @@ class Guard:
         if scope["type"] == "lifespan" or IN_SCOPE in scope:
             await self.app(scope, receive, send)
             return
-        path = scope["path"]
-        caller = self._identify(path, Headers(scope=scope))
+        path, headers = scope["path"], Headers(scope=scope)
+        caller = self._identify(path, headers)
+        if isinstance(caller, Identity) and headers.get(USER, caller.user) != caller.user:
+            caller = SOMEBODY_ELSE
         need = _need(scope)
         if isinstance(caller, Denied):
             if need != "open":

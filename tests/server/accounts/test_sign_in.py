@@ -56,6 +56,14 @@ async def test_a_made_up_cookie_is_nobodys(home: House, ann: Person, token: str)
     ] == "not_signed_in"
 
 
+async def test_a_page_is_not_used_by_somebody_else_than_it_believes(home: House, ann: Person) -> None:
+    assert await ann.status("GET", "/api/chats", headers={"x-myna-user": ann.id}) == 200
+    refused = await ann.call("GET", "/api/chats", headers={"x-myna-user": "user_1"}, expect=401)
+    assert refused["error"]["code"] == "not_signed_in"
+    begun = await ann.call("GET", "/api/session", headers={"x-myna-user": "user_1"}, expect=200)
+    assert begun["user"] is None
+
+
 async def test_sessions_are_listed_and_ended(home: House, ann: Person) -> None:
     phone = await home.sign_in("Ann")
     phone.http.headers["user-agent"] = "Phone"
