@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -28,6 +29,9 @@ from myna.errors import ConfigurationError
 Quantisation = Literal["auto", "w4", "w8", "bf16", "f32"]
 BackendName = Literal["auto", "native", "transformers"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
+"""As browsers write one: in lower case, without a path; anything else would match no request."""
+
 InstructionSet = Literal["auto", "generic", "avx2", "avx2-vnni", "avx512-vnni", "neon"]
 
 
@@ -45,6 +49,8 @@ class Settings(BaseSettings):
     """0 lets the system choose one."""
     allowed_hosts: tuple[str, ...] = ()
     """Host names, besides loopback's, that browsers may use to reach this server."""
+    cors_origins: tuple[str, ...] = ()
+    """Pages of other origins that may use the API of programs, such as https://app.example; never with cookies."""
     api_key: SecretStr | None = None
     """Asked for by the OpenAI API and the metrics; needed to bind a host that other machines can reach."""
     max_upload_bytes: int = Field(default=512 << 20, ge=1, le=1 << 39)
@@ -100,6 +106,14 @@ class Settings(BaseSettings):
     """Token budget of one engine step."""
     speculation: bool = True
     """Guess the next tokens where a text repeats itself, and verify the guesses; the text is the same without."""
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin} is not a scheme, a host and perhaps a port, as in https://app.example:8000")
+        return origins
 
     @classmethod
     def settings_customise_sources(

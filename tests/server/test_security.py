@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fastapi import FastAPI, Request, WebSocket
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from myna.errors import ConfigurationError
 from myna.server import anthropic, bodies, ollama, openai
 from myna.server.limits import MAX_BODY_BYTES
 from myna.server.metrics import Metrics
 from myna.server.security import host_name
 from myna.server.shapes import OLLAMA_PATHS
 from myna.server.shell import create_shell
-from myna.settings import Settings
+from myna.settings import Settings, load_settings
 
 JSON = {"content-type": "application/json"}
 PORT = 8642
@@ -117,6 +120,91 @@ def test_nobody_is_allowed_across_origins(web: TestClient) -> None:
     asked = {"origin": "https://evil.example", "access-control-request-method": "POST"}
     assert not [name for name in web.options("/write", headers=asked).headers if name.startswith("access-control")]
     assert "access-control-allow-origin" not in web.get("/read", headers={"origin": "https://evil.example"}).headers
+
+
+NAMED = "https://app.example"
+
+
+@pytest.fixture
+def named(settings: Settings) -> TestClient:
+    """A server whose owner has named another page."""
+    app = application(settings.model_copy(update={"cors_origins": (NAMED,)}))
+
+    @app.get("/v1/cookies")
+    @app.post("/v1/cookies")
+    async def cookies(request: Request) -> dict[str, bool]:
+        return {"cookie": "cookie" in request.headers}
+
+    app.include_router(ollama.create_router())
+    return TestClient(app, base_url=f"http://localhost:{PORT}")
+
+
+def test_a_page_that_is_named_may_ask_use_and_read(named: TestClient) -> None:
+    asked = {
+        "origin": NAMED,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type,x-stainless-os",
+    }
+    for path in ("/v1/cookies", "/api/chat"):
+        preflight = named.options(path, headers=asked)
+        assert preflight.status_code == 204
+        assert preflight.headers["access-control-allow-origin"] == NAMED
+        assert "POST" in preflight.headers["access-control-allow-methods"]
+        assert preflight.headers["access-control-allow-headers"] == asked["access-control-request-headers"]
+    for answer in (
+        named.get("/v1/cookies", headers={"origin": NAMED}),
+        named.post("/v1/cookies", json={}, headers={"origin": NAMED, "sec-fetch-site": "cross-site"}),
+        named.get("/v1/nothing", headers={"origin": NAMED}),
+        named.post("/v1/cookies", content=b"x", headers={"origin": NAMED}),
+    ):
+        assert answer.headers["access-control-allow-origin"] == NAMED
+        assert answer.headers["vary"] == "Origin"
+        assert "x-request-id" in answer.headers["access-control-expose-headers"]
+
+
+def test_a_page_that_is_named_never_comes_with_cookies(named: TestClient) -> None:
+    for method in ("GET", "POST"):
+        own = {"origin": f"http://localhost:{PORT}"}
+        cookie = {"cookie": "myna_session=stolen"}
+        assert named.request(method, "/v1/cookies", headers=JSON | own | cookie).json() == {"cookie": True}
+        across = named.request(method, "/v1/cookies", headers=JSON | {"origin": NAMED} | cookie)
+        assert across.json() == {"cookie": False}
+        assert "access-control-allow-credentials" not in across.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "origin"),
+    [
+        ("/v1/cookies", "https://evil.example"),
+        ("/v1/cookies", f"{NAMED}.evil.example"),
+        ("/v1/cookies", f"{NAMED}:444"),
+        ("/v1/cookies", "http://app.example"),
+        ("/v1/cookies", "null"),
+        ("/write", NAMED),  # the application's own
+        ("/v1", NAMED),
+    ],
+)
+def test_nobody_else_is_let_in(named: TestClient, path: str, origin: str) -> None:
+    asked = {"origin": origin, "access-control-request-method": "POST"}
+    for answer in (named.options(path, headers=asked), named.post(path, json={}, headers={"origin": origin})):
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+    assert named.post(path, json={}, headers={"origin": origin}).status_code == 403
+    rebound = named.options("/v1/cookies", headers=asked | {"origin": NAMED, "host": "evil.example"})
+    assert rebound.status_code == 403
+
+
+def test_a_page_that_is_named_may_not_listen(named: TestClient) -> None:
+    headers = {"host": f"localhost:{PORT}", "origin": NAMED}
+    with pytest.raises(WebSocketDisconnect), named.websocket_connect("/socket", headers=headers):
+        pass
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "app.example", "https://app.example/", "https://App.example", "https://*.example"]
+)
+def test_what_is_no_origin_is_no_setting(origin: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cors_origins"):
+        load_settings(data_dir=tmp_path, cors_origins=(origin,))
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ Any page that a user visits can send requests to ``localhost``, and with a host 
 loopback address (DNS rebinding) can even read the answers. Three checks stop both: the Host header must be a name
 of this server; the Origin of a request that changes something, and of every WebSocket, must be this server; and a
 body must be declared as JSON, which a page cannot do across origins without asking first, and nobody here says yes
-to that question (there is no CORS); `myna.server.bodies` has the few routes that take files. docs/security.md tells
-the whole story.
+to that question, but to pages that the owner has named (`myna.server.cors`); `myna.server.bodies` has the few routes
+that take files. docs/security.md tells the whole story.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from myna.server.binding import is_loopback
 from myna.server.bodies import BodyRule, BodyRules, media_type
+from myna.server.cors import Cors
 from myna.server.shapes import refusal
 from myna.settings import Settings
 
@@ -73,6 +74,7 @@ class BrowserGuard:
         self.app = app
         self.local = is_loopback(settings.host)
         self.bodies = BodyRules(settings)
+        self.cors = Cors(settings)
         self.hosts = frozenset(host.strip("[]").lower() for host in (*settings.allowed_hosts, settings.host))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +83,15 @@ class BrowserGuard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        reason = self._refuse_host(headers) or self._refuse_origin(scope, headers)
+        reason = self._refuse_host(headers)
+        if not reason and (origin := self.cors.origin(scope, headers)) is not None:
+            if (answer := self.cors.preflight(scope, headers, origin)) is not None:
+                await answer(scope, receive, send)
+                return
+            self.cors.without_cookies(scope)
+            send = self.cors.readable(send, origin)
+        else:
+            reason = reason or self._refuse_origin(scope, headers)
         if scope["type"] == "websocket":
             if reason:
                 await send({"type": "websocket.close", "code": 1008, "reason": "Host or Origin refused."})
