@@ -176,6 +176,7 @@ async def test_a_client_that_goes_in_the_middle_of_its_body_is_no_fault_of_ours(
 
 def test_field_path() -> None:
     assert field_path(("messages", 0, "content", 1, "text")) == "messages[0].content[1].text"
+    assert field_path(("metadata", "k" * 100, "[key]")) == f"metadata.{'k' * 64}"
 
 
 def test_suggestion() -> None:

@@ -60,6 +60,8 @@ HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "content_too_lar
 
 RETRY_AFTER_SECONDS = 1
 
+LONGEST_NAME = 64
+"""Of a field, in a message."""
 CLIENT_CLOSED_REQUEST = 499
 """Nobody receives it; it is for the metrics and the log, as nginx has it."""
 
@@ -141,10 +143,12 @@ def from_validation(errors: Sequence[Mapping[str, Any]], fields: Iterable[str] =
 
 
 def field_path(parts: Iterable[object]) -> str:
-    """``("messages", 0, "role")`` as people write it: ``messages[0].role``."""
+    """``("messages", 0, "role")`` as people write it: ``messages[0].role``; names that strangers made up are cut."""
     path = ""
     for part in parts:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else str(part)
+        if part != "[key]":  # pydantic's word for the name in a map, which stands before it
+            name = str(part)[:LONGEST_NAME]
+            path += f"[{part}]" if isinstance(part, int) else f".{name}" if path else name
     return path
 
 
