@@ -16,13 +16,16 @@ from myna.store import (
     chats,
     completions,
     conversations,
+    files,
     keys,
     messages,
     responses,
     runs,
     sessions,
+    uploads,
     usage,
     users,
+    webhooks,
 )
 from myna.store.database import Database
 from myna.store.pages import PageRequest
@@ -34,6 +37,7 @@ Ids = tuple[str, str, str, str, str]
 Ask = Callable[[Scope, Ids], Awaitable[Any]]
 
 CONVERSATION, COMPLETION, RESPONSE = "conv_1", "chatcmpl-1", "resp_1"
+FILE, UPLOAD, PART, ENDPOINT, DELIVERY = "file-1", "upload_1", "part_1", "we_1", "wh_1"
 
 NOT_FOUND: dict[str, Ask] = {
     "chats.get": lambda scope, ids: chats.get(scope, ids[0]),
@@ -58,6 +62,12 @@ NOT_FOUND: dict[str, Ask] = {
     "completions.messages": lambda scope, ids: completions.messages(scope, COMPLETION, PageRequest()),
     "responses.get": lambda scope, ids: responses.get(scope, RESPONSE),
     "responses.remove": lambda scope, ids: responses.remove(scope, RESPONSE),
+    "files.get": lambda scope, ids: files.get(scope, FILE, 0),
+    "files.remove": lambda scope, ids: files.remove(scope, FILE, 0),
+    "uploads.get": lambda scope, ids: uploads.get(scope, UPLOAD, 0),
+    "webhooks.get": lambda scope, ids: webhooks.get(scope, ENDPOINT),
+    "webhooks.update": lambda scope, ids: webhooks.update(scope, ENDPOINT, url="https://stolen.example/"),
+    "webhooks.remove": lambda scope, ids: webhooks.remove(scope, ENDPOINT),
     "responses.chain": lambda scope, ids: responses.chain(scope, RESPONSE),
 }
 EMPTY: dict[str, Ask] = {
@@ -74,6 +84,13 @@ EMPTY: dict[str, Ask] = {
     "runs.logged": lambda scope, ids: _text(scope, ids[2]),
     "usage.of_days": lambda scope, ids: usage.of_days(scope, date.min, date.max),
     "changes.after": lambda scope, ids: changes.after(scope, 0, 100),
+    "files.find": lambda scope, ids: files.find(scope, FILE, 0),
+    "files.listed": lambda scope, ids: _files(scope),
+    "files.stored_bytes": lambda scope, ids: files.stored_bytes(scope),
+    "uploads.parts": lambda scope, ids: uploads.parts(scope, UPLOAD),
+    "webhooks.listed": lambda scope, ids: _webhooks(scope),
+    "webhooks.count": lambda scope, ids: webhooks.count(scope),
+    "webhooks.subscribed": lambda scope, ids: webhooks.subscribed(scope, "batch.completed"),
     "completions.listed": lambda scope, ids: _completions(scope),
     "responses.find": lambda scope, ids: responses.find(scope, RESPONSE),
     "responses.given": lambda scope, ids: responses.given(scope, RESPONSE),
@@ -85,6 +102,9 @@ HARMLESS: dict[str, Ask] = {
     "messages.begin": lambda scope, ids: messages.begin(scope, ids[1], run_id=new_id(), model="m"),
     "runs.set_status": lambda scope, ids: runs.set_status(scope, ids[2], "failed"),
     "sessions.remove": lambda scope, ids: sessions.remove(scope, ids[4]),
+    "uploads.finish": lambda scope, ids: uploads.finish(scope, UPLOAD, "cancelled"),
+    "webhooks.delivered": lambda scope, ids: webhooks.delivered(scope, DELIVERY),
+    "webhooks.postpone": lambda scope, ids: webhooks.postpone(scope, DELIVERY, 9, 0),
     "responses.begin": lambda scope, ids: responses.begin(scope, RESPONSE, {"status": "in_progress"}),
     "responses.finish": lambda scope, ids: responses.finish(
         scope, RESPONSE, {"status": "completed"}, [{"id": "forged"}], last_event=9
@@ -98,9 +118,12 @@ IMPOSSIBLE: dict[str, Ask] = {
         scope, ids[1], parts_now=[TextPart("forged")], status="complete", usage=None, error=None
     ),
     "runs.add": lambda scope, ids: runs.add(scope, run(ids[0], ids[1])),
+    "uploads.add_part": lambda scope, ids: uploads.add_part(scope, uploads.Part(UPLOAD, "part_2", 1, "2" * 32, 1)),
+    "webhooks.enqueue": lambda scope, ids: webhooks.enqueue(scope, _delivery("wh_2")),
 }
 OWN_ROWS_ONLY = {
     "chats.create", "changes.record", "changes.latest", "keys.add", "sessions.add", "conversations.create",
+    "files.add", "uploads.add", "webhooks.add",
     "completions.add", "responses.add",
 }  # fmt: skip
 
@@ -108,7 +131,21 @@ OWN_ROWS_ONLY = {
 def test_the_sweep_below_knows_every_query() -> None:
     queries = {
         f"{module.__name__.rsplit('.', 1)[-1]}.{name}"
-        for module in (chats, messages, runs, changes, keys, sessions, conversations, completions, responses, usage)
+        for module in (
+            chats,
+            messages,
+            runs,
+            changes,
+            keys,
+            sessions,
+            conversations,
+            completions,
+            responses,
+            usage,
+            files,
+            uploads,
+            webhooks,
+        )
         for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
         if function.__module__ == module.__name__ and "scope" in inspect.signature(function).parameters
         if not name.startswith("_")
@@ -122,6 +159,18 @@ async def _text(scope: Scope, run_id: str) -> object:
 
 async def _completions(scope: Scope) -> object:
     return (await completions.listed(scope, PageRequest(), "m", {"label": "secret"})).items
+
+
+async def _files(scope: Scope) -> object:
+    return (await files.listed(scope, PageRequest(), 0)).items
+
+
+async def _webhooks(scope: Scope) -> object:
+    return (await webhooks.listed(scope, PageRequest())).items
+
+
+def _delivery(delivery_id: str) -> webhooks.Delivery:
+    return webhooks.Delivery("one", delivery_id, ENDPOINT, "batch.completed", "{}", 0, 1, 1)
 
 
 async def everything(database: Database, owner: str) -> dict[str, Any]:
@@ -143,6 +192,13 @@ async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
         await completions.add(scope, labelled, [{"role": "user"}])
         answered = responses.StoredResponse(RESPONSE, None, "completed", True, 0, 1, {"id": RESPONSE})
         await responses.add(scope, answered, [{"id": "asked"}], [{"id": "said"}])
+        await files.add(scope, files.StoredFile(FILE, "secret.txt", "user_data", 1, "0" * 64, "0" * 32, 1, None))
+        await uploads.add(scope, uploads.Upload(UPLOAD, "secret.txt", "user_data", 1, "pending", 1, 2, None))
+        await uploads.add_part(scope, uploads.Part(UPLOAD, PART, 1, "1" * 32, 1))
+        types = ("batch.completed",)
+        endpoint = webhooks.Endpoint(ENDPOINT, "mine", "https://a.example/", types, "whsec_", None, None, False, 1, 1)
+        await webhooks.add(scope, endpoint)
+        await webhooks.enqueue(scope, _delivery(DELIVERY))
         await responses.append_events(scope.transaction, [("one", RESPONSE, 0, b"zero")])
     before = await everything(database, "one")
     ids = (made.id, asked.id, running.id, "key_1", "session_1")
