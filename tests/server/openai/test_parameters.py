@@ -23,6 +23,8 @@ STATES = ("supported", "in part", "no effect", "refused", "extension")
 TRANSPORT = {"extra_headers", "extra_query", "extra_body", "timeout"}
 HELPERS = {"parse"}
 """Methods with parameters of the client's own, beside the plain one for the same endpoint."""
+BETA = "openai.resources.beta.responses"
+"""Responses of several agents: asked for with ``?beta=true``, which no route here knows and all refuse."""
 
 _CALL = re.compile(
     r"self\._(?P<method>get_api_list|get|post|put|patch|delete)\(\s*(?:path_template\(\s*)?f?\"(?P<path>/[^\"?]*)"
@@ -46,6 +48,8 @@ def official() -> dict[Endpoint, set[str]]:
     """The parameters of every endpoint, as keywords of the official client's methods."""
     found: dict[Endpoint, set[str]] = {}
     for module in pkgutil.walk_packages(openai.resources.__path__, f"{openai.resources.__name__}."):
+        if module.name.startswith(BETA):
+            continue
         loaded = importlib.import_module(module.name)
         for _, resource in inspect.getmembers(loaded, inspect.isclass):
             if resource.__module__ == loaded.__name__:

@@ -33,14 +33,15 @@ class ChunkWriter:
     def choice(self, choice: bytes) -> bytes:
         """A chunk of one choice, given as encoded JSON."""
         chunk = b'%b,"choices":[%b%b' % (self._head, choice, self._tail)
-        return _pad(chunk) if self._padded else chunk
+        return pad(chunk) if self._padded else chunk
 
     def usage(self, usage: dict[str, Any]) -> bytes:
         """The chunk without choices that ends a stream for which usage was asked."""
         return b'%b,"choices":[],"usage":%b}\n\n' % (self._head, encode(usage))
 
 
-def _pad(chunk: bytes) -> bytes:
+def pad(chunk: bytes) -> bytes:
+    """A frame of an object with a field ``obfuscation``, to a multiple of `PADDED_BYTES`."""
     begun = chunk[:-3] + b',"obfuscation":"'
     filling = secrets.token_hex(PADDED_BYTES // 2).encode()[: -(len(begun) + 4) % PADDED_BYTES]
     return b'%b%b"}\n\n' % (begun, filling)

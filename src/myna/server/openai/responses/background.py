@@ -18,6 +18,7 @@ from myna.server.openai.responses.context import in_terms_of_responses
 from myna.server.openai.responses.frames import Event, FrameWriter, Piece
 from myna.server.openai.responses.items import Item
 from myna.server.openai.responses.output import Output
+from myna.server.openai.sse import pad
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class EventLog:
         self.ended.set()
         self._wake()
 
-    async def follow(self, after: int) -> AsyncGenerator[bytes, None]:
+    async def follow(self, after: int, *, padded: bool) -> AsyncGenerator[bytes, None]:
         """The committed events after number ``after``, and then each as soon as it is committed."""
         sent = after + 1
         wake = asyncio.Event()
@@ -114,7 +115,7 @@ class EventLog:
                 wake.clear()
                 if due := self.frames[sent:]:
                     sent += len(due)
-                    yield b"".join(due)
+                    yield b"".join(map(pad, due) if padded else due)
                 elif self.ended.is_set():
                     return
                 else:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi import APIRouter, Request
+from pydantic import StringConstraints
 from starlette.responses import Response
 
 from myna.chat import Message
@@ -27,8 +28,8 @@ from myna.server.openai.responses.context import (
 from myna.server.openai.responses.items import new_id as new_item_id
 from myna.server.openai.responses.items import public
 from myna.server.openai.responses.prompt import SUMMARY
-from myna.server.openai.responses.types import CACHE_OPTIONS, NO_IMAGES, ContextBody
-from myna.server.openai.types import Body, Label, Name, Refusal
+from myna.server.openai.responses.types import NO_IMAGES, ContextBody
+from myna.server.openai.types import CACHE_OPTIONS, JsonBody, Label, Name, Refusal
 from myna.store.pages import new_id
 
 router = APIRouter(prefix="/v1/responses")
@@ -41,11 +42,12 @@ SUMMARY_TOKENS = 1024
 """Most tokens of a summary; less where the context is small."""
 
 
-class CompactBody(Body):
+class CompactBody(JsonBody):
     """What is to be compacted. The summary is written by the model, at temperature 0."""
 
     unsupported: ClassVar[dict[str, Refusal]] = {"image": NO_IMAGES, "prompt_cache_options": CACHE_OPTIONS}
 
+    model: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
     input: Any = None
     instructions: str | None = None
     previous_response_id: Name | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Request
 from pydantic import StringConstraints
@@ -16,6 +16,7 @@ from myna.server.openai.generation import DEFAULT_MODEL_ALIAS, serve_model
 from myna.server.openai.responses.context import fitted, in_terms_of_responses, read_context
 from myna.server.openai.responses.create import prompt_of
 from myna.server.openai.responses.types import ContextBody
+from myna.server.openai.types import Refusal
 from myna.store.pages import new_id
 
 router = APIRouter(prefix="/v1/responses")
@@ -23,6 +24,10 @@ router = APIRouter(prefix="/v1/responses")
 
 class CountBody(ContextBody):
     """What a response would be asked for; nothing is generated. Without a model it is the default one's count."""
+
+    unsupported: ClassVar[dict[str, Refusal]] = {
+        "personality": Refusal("models here have none to choose from; say in 'instructions' how to answer")
+    }
 
     model: Annotated[str, StringConstraints(min_length=1, max_length=1024)] = DEFAULT_MODEL_ALIAS
 
@@ -32,11 +37,11 @@ async def count_input_tokens(request: Request) -> Response:
     """How many tokens a model would be given for a response."""
     body = CountBody.parse(await read_json(request))
     use = body.tool_use
-    _ = body.form
+    _ = body.text_form  # the form is no part of the prompt, but has to be one
 
     async def answer() -> Response:
         context = await read_context(request.app.state.database, owner_of(request), body)
-        model = await serve_model(request, body.model, body.adapter)
+        model = await serve_model(request, body.model)
         generation = prompt_of(new_id("count_"), body, context, use)
         try:
             if body.truncation == "auto":

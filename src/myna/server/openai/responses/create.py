@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from myna.engine.request import Delta, Finished, GenerationRequest, Started
+from myna.engine.request import Delta, Finished, GenerationRequest, SamplingParams, Started
 from myna.errors import MynaError
 from myna.server.errors import json_response
 from myna.server.identity import owner_of
@@ -61,7 +61,7 @@ async def create_response(request: Request) -> Response:
             log = await service.launch(job, output, begun, backend, generation)
             if not body.stream:
                 return json_response(queued)
-            return ResponseStream(log.follow(-1))
+            return ResponseStream(log.follow(-1, padded=body.padded))
         events = backend.generate(generation)
         if not body.stream:
             await _complete(output, events)
@@ -71,7 +71,7 @@ async def create_response(request: Request) -> Response:
             output.take(await anext(events))  # a prompt that is refused is an HTTP error, not a broken stream
         except MynaError as error:
             raise in_terms_of_responses(error) from None
-        writer = FrameWriter()
+        writer = FrameWriter(padded=body.padded)
         stopping = request.app.state.stopping
         return ResponseStream(_frames(service, job, output, writer, events, stopping.is_set), events, writer)
 
@@ -82,7 +82,7 @@ def prompt_of(request_id: str, body: ContextBody, context: Context, use: ToolUse
     """The request to a model, with what its prompt is made of."""
     return GenerationRequest(
         id=request_id,
-        params=body.sampling(),
+        params=SamplingParams(),
         messages=context.messages,
         dialect=body.dialect,
         tools=use.tools,

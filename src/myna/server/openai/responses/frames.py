@@ -11,7 +11,7 @@ from typing import Any
 
 from myna.errors import MynaError
 from myna.server.errors import describe
-from myna.server.openai.sse import encode
+from myna.server.openai.sse import encode, pad
 
 Event = dict[str, Any]
 """An event without its number."""
@@ -44,26 +44,33 @@ def piece_head(kind: str, **place: Any) -> bytes:
 
 
 class FrameWriter:
-    """Numbers the events of one response."""
+    """Numbers the events of one response, from ``first`` on. ``padded``: so that lengths tell nothing."""
 
-    def __init__(self, first: int = 0) -> None:
+    def __init__(self, first: int = 0, *, padded: bool = False) -> None:
         self.next = first
+        self._padded = padded
 
     def frame(self, event: Event | Piece) -> bytes:
         """An event as it is sent."""
         number = self.next
         self.next += 1
-        if isinstance(event, Piece):
-            if event.logprobs is None:
-                return b'%b"delta":%b,"sequence_number":%d}\n\n' % (event.head, encode(event.text), number)
+        if not isinstance(event, Piece):
+            frame = b'event: %b\ndata: %b,"sequence_number":%d}\n\n' % (
+                event["type"].encode(),
+                encode(event)[:-1],
+                number,
+            )
+        elif event.logprobs is None:
+            frame = b'%b"delta":%b,"sequence_number":%d}\n\n' % (event.head, encode(event.text), number)
+        else:
             logprobs = encode(event.logprobs) if event.logprobs else b"[]"
-            return b'%b"delta":%b,"logprobs":%b,"sequence_number":%d}\n\n' % (
+            frame = b'%b"delta":%b,"logprobs":%b,"sequence_number":%d}\n\n' % (
                 event.head,
                 encode(event.text),
                 logprobs,
                 number,
             )
-        return b'event: %b\ndata: %b,"sequence_number":%d}\n\n' % (event["type"].encode(), encode(event)[:-1], number)
+        return pad(frame) if self._padded else frame
 
     def frames(self, events: Iterable[Event | Piece]) -> bytes:
         """Several events, to be sent together."""

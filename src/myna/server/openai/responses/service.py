@@ -18,6 +18,7 @@ from myna.server.openai.responses.frames import Event, FrameWriter
 from myna.server.openai.responses.items import Item, public
 from myna.server.openai.responses.output import Output
 from myna.server.openai.responses.telling import retold
+from myna.server.openai.sse import pad
 from myna.server.webhooks.service import WebhookService
 from myna.store import conversations, responses
 from myna.store.database import Database
@@ -209,7 +210,9 @@ class ResponseService:
 
                 scope.transaction.after_commit.append(discard)
 
-    async def follow(self, owner: str, response_id: str, after: int) -> AsyncGenerator[bytes, None]:
+    async def follow(
+        self, owner: str, response_id: str, after: int, *, padded: bool = False
+    ) -> AsyncGenerator[bytes, None]:
         """The events of a response after number ``after``: as they were while there is a log, later in short.
 
         Raises:
@@ -220,12 +223,11 @@ class ResponseService:
         if response.is_open:
             await self.database.settled()  # it may have just begun, or be ending
         if (log := self.live(owner, response_id)) is not None:
-            return log.follow(after)
+            return log.follow(after, padded=padded)
         async with self.database.read(owner) as scope:
             has_log = bool(await responses.events(scope, response_id, NO_EVENTS, 1))
-        if has_log:
-            return self._logged(owner, response_id, after)
-        return self._told(owner, response_id, after, response.last_event)
+        past = self._logged(owner, response_id, after) if has_log else self._told(owner, response_id, after)
+        return _padded(past) if padded else past
 
     async def _logged(self, owner: str, response_id: str, after: int) -> AsyncGenerator[bytes, None]:
         while True:
@@ -234,11 +236,16 @@ class ResponseService:
             if not events:
                 return
             after = events[-1][0]
-            yield b"".join(frame for _, frame in events)
+            for _, frame in events:
+                yield frame
 
-    async def _told(self, owner: str, response_id: str, after: int, last_event: int) -> AsyncGenerator[bytes, None]:
-        response = await self.get(owner, response_id)
-        for number, frame in retold(response, last_event):
+    async def _told(self, owner: str, response_id: str, after: int) -> AsyncGenerator[bytes, None]:
+        async with self.database.read(owner) as scope:
+            stored = await responses.find(scope, response_id)
+            output = await responses.output(scope, response_id)
+        if stored is None:  # deleted since
+            return
+        for number, frame in retold(stored.body | {"output": list(map(public, output))}, stored.last_event):
             if number > after:
                 yield frame
 
@@ -273,6 +280,11 @@ class ResponseService:
         self._cleared_at = time.monotonic()
         async with self.database.transaction() as transaction:
             await responses.drop_old_events(transaction)
+
+
+async def _padded(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async for frame in frames:
+        yield pad(frame)
 
 
 def stored_body(response: dict[str, Any]) -> dict[str, Any]:

@@ -47,12 +47,9 @@ async def retrieve_response(request: Request, response_id: str) -> Response:
             if getattr(query, name):
                 raise InvalidParameter(f"'{name}' is allowed only with 'stream': true.", param=name)
         return json_response(await _service(request).get(owner_of(request), response_id))
-    if query.include_obfuscation:
-        raise InvalidParameter(
-            "'include_obfuscation' must be false: events are not padded.", param="include_obfuscation"
-        )
     after = -1 if query.starting_after is None else query.starting_after
-    return ResponseStream(await _service(request).follow(owner_of(request), response_id, after))
+    service, padded = _service(request), query.include_obfuscation
+    return ResponseStream(await service.follow(owner_of(request), response_id, after, padded=padded))
 
 
 @router.delete("/{response_id}")

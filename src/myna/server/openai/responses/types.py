@@ -5,9 +5,9 @@ Source: https://platform.openai.com/docs/api-reference/responses/create.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from myna.engine.request import Grammar, SamplingParams
 from myna.errors import InvalidParameter, UnsupportedParameter
@@ -16,7 +16,7 @@ from myna.server.limits import MAX_TOP_LOGPROBS
 from myna.server.openai.forms import named_schema, own_grammar
 from myna.server.openai.responses.tools import parse_tools
 from myna.server.openai.tools import ToolUse
-from myna.server.openai.types import Label, Metadata, Name, Refusal, SamplingBody, check_text
+from myna.server.openai.types import CACHE_OPTIONS, JsonBody, Label, Name, Refusal, SamplingBody, check_text
 
 LOGPROBS = "message.output_text.logprobs"
 INCLUDABLE: dict[str, str | None] = {
@@ -32,16 +32,11 @@ INCLUDABLE: dict[str, str | None] = {
 """What may be asked to come with a response; else why not."""
 
 NO_IMAGES = Refusal("models here read no images", ({"context_compression": "auto"},))
-CACHE_OPTIONS = Refusal(
-    "the prefix cache keeps what it has room for; it takes no options",
-    ({}, {"mode": "implicit"}, {"ttl": "30m"}, {"mode": "implicit", "ttl": "30m"}),
-)
 UNSUPPORTED: dict[str, Refusal] = {
     "access_programs": Refusal("programs for access are a service of OpenAI's"),
     "context_management": Refusal("ask POST /v1/responses/compact for a compaction where you want one", ([],)),
     "image": NO_IMAGES,
     "moderation": Refusal("there is no moderation of answers"),
-    "personality": Refusal("models here have no personalities to choose from; say in 'instructions' how to answer"),
     "prompt": Refusal("templates of prompts are not stored here; send the text as 'instructions' and 'input'"),
     "prompt_cache_options": CACHE_OPTIONS,
 }
@@ -65,9 +60,9 @@ class Reasoning(_Options):
 
 
 class ResponseStreamOptions(_Options):
-    """Padding against eavesdroppers of a network is not made: on loopback there are none, elsewhere there is TLS."""
+    """``include_obfuscation`` pads frames, so that their lengths tell nothing of tokens where they are encrypted."""
 
-    include_obfuscation: Literal[False] | None = None
+    include_obfuscation: bool = False
 
 
 class BackgroundOptions(_Options):
@@ -77,16 +72,32 @@ class BackgroundOptions(_Options):
     continuation_id: Label | None = None
 
 
-class ContextBody(SamplingBody):
-    """What says what a model is given; shared by creating a response and by counting its tokens."""
+def _object(**properties: Any) -> WithJsonSchema:
+    """Spelt out, since a schema inside a route cannot refer to another."""
+    return WithJsonSchema({"type": "object", "properties": properties, "additionalProperties": False})
 
-    unsupported: ClassVar[dict[str, Refusal]] = UNSUPPORTED
 
+REASONING_SCHEMA = _object(
+    effort={"enum": [*get_args(Effort), None]},
+    summary={"enum": ["auto", None]},
+    generate_summary={"enum": ["auto", None]},
+    context={"enum": ["auto", None]},
+    mode={"enum": ["standard", None]},
+)
+
+
+BACKGROUND_SCHEMA = _object(completion_window={"enum": ["soonest", None]}, continuation_id={"type": ["string", "null"]})
+
+
+class ContextBody(JsonBody):
+    """What says what a model is given; shared by creating a response, counting its tokens and compacting."""
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
     input: Any = None
     instructions: str | None = None
     previous_response_id: Name | None = None
     conversation: Any = None
-    reasoning: Reasoning | None = None
+    reasoning: Annotated[Reasoning, REASONING_SCHEMA] | None = None
     text: dict[str, Any] | None = None
     tools: list[Any] | None = None
     tool_choice: Any = None
@@ -127,6 +138,32 @@ class ContextBody(SamplingBody):
         return parse_tools(self.tools, self.tool_choice, self.parallel_tool_calls)
 
     @property
+    def text_form(self) -> Grammar | None:
+        """What ``text`` says that the answer has to be.
+
+        Raises:
+            InvalidParameter: it is malformed.
+            UnsupportedParameter: a verbosity.
+        """
+        return None if self.text is None else _text_form(self.text)
+
+
+class ResponseBody(ContextBody, SamplingBody):
+    """``POST /v1/responses``; the items are read by `myna.server.openai.responses.items`."""
+
+    unsupported: ClassVar[dict[str, Refusal]] = UNSUPPORTED
+
+    background: bool = False
+    background_options: Annotated[BackgroundOptions, BACKGROUND_SCHEMA] | None = None
+    include: list[str] | None = None
+    max_output_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
+    max_tool_calls: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
+    service_tier: Tier = "auto"
+    store: bool = True
+    stream_options: Annotated[ResponseStreamOptions, _object(include_obfuscation={"type": "boolean"})] | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+
+    @property
     def form(self) -> Grammar | None:
         """What the answer has to be, if that was asked for.
 
@@ -134,27 +171,17 @@ class ContextBody(SamplingBody):
             InvalidParameter: it is malformed, or was asked for twice.
             UnsupportedParameter: a verbosity.
         """
-        form = None if self.text is None else _text_form(self.text)
+        form = self.text_form
         if self.grammar is None:
             return form
         if form is not None:
             raise InvalidParameter("'text.format' and 'grammar' both ask for a form; send one.", param="grammar")
         return own_grammar(self.grammar)
 
-
-class ResponseBody(ContextBody):
-    """``POST /v1/responses``; the items are read by `myna.server.openai.responses.items`."""
-
-    background: bool = False
-    background_options: BackgroundOptions | None = None
-    include: list[str] | None = None
-    max_output_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
-    max_tool_calls: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
-    metadata: Metadata | None = None
-    service_tier: Tier = "auto"
-    store: bool = True
-    stream_options: ResponseStreamOptions | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
+    @property
+    def padded(self) -> bool:
+        """Whether the events of a stream are padded."""
+        return self.stream_options is not None and self.stream_options.include_obfuscation
 
     @property
     def wants_logprobs(self) -> bool:
