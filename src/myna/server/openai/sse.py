@@ -15,6 +15,8 @@ encode = msgspec.json.Encoder().encode
 DONE = b"data: [DONE]\n\n"
 PADDED_BYTES = 128
 
+_FILLING = secrets.token_hex(PADDED_BYTES // 2).encode()
+
 
 class ChunkWriter:
     """Frames of one stream.
@@ -43,8 +45,7 @@ class ChunkWriter:
 def pad(chunk: bytes) -> bytes:
     """A frame of an object with a field ``obfuscation``, to a multiple of `PADDED_BYTES`."""
     begun = chunk[:-3] + b',"obfuscation":"'
-    filling = secrets.token_hex(PADDED_BYTES // 2).encode()[: -(len(begun) + 4) % PADDED_BYTES]
-    return b'%b%b"}\n\n' % (begun, filling)
+    return b'%b%b"}\n\n' % (begun, _FILLING[: -(len(begun) + 4) % PADDED_BYTES])
 
 
 def error_frame(error: MynaError) -> bytes:
