@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from myna.server.shell import create_shell
 from myna.server.webhooks import open_webhooks
 from myna.settings import Settings
 from myna.store.database import opened
+from myna.store.upgrade import upgrade
 from tests.server.scripted import ScriptedBackend, ScriptedHub, ScriptedModels, serving
 
 
@@ -55,9 +57,18 @@ def address(app: FastAPI) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of the newest schema, to copy: making one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("database") / "myna.db"
+    upgrade(path)
+    return path
+
+
 @pytest.fixture
-def stored_app(settings: Settings, backend: ScriptedBackend) -> FastAPI:
+def stored_app(settings: Settings, backend: ScriptedBackend, empty_database: Path) -> FastAPI:
     """As ``app``, with everything that is stored: opened in its lifespan, as by `myna.server.app`."""
+    shutil.copy(empty_database, settings.data_dir / "myna.db")
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -101,55 +101,45 @@ async def test_a_download_is_a_download(stored_client: Client) -> None:
     assert head.headers["etag"] == whole.headers["etag"]
 
 
-@pytest.mark.parametrize(
-    ("wanted", "status", "content"),
-    [
-        ("bytes=2-4", 206, b"234"),
-        ("bytes=7-", 206, b"789"),
-        ("bytes=-2", 206, b"89"),
-        ("bytes=0-99", 206, b"0123456789"),
-        ("bytes=10-", 200, b"0123456789"),
-        ("bytes=5-2", 200, b"0123456789"),
-        ("bytes=0-1,4-5", 200, b"0123456789"),
-        ("lines=1-2", 200, b"0123456789"),
-        ("bytes=-0", 200, b"0123456789"),
-        ("nonsense", 200, b"0123456789"),
-    ],
-)
-async def test_a_range_of_a_file(stored_client: Client, wanted: str, status: int, content: bytes) -> None:
+async def test_a_range_of_a_file(stored_client: Client) -> None:
     file = await stored(stored_client, b"0123456789")
-    answer = await stored_client.get(f"{FILES}/{file['id']}/content", headers={"range": wanted})
-    assert (answer.status_code, answer.content) == (status, content)
+    ranges = {
+        "bytes=2-4": b"234", "bytes=7-": b"789", "bytes=-2": b"89", "bytes=0-99": b"0123456789",
+        # What cannot be given is ignored.
+        "bytes=10-": None, "bytes=5-2": None, "bytes=0-1,4-5": None, "lines=1-2": None, "bytes=-0": None, "x": None,
+    }  # fmt: skip
+    for wanted, content in ranges.items():
+        answer = await stored_client.get(f"{FILES}/{file['id']}/content", headers={"range": wanted})
+        expected = (200, b"0123456789") if content is None else (206, content)
+        assert (answer.status_code, answer.content) == expected, wanted
 
 
-@pytest.mark.parametrize(
-    ("fields", "content", "param", "reason"),
-    [
-        ({"purpose": "vision"}, b"x", "purpose", "cannot be trained"),
-        ({"purpose": "fine-tune"}, b"x", "purpose", "cannot be trained"),
-        ({"purpose": "evals"}, b"x", "purpose", "no evaluations"),
-        ({"purpose": "batch_output"}, b"x", "purpose", "must be one of"),
-        ({"purpose": "Batch"}, b"x", "purpose", "must be one of"),
-        ({"expires_after[seconds]": "3600"}, b"x", "expires_after.anchor", "Missing"),
-        ({"expires_after[anchor]": "created_at", "expires_after[seconds]": "60"}, b"x", "expires_after.seconds", ""),
-        ({"expires_after[anchor]": "created_at", "expires_after[seconds]": "1e9"}, b"x", "expires_after.seconds", ""),
-        ({"expires_after[anchor]": "now", "expires_after[seconds]": "3600"}, b"x", "expires_after.anchor", ""),
-        ({"colour": "red"}, b"x", "colour", "Unknown parameter"),
-        ({"purpose": "batch"}, b"", "file", "empty"),
-        ({"purpose": "batch"}, b"{}\n{}\n\xff\n", "file", "line 3"),
-        ({"purpose": "batch"}, b"{}\n" * 90_000 + b"\xe2\x82\n", "file", "line 90001"),
-        ({"purpose": "batch"}, b'{"a": "\xe2\x82', "file", "line 1"),
-    ],
-)  # fmt: skip
-async def test_what_is_wrong_is_said_and_not_kept(
-    stored_client: Client, settings: Settings, fields: dict[str, str], content: bytes, param: str, reason: str
-) -> None:
-    answer = await upload(stored_client, content, **fields)
-    assert answer.status_code == 400
-    error = answer.json()["error"]
-    assert error["param"] == param
-    assert reason in error["message"]
-    assert on_disk(settings) == []
+WRONG: list[tuple[dict[str, str], bytes, str, str]] = [
+    ({"purpose": "vision"}, b"x", "purpose", "cannot be trained"),
+    ({"purpose": "fine-tune"}, b"x", "purpose", "cannot be trained"),
+    ({"purpose": "evals"}, b"x", "purpose", "no evaluations"),
+    ({"purpose": "batch_output"}, b"x", "purpose", "must be one of"),
+    ({"purpose": "Batch"}, b"x", "purpose", "must be one of"),
+    ({"expires_after[seconds]": "3600"}, b"x", "expires_after.anchor", "Missing"),
+    ({"expires_after[anchor]": "created_at", "expires_after[seconds]": "60"}, b"x", "expires_after.seconds", ""),
+    ({"expires_after[anchor]": "created_at", "expires_after[seconds]": "1e9"}, b"x", "expires_after.seconds", ""),
+    ({"expires_after[anchor]": "now", "expires_after[seconds]": "3600"}, b"x", "expires_after.anchor", ""),
+    ({"colour": "red"}, b"x", "colour", "Unknown parameter"),
+    ({"purpose": "batch"}, b"", "file", "empty"),
+    ({"purpose": "batch"}, b"{}\n{}\n\xff\n", "file", "line 3"),
+    ({"purpose": "batch"}, b"{}\n" * 90_000 + b"\xe2\x82\n", "file", "line 90001"),
+    ({"purpose": "batch"}, b'{"a": "\xe2\x82', "file", "line 1"),
+]  # fmt: skip
+
+
+async def test_what_is_wrong_is_said_and_not_kept(stored_client: Client, settings: Settings) -> None:
+    for fields, content, param, reason in WRONG:
+        answer = await upload(stored_client, content, **fields)
+        assert answer.status_code == 400, fields
+        error = answer.json()["error"]
+        assert error["param"] == param, fields
+        assert reason in error["message"], fields
+        assert on_disk(settings) == [], fields
     assert (await stored_client.get(FILES)).json()["data"] == []
 
 
@@ -166,13 +156,11 @@ async def test_the_fields_may_follow_the_file(stored_client: Client, settings: S
     assert len(on_disk(settings)) == 1
 
 
-@pytest.mark.parametrize(
-    "query", ["limit=0", "limit=10001", "limit=x", "order=up", "color=red", "after=", "after=a&after=b"]
-)
-async def test_a_list_with_a_wrong_query(stored_client: Client, query: str) -> None:
-    answer = await stored_client.get(f"{FILES}?{query}")
-    assert answer.status_code == 400
-    assert answer.json()["error"]["param"] == query.split("=")[0]
+async def test_a_list_with_a_wrong_query(stored_client: Client) -> None:
+    for query in ("limit=0", "limit=10001", "limit=x", "order=up", "color=red", "after=", "after=a&after=b"):
+        answer = await stored_client.get(f"{FILES}?{query}")
+        assert answer.status_code == 400, query
+        assert answer.json()["error"]["param"] == query.split("=")[0]
 
 
 async def test_a_body_that_is_no_form(stored_client: Client) -> None:
