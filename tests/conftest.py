@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import postgres
 from tests.model_fixtures import default_model, tiny_model
 from tests.processes import Server, environment, serving
 
@@ -24,3 +25,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, default_model: Path) -> Ite
     """A ``myna serve`` for tests that leave it as they found it."""
     with serving("--no-browser", env=environment(tmp_path_factory.mktemp("server"))) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.PostgreSQL]:
+    """A PostgreSQL server for all tests; where none is installed they are skipped."""
+    with postgres.serving() as server:
+        yield server

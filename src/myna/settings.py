@@ -42,6 +42,8 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("myna", appauthor=False)))
     """Database and, unless `cache_dir` says otherwise, models."""
+    database_url: SecretStr | None = None
+    """postgresql://USER:PASSWORD@HOST/DATABASE; None: a file in the data directory."""
     cache_dir: Path | None = None
     """Where fetched models lie; None: the platform's cache directory, or data_dir/models when data_dir is set."""
     host: str = "127.0.0.1"
@@ -130,6 +132,11 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml)
 
     @property
+    def database(self) -> str | None:
+        """URL of the database; None: a file in the data directory."""
+        return None if self.database_url is None else self.database_url.get_secret_value()
+
+    @property
     def models_dir(self) -> Path:
         """Content-addressed cache of model files."""
         return self.cache_dir or self.data_dir / "models"
@@ -177,7 +184,7 @@ def _explain(error: ValidationError) -> ConfigurationError:
         near = difflib.get_close_matches(field, Settings.model_fields, 1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(Settings.model_fields)}."
         return ConfigurationError(f"There is no setting {field} (in myna.toml): {hint}", param=field)
-    value = "(hidden)" if field == "api_key" else repr(first["input"])
+    value = "(hidden)" if field in ("api_key", "database_url") else repr(first["input"])
     reason = first["msg"][:1].lower() + first["msg"][1:]
     return ConfigurationError(
         f"Setting {field} = {value} (argument, MYNA_{field.upper()} or myna.toml) is not usable: {reason}.", param=field

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from myna.cli import main
-from myna.store.sqlite import LOCK
+from myna.store.directory import LOCK
 from tests.server.people import PASSWORD, quick_passwords
 
 

@@ -49,9 +49,9 @@ async def test_a_user_goes_with_all_that_is_his_and_nothing_else(database: Datab
         assert [user.id for user in await users.all_of_them(transaction)] == ["two"]
 
 
-async def test_every_table_with_an_owner_is_emptied(database: Database) -> None:
+async def test_every_table_with_an_owner_is_emptied(embedded: Database) -> None:
     """Also those that no test of this file knows: a row of nothing but nulls and zeros is in each."""
-    async with database.transaction() as transaction:
+    async with embedded.transaction() as transaction:
         await transaction.connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
         await users.add(transaction, user("gone"))
         owned = [table for table in metadata.sorted_tables if "owner" in table.c]
@@ -63,7 +63,7 @@ async def test_every_table_with_an_owner_is_emptied(database: Database) -> None:
             }
             await transaction.connection.execute(insert(table), [row])
         await users.remove(transaction, "gone")
-    assert not any((await everything(database, "gone")).values())
+    assert not any((await everything(embedded, "gone")).values())
 
 
 async def test_nobody_is_deleted_twice(database: Database) -> None:

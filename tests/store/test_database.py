@@ -86,20 +86,20 @@ async def test_many_writers_and_readers_at_once(database: Database) -> None:
     assert sorted(int(message.text) for message in found) == list(range(50))
 
 
-async def test_a_writer_of_another_process_is_waited_for(database: Database) -> None:
-    other = sqlite3.connect(database.path, isolation_level=None, check_same_thread=False)
+async def test_a_writer_of_another_process_is_waited_for(embedded: Database) -> None:
+    other = sqlite3.connect(embedded.place.file, isolation_level=None, check_same_thread=False)
     with closing(other):
         other.execute("BEGIN IMMEDIATE")
-        writing = asyncio.create_task(_create(database))
-        async with database.read(OWNER) as scope:  # readers go on meanwhile
+        writing = asyncio.create_task(_create(embedded))
+        async with embedded.read(OWNER) as scope:  # readers go on meanwhile
             assert await chats.page(scope, None, 10) == []
         other.execute("COMMIT")
         await writing
 
 
-async def test_a_transaction_that_reads_first_can_still_write(database: Database) -> None:
-    with closing(sqlite3.connect(database.path, isolation_level=None, timeout=0)) as other:
-        async with database.write(OWNER) as scope:
+async def test_a_transaction_that_reads_first_can_still_write(embedded: Database) -> None:
+    with closing(sqlite3.connect(embedded.place.file, isolation_level=None, timeout=0)) as other:
+        async with embedded.write(OWNER) as scope:
             assert await chats.page(scope, None, 10) == []
             with pytest.raises(sqlite3.OperationalError, match="locked"):  # it would make our view an old one
                 other.execute("BEGIN IMMEDIATE")
@@ -111,8 +111,8 @@ async def _create(database: Database) -> None:
         await chats.create(scope, chat())
 
 
-async def test_commits_reach_the_disk_before_they_return(database: Database) -> None:
-    async with database.write(OWNER) as scope:
+async def test_commits_reach_the_disk_before_they_return(embedded: Database) -> None:
+    async with embedded.write(OWNER) as scope:
         connection = scope.transaction.connection
         assert (await connection.exec_driver_sql("PRAGMA synchronous")).scalar() == 2  # FULL
         assert (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar() == "wal"
@@ -125,9 +125,9 @@ async def test_a_reader_cannot_write(database: Database) -> None:
             await chats.create(scope, chat())
 
 
-async def test_one_process_a_data_directory(database: Database) -> None:
+async def test_one_process_a_data_directory(embedded: Database) -> None:
     with pytest.raises(ConfigurationError, match="Another Myna already uses"):
-        await Database.open(database.path.parent)
+        await Database.open(embedded.place.file.parent)
 
 
 async def test_a_dead_process_leaves_the_directory_free(tmp_path: Path) -> None:
@@ -160,23 +160,23 @@ async def test_a_directory_that_cannot_be_written() -> None:
         assert "MYNA_DATA_DIR" in refused.value.message
 
 
-async def test_chats_are_private(database: Database) -> None:
-    assert database.path.stat().st_mode & 0o077 == 0
+async def test_chats_are_private(embedded: Database) -> None:
+    assert embedded.place.file.stat().st_mode & 0o077 == 0
 
 
-async def test_a_full_disk_is_said_and_costs_nothing(database: Database) -> None:
-    @event.listens_for(database.writer.sync_engine, "connect")
+async def test_a_full_disk_is_said_and_costs_nothing(embedded: Database) -> None:
+    @event.listens_for(embedded.writer.sync_engine, "connect")
     def limit(connection: object, _record: object) -> None:
         cursor = connection.cursor()  # type: ignore[attr-defined]
         cursor.execute("PRAGMA max_page_count=40")
         cursor.close()
 
-    async with database.write(OWNER) as scope:
+    async with embedded.write(OWNER) as scope:
         made, _ = await add_chat(scope, "kept")
     with pytest.raises(StoreError, match="full"):
-        async with database.write(OWNER) as scope:
+        async with embedded.write(OWNER) as scope:
             await messages.add(scope, message(made.id, None, "x" * 1_000_000))
-    async with database.write(OWNER) as scope:
+    async with embedded.write(OWNER) as scope:
         await messages.add(scope, message(made.id, None, "small"))
-    async with database.read(OWNER) as scope:
+    async with embedded.read(OWNER) as scope:
         assert [message.text for message in await messages.of_chat(scope, made.id)] == ["kept", "small"]

@@ -147,7 +147,7 @@ async def _opened(settings: Settings) -> AsyncIterator[Accounts]:
     from myna.store.database import opened
 
     accounts = Accounts(settings)
-    async with opened(settings.data_dir) as database, accounts.opened(database):
+    async with opened(settings.data_dir, settings.database) as database, accounts.opened(database):
         yield accounts
 
 

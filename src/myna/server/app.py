@@ -48,7 +48,9 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             stack.push_async_callback(manager.close)
             if app.state.tracing is not None:
                 stack.push_async_callback(asyncio.to_thread, app.state.tracing.close)
-            app.state.database = database = await stack.enter_async_context(opened(settings.data_dir))
+            app.state.database = database = await stack.enter_async_context(
+                opened(settings.data_dir, settings.database)
+            )
             await stack.enter_async_context(app.state.meter.usage.stored(database))
             await stack.enter_async_context(app.state.accounts.opened(database))
             app.state.files = await stack.enter_async_context(open_files(database, settings))

@@ -1,7 +1,7 @@
 """The database: one writer at a time, any number of readers, every transaction in an owner's name.
 
 There is one writing connection, and writers of this process queue for it: SQLite has one write lock, and waiting for it
-in Python is fair and cannot time out. The data directory belongs to one process, which a file lock says.
+in Python is fair and cannot time out. Where the rows are, and who else may write there, is the place's business.
 """
 
 from __future__ import annotations
@@ -12,67 +12,54 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncTransaction, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncTransaction
 
-from myna.errors import ConfigurationError
-from myna.store import sqlite
+from myna.store import directory, sqlite
+from myna.store.place import Place
 from myna.store.scope import Scope, Transaction
 from myna.store.upgrade import upgrade
 
-READERS = 4
-
 
 class Database:
-    """The store of one data directory. Create it with `Database.open`."""
+    """The store of one server. Create it with `Database.open`."""
 
-    def __init__(self, path: Path, lock: FileLock, writer: AsyncEngine, reader: AsyncEngine) -> None:
-        self.path = path
-        self.writer = writer
-        self.reader = reader
+    def __init__(self, place: Place, lock: FileLock) -> None:
+        self.place = place
         self._lock = lock
+        self.writer = place.writer
+        self.reader = place.reader
         self._writing = asyncio.Lock()
         self._listeners: list[Callable[[frozenset[str]], None]] = []
 
     @classmethod
-    async def open(cls, data_dir: Path) -> Database:
-        """Open, create or upgrade the database of a data directory.
+    async def open(cls, data_dir: Path, url: str | None = None) -> Database:
+        """Open, create or upgrade a database: that of ``url``, or that of the data directory.
 
         Raises:
-            ConfigurationError: the directory cannot be used, or another process uses it.
-            StoreError: the database is damaged, newer than this program, or could not be upgraded.
+            ConfigurationError: the directory cannot be used, another process uses it, or the URL is malformed.
+            StoreError: the database is damaged, newer than this program, or could not be reached or upgraded.
         """
-        sqlite.prepare_directory(data_dir)
-        lock = FileLock(data_dir / sqlite.LOCK, blocking=False, thread_local=False)
+        lock = directory.take(data_dir)
         try:
-            lock.acquire()
-        except Timeout as error:
-            raise ConfigurationError(
-                f"Another Myna already uses the data directory {data_dir}. "
-                "Use its window, end it, or choose another directory with --data-dir.",
-                param="data_dir",
-            ) from error
-        except OSError as error:
-            raise sqlite.unusable_directory(data_dir, error) from error
-        try:
-            path = data_dir / "myna.db"
-            await asyncio.to_thread(upgrade, path)
-            path.chmod(0o600)
-            url = sqlite.url(path, driver="aiosqlite")
-            writer = create_async_engine(url, pool_size=1, max_overflow=0)
-            reader = create_async_engine(url, pool_size=READERS, max_overflow=0)
-            sqlite.configure(writer.sync_engine, writes=True)
-            sqlite.configure(reader.sync_engine, writes=False)
+            if url is None:
+                path = data_dir / "myna.db"
+                await asyncio.to_thread(upgrade, path)
+                path.chmod(0o600)
+                return cls(sqlite.SQLite(path), lock)
+            from myna.store import postgres  # with a driver that may not be installed
+
+            return cls(await asyncio.to_thread(postgres.open_place, url), lock)
         except BaseException:
             lock.release()
             raise
-        return cls(path, lock, writer, reader)
 
     async def close(self) -> None:
-        """Close every connection and give the data directory free."""
+        """Close every connection and give the place free."""
         await self.reader.dispose()
         await self.writer.dispose()
+        self.place.release()
         self._lock.release()
 
     def on_change(self, listener: Callable[[frozenset[str]], None]) -> None:
@@ -95,7 +82,7 @@ class Database:
             async with self.reader.connect() as connection:
                 yield Transaction(connection).owned_by(owner)
         except DBAPIError as error:
-            raise sqlite.explain(error.orig or error, self.path) from error
+            raise self.place.explain(error.orig or error) from error
 
     @asynccontextmanager
     async def write(self, owner: str) -> AsyncIterator[Scope]:
@@ -116,7 +103,7 @@ class Database:
                 yield transaction
                 await _undisturbed(self._commit(begun, transaction))
         except DBAPIError as error:
-            raise sqlite.explain(error.orig or error, self.path) from error
+            raise self.place.explain(error.orig or error) from error
 
     async def _commit(self, begun: AsyncTransaction, transaction: Transaction) -> None:
         await begun.commit()
@@ -129,9 +116,9 @@ class Database:
 
 
 @asynccontextmanager
-async def opened(data_dir: Path) -> AsyncIterator[Database]:
-    """The database of a data directory, for as long as the block runs. Raises what `Database.open` does."""
-    database = await Database.open(data_dir)
+async def opened(data_dir: Path, url: str | None = None) -> AsyncIterator[Database]:
+    """The database of a data directory or a URL, for as long as the block runs. Raises what `Database.open` does."""
+    database = await Database.open(data_dir, url)
     try:
         yield database
     finally:

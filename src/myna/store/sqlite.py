@@ -1,4 +1,4 @@
-"""Everything that is SQLite's alone: the data directory, connections, copies, and what its errors mean.
+"""Everything that is SQLite's alone: connections, copies, and what its errors mean.
 
 Journal: WAL, so that readers never wait for the writer. ``synchronous=FULL``: a commit is on the disk when it
 returns, so that what a client saw survives the loss of power too; group commit (`myna.runs.log`) makes that cheap.
@@ -13,43 +13,39 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine import Engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from myna.errors import ConfigurationError, StorageFull, StoreError
+from myna.errors import StorageFull, StoreError
 
 BUSY_SECONDS = 15
 """How long a statement waits for another process (a shell, a backup tool) that holds the database."""
 
 
-LOCK = "myna.lock"
-"""File in the data directory that the process which uses it holds locked."""
+READERS = 4
 
 
-def prepare_directory(data_dir: Path) -> None:
-    """Create the data directory, readable by its owner alone.
+class SQLite:
+    """The database of a data directory (see `myna.store.place.Place`)."""
 
-    Raises:
-        ConfigurationError: something is in the way, or it cannot be written.
-    """
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (data_dir / LOCK).touch()  # the lock itself does not tell "locked" from "cannot be written"
-    except (FileExistsError, NotADirectoryError) as error:
-        raise ConfigurationError(
-            f"The data directory {data_dir} cannot be used: {error.filename or data_dir} is a file. "
-            "Choose a directory with --data-dir or MYNA_DATA_DIR.",
-            param="data_dir",
-        ) from error
-    except OSError as error:
-        raise unusable_directory(data_dir, error) from error
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        address = url(path, driver="aiosqlite")
+        self.writer = create_async_engine(address, pool_size=1, max_overflow=0)
+        self.reader = create_async_engine(address, pool_size=READERS, max_overflow=0)
+        configure(self.writer.sync_engine, writes=True)
+        configure(self.reader.sync_engine, writes=False)
 
+    @property
+    def file(self) -> Path:
+        """The database's file."""
+        return self._path
 
-def unusable_directory(data_dir: Path, error: OSError) -> ConfigurationError:
-    """The data directory cannot be created or written, with the system's reason."""
-    return ConfigurationError(
-        f"The data directory {data_dir} cannot be written: {error.strerror or error}. "
-        "Make it writable or choose another with --data-dir or MYNA_DATA_DIR.",
-        param="data_dir",
-    )
+    def explain(self, error: BaseException) -> StoreError:
+        """What went wrong with the file, for a person, with the remedy."""
+        return explain(error, self._path)
+
+    def release(self) -> None:
+        """Nothing is held: the directory's lock keeps others away."""
 
 
 def url(path: Path, *, driver: str) -> URL:

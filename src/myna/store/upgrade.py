@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from myna.errors import StoreError
@@ -23,7 +23,7 @@ def upgrade(path: Path, *, scripts: Path = migrations.SCRIPTS, head: str = migra
     if current is None:
         _migrate(path, scripts, head)
         return None
-    _check_known(path, current, scripts, head)
+    migrations.check_known(path, current, scripts, head)
     backup = path.parent / "backups" / f"{path.stem}-{current}{path.suffix}"
     try:
         sqlite.copy(path, backup)
@@ -49,46 +49,16 @@ def upgrade(path: Path, *, scripts: Path = migrations.SCRIPTS, head: str = migra
     return backup
 
 
-def _check_known(path: Path, current: str, scripts: Path, head: str) -> None:
-    from alembic.script import ScriptDirectory
-    from alembic.util import CommandError
-
-    try:
-        ScriptDirectory(str(scripts)).get_revision(current)
-    except CommandError as error:
-        raise StoreError(
-            f"{path} was written by a newer Myna (schema {current}; this one knows up to {head}). "
-            "Install the newer version, or choose another directory with --data-dir."
-        ) from error
-
-
 def _migrate(path: Path, scripts: Path, head: str) -> None:
     engine = create_engine(sqlite.url(path, driver="pysqlite"))
     # A revision may rebuild a table, for which its references must not be enforced; they are verified at the end.
     sqlite.configure(engine, writes=True, foreign_keys=False)
     try:
         with engine.begin() as connection:
-            _run_revisions(connection, scripts, head)
+            migrations.run(connection, scripts, head)
             if (damage := sqlite.verify(connection)) is not None:
                 raise StoreError(damage)
     except SQLAlchemyError as error:
         raise sqlite.explain(getattr(error, "orig", None) or error, path) from error
     finally:
         engine.dispose()
-
-
-def _run_revisions(connection: Connection, scripts: Path, head: str) -> None:
-    from alembic.config import Config
-    from alembic.runtime.environment import EnvironmentContext
-    from alembic.script import ScriptDirectory
-
-    directory = ScriptDirectory(str(scripts))
-    context = EnvironmentContext(
-        Config(), directory, fn=lambda revision, _: directory._upgrade_revs(head, revision), destination_rev=head
-    )
-    with context:
-        context.configure(connection=connection)
-        context.run_migrations()
-        reached = context.get_context().get_current_revision()
-        if reached != head:
-            raise StoreError(f"the migrations end at {reached}, not at {head}")

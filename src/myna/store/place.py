@@ -1,0 +1,31 @@
+"""Where the rows are: a file of SQLite's beside the models, or a PostgreSQL server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from myna.errors import StoreError
+
+
+class Place(Protocol):
+    """A database that was found, locked and brought to the newest schema.
+
+    ``writer`` gives one connection, on which one transaction runs at a time among all processes that share the place;
+    ``reader`` several, each transaction of which is one consistent view that cannot write.
+    """
+
+    writer: AsyncEngine
+    reader: AsyncEngine
+
+    @property
+    def file(self) -> Path | None:
+        """The database's file, if it is one."""
+
+    def explain(self, error: BaseException) -> StoreError:
+        """What went wrong, for a person, with the remedy."""
+
+    def release(self) -> None:
+        """Give free what keeps others away; the engines are closed by then."""

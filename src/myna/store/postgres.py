@@ -1,0 +1,208 @@
+"""Everything that is PostgreSQL's alone: connections, the lock of the one writer, upgrades, what its errors mean.
+
+Writers take turns here as they do in SQLite, whichever process they belong to: the numbers of the list changes then
+come in the order of the commits, and no follower can miss one that commits late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from myna.errors import ConfigurationError, StoreError
+from myna.store import migrations
+
+SERVER_LOCK, WRITER_LOCK = 0x6D796E61, 0x6D796E62
+"""Keys of the advisory locks that a server and a writing transaction hold ("myna" and the next)."""
+CONNECT_SECONDS = 10
+READERS = 8
+
+
+class PostgreSQL:
+    """A database on a PostgreSQL server (see `myna.store.place.Place`)."""
+
+    def __init__(self, url: URL, holder: Connection) -> None:
+        self._url = url
+        self._holder = holder
+        options = {"connect_timeout": CONNECT_SECONDS}
+        self.writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=options)
+        self.reader = create_async_engine(
+            url,
+            pool_size=READERS,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args=options,
+            isolation_level="REPEATABLE READ",
+            execution_options={"postgresql_readonly": True},
+        )
+        _take_turns(self.writer)
+        for engine in (self.writer, self.reader):
+            _spell_nul(engine)
+
+    @property
+    def file(self) -> Path | None:
+        """None: it is no file."""
+        return None
+
+    def explain(self, error: BaseException) -> StoreError:
+        """What went wrong with the server, for a person, with the remedy."""
+        return explain(error, self._url)
+
+    def release(self) -> None:
+        """Let another server use the database."""
+        self._holder.close()
+        self._holder.engine.dispose()
+
+
+def locate(given: str) -> URL:
+    """The URL of a database, with the driver that is used.
+
+    Raises:
+        ConfigurationError: not a URL of a PostgreSQL database, or the driver is not installed.
+    """
+    try:
+        url = make_url(given)
+    except (ArgumentError, ValueError):  # the latter of a port that is no number
+        url = None
+    if url is None or url.get_backend_name() not in ("postgresql", "postgres") or not url.database:
+        raise ConfigurationError(
+            "The setting database_url must be like postgresql://USER:PASSWORD@HOST:5432/DATABASE; "
+            "leave it out to keep everything in the data directory.",
+            param="database_url",
+        )
+    try:
+        import psycopg  # noqa: F401 - the extra that holds it may not be installed
+    except ImportError:
+        raise ConfigurationError(
+            'PostgreSQL needs its driver: pip install "myna[postgres]".', param="database_url"
+        ) from None
+    return url.set(drivername="postgresql+psycopg")
+
+
+def open_place(given: str) -> PostgreSQL:
+    """The database of a URL, brought to the newest schema. Takes long: not for the event loop.
+
+    Raises:
+        ConfigurationError: see `locate`; or another server uses it.
+        StoreError: it cannot be reached, is another program's or newer than this one, or could not be upgraded.
+    """
+    url = locate(given)
+    upgrade(url)
+    return PostgreSQL(url, take(url))
+
+
+def take(url: URL) -> Connection:
+    """Make a database this server's own: a connection that keeps all others out until it is closed.
+
+    Raises:
+        ConfigurationError: another server uses it.
+        StoreError: it cannot be reached.
+    """
+    engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS}, isolation_level="AUTOCOMMIT")
+    try:
+        holder = engine.connect()
+        if holder.exec_driver_sql(f"SELECT pg_try_advisory_lock({SERVER_LOCK})").scalar():
+            return holder
+        holder.close()
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise explain(getattr(error, "orig", None) or error, url) from error
+    engine.dispose()
+    raise ConfigurationError(
+        f"Another Myna already uses the database {url_text(url)}. End it, or give this one a database of its own.",
+        param="database_url",
+    )
+
+
+def upgrade(url: URL, *, scripts: Path = migrations.SCRIPTS, head: str = migrations.HEAD) -> None:
+    """Bring a database to ``head`` in one transaction, which leaves it as it was if anything fails.
+
+    Two processes that start at once take turns.
+
+    Raises:
+        StoreError: as `open_place` has it.
+    """
+    engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS})
+    try:
+        with engine.begin() as connection:
+            _take_turn(connection)
+            current = _revision(connection, url)
+            if current != head:
+                migrations.check_known(url_text(url), current, scripts, head)
+                migrations.run(connection, scripts, head)
+    except SQLAlchemyError as error:
+        raise explain(getattr(error, "orig", None) or error, url) from error
+    except StoreError:
+        raise
+    except Exception as error:
+        raise StoreError(
+            f"Upgrading {url_text(url)} to schema {head} failed: {error}. Everything is as before; use the previous "
+            "version of Myna meanwhile."
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def url_text(url: URL) -> str:
+    """A URL for people: without the password."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+
+def explain(error: BaseException, url: URL) -> StoreError:
+    """What went wrong with a database, for a person, with the remedy."""
+    reason = " ".join(str(error).split())
+    state = getattr(error, "sqlstate", None) or ""
+    where = url_text(url)
+    if state.startswith("53"):
+        return StoreError(f"The server of {where} has no room left ({reason}). What is stored already is safe.")
+    if state.startswith("28") or "authentication" in reason:
+        return StoreError(f"{where} refused the user or the password ({reason}). Check MYNA_DATABASE_URL.")
+    if state == "3D000" or (not state and "does not exist" in reason):  # connecting tells no state
+        return StoreError(f"There is no such database as {where}: create it first, for example with createdb.")
+    if state.startswith(("08", "57")) or isinstance(error, OperationalError) or not state:
+        return StoreError(f"The database {where} cannot be reached ({reason}). Is its server running?")
+    return StoreError(f"The database {where} failed: {reason}.")
+
+
+def _revision(connection: Connection, url: URL) -> str | None:
+    tables = set(inspect(connection).get_table_names())
+    if not tables:
+        return None
+    if "alembic_version" not in tables:
+        raise StoreError(f"{url_text(url)} is a database of another program; create an empty one for Myna.")
+    row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+    return None if row is None else str(row[0])
+
+
+def _take_turns(writer: AsyncEngine) -> None:
+    @event.listens_for(writer.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        _take_turn(connection)
+
+
+def _spell_nul(engine: AsyncEngine) -> None:
+    """Let U+FFFD stand for U+0000, the one character that PostgreSQL's texts cannot hold."""
+
+    def spelt(value: Any) -> Any:
+        return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+    def spell(row: Any) -> Any:
+        if isinstance(row, Mapping):
+            return {name: spelt(value) for name, value in row.items()}
+        return tuple(spelt(value) for value in row)
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute", retval=True)
+    def replace(
+        _connection: Connection, _cursor: object, statement: str, rows: Any, _context: object, many: bool
+    ) -> tuple[str, Any]:
+        return statement, [spell(row) for row in rows] if many else spell(rows)
+
+
+def _take_turn(connection: Connection) -> None:
+    """Wait until no other process writes; the turn ends with the transaction."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")

@@ -1,0 +1,159 @@
+"""What is PostgreSQL's alone; that it stores as SQLite does, all other tests of the store show."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy.exc import DBAPIError
+
+from myna.errors import ConfigurationError, MynaError, StoreError
+from myna.store import chats, migrations, postgres
+from myna.store.database import Database, opened
+from tests.postgres import PostgreSQL
+from tests.store.rows import OWNER, chat
+
+LATER = f"""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "later"
+down_revision = "{migrations.HEAD}"
+
+
+def upgrade():
+"""
+
+
+@pytest.fixture
+def engine(url: str) -> Engine:
+    """The database as an administrator sees it."""
+    return create_engine(postgres.locate(url))
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Callable[[str], Path]:
+    """Migrations as of a later version whose next revision has a given body."""
+
+    def scripts(body: str) -> Path:
+        versions = tmp_path / "later" / "versions"
+        versions.mkdir(parents=True)
+        for script in (migrations.SCRIPTS / "versions").glob("v*.py"):
+            (versions / script.name).write_text(script.read_text())
+        (versions / "v9999_later.py").write_text(LATER + body)
+        return versions.parent
+
+    return scripts
+
+
+@pytest.mark.parametrize(
+    "given", ["", "myna.db", "mysql://a/b", "postgresql://host", "sqlite:///x.db", "postgresql://u:p@h:port/d"]
+)
+def test_what_is_no_url_of_a_database_is_refused(given: str) -> None:
+    with pytest.raises(ConfigurationError, match="postgresql://USER:PASSWORD@HOST") as refused:
+        postgres.locate(given)
+    assert refused.value.param == "database_url"
+
+
+async def test_what_cannot_be_reached_is_named_without_its_password(tmp_path: Path, postgresql: PostgreSQL) -> None:
+    for url, said in (
+        ("postgresql://ann:secret@127.0.0.1:1/myna", "Is its server running"),
+        (postgresql.url("nothing").replace("@", ":secret@"), "create it first"),
+    ):
+        with pytest.raises(StoreError, match=said) as failed:
+            await Database.open(tmp_path, url)
+        assert "secret" not in failed.value.message
+
+
+async def test_another_programs_database_is_refused(tmp_path: Path, url: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE recipes (id INTEGER)")
+    with pytest.raises(StoreError, match="another program"):
+        await Database.open(tmp_path, url)
+    assert inspect(engine).get_table_names() == ["recipes"]
+    engine.dispose()
+
+
+async def test_one_server_a_database(tmp_path: Path, url: str) -> None:
+    async with opened(tmp_path / "one", url):
+        with pytest.raises(ConfigurationError, match="Another Myna already uses the database"):
+            await Database.open(tmp_path / "two", url)
+    async with opened(tmp_path / "two", url):
+        pass
+
+
+def test_who_upgrades_at_once_takes_turns(url: str, engine: Engine) -> None:
+    failures: list[Exception] = []
+
+    def start() -> None:
+        try:
+            postgres.upgrade(postgres.locate(url))
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert {"chats", "alembic_version"} <= set(inspect(engine).get_table_names())
+    engine.dispose()
+
+
+async def test_an_upgrade_that_fails_leaves_everything_as_it_was(
+    tmp_path: Path, url: str, engine: Engine, later: Callable[[str], Path]
+) -> None:
+    kept = chat(title="Kept")
+    async with opened(tmp_path, url) as database, database.write(OWNER) as scope:
+        await chats.create(scope, kept)
+    scripts = later("    op.add_column('chats', sa.Column('colour', sa.Text()))\n    raise RuntimeError('a bug')\n")
+    with pytest.raises(StoreError, match="a bug") as failed:
+        postgres.upgrade(postgres.locate(url), scripts=scripts, head="later")
+    assert "as before" in failed.value.message
+    assert "colour" not in {column["name"] for column in inspect(engine).get_columns("chats")}
+    engine.dispose()
+    async with opened(tmp_path, url) as database, database.read(OWNER) as scope:
+        assert await chats.get(scope, kept.id) == kept
+
+
+async def test_a_newer_schema_is_refused(tmp_path: Path, url: str, later: Callable[[str], Path]) -> None:
+    postgres.upgrade(postgres.locate(url), scripts=later("    pass\n"), head="later")
+    with pytest.raises(StoreError, match="newer Myna"):
+        await Database.open(tmp_path, url)
+
+
+async def test_a_server_that_was_gone_is_found_again(tmp_path: Path, postgresql: PostgreSQL) -> None:
+    before, after = chat(), chat()
+    async with opened(tmp_path, postgresql.create()) as database:
+        async with database.write(OWNER) as scope:
+            await chats.create(scope, before)
+        postgresql.stop()
+        with pytest.raises((MynaError, DBAPIError)):
+            async with database.read(OWNER) as scope:
+                await chats.get(scope, before.id)
+        postgresql.start()
+        async with database.write(OWNER) as scope:
+            await chats.create(scope, after)
+        async with database.read(OWNER) as scope:
+            assert await chats.get(scope, before.id) == before
+            assert await chats.get(scope, after.id) == after
+
+
+async def test_a_reader_cannot_write(tmp_path: Path, url: str) -> None:
+    async with opened(tmp_path, url) as database:
+        with pytest.raises(StoreError, match="read-only"):
+            async with database.read(OWNER) as scope:
+                await chats.create(scope, chat())
+
+
+async def test_the_character_that_texts_cannot_hold_is_spelt(tmp_path: Path, url: str) -> None:
+    odd = chat(title="a\0b")
+    async with opened(tmp_path, url) as database:
+        async with database.write(OWNER) as scope:
+            await chats.create(scope, odd)
+        async with database.read(OWNER) as scope:
+            assert (await chats.get(scope, odd.id)).title == "a\ufffdb"
