@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Items
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,13 +63,26 @@ class FakeTokenizer:
     def encode_many(self, texts: Items[str]) -> list[list[int]]:
         return [[1, *text.encode(), 2] if text else [] for text in texts]
 
+    def encode_pairs(self, first: str, seconds: Items[str]) -> tuple[list[list[int]], int] | None:
+        if first == "?":
+            return None
+        opening = [1, *first.encode(), 2]
+        return [[*opening, *text.encode(), 2] for text in seconds], len(opening)
+
 
 def embedder(
-    pooling: Pooling = "mean", *, normalised: bool = False, memory: int = 1 << 30, **options: Any
+    pooling: Pooling = "mean",
+    *,
+    normalised: bool = False,
+    ranks: bool = False,
+    segments: int = 1,
+    memory: int = 1 << 30,
+    **options: Any,
 ) -> tuple[Embedder, FakeExecutor]:
     executor = FakeExecutor()
     model = SimpleNamespace(executor=executor, tokenizer=FakeTokenizer(), context=CONTEXT)
-    config = EncoderConfig("bert", 1, WIDTH, 1, 8, 256, CONTEXT, 1e-12, "gelu", pooling, normalised)
+    shape = EncoderConfig("bert", 1, WIDTH, 1, 8, 256, CONTEXT, 1e-12, "gelu", pooling, normalised)
+    config = replace(shape, ranks=ranks, segments=segments)
     return Embedder(model, config, EngineOptions(name="fake", path="fake", **options), memory), executor
 
 
@@ -193,6 +207,66 @@ def test_what_cannot_be_embedded_is_refused_by_name(request_: Any, error: type[E
         engine.prepare(request_)
     assert caught.value.param == param  # type: ignore[attr-defined]
     assert engine.is_idle
+
+
+class ScoringExecutor(FakeExecutor):
+    """A pair's score is the mean of its tokens, less 100."""
+
+    def forward(self, tokens: Any, starts: Any, contexts: Any, tables: Any, rows: Any) -> None:
+        super().forward(tokens, starts, contexts, tables, rows)
+        assert rows.tolist() == starts[:-1].tolist(), "the first token's vector is scored"
+        means = np.add.reduceat(tokens, starts[:-1]) / np.diff(starts)
+        self._vectors = (means[:, None] - 100).astype(np.float32)
+
+
+def scoring(query: str, *texts: str, name: str = "a") -> EmbeddingRequest:
+    return EmbeddingRequest(name, texts=texts, query=query)
+
+
+@pytest.mark.parametrize("segments", [1, 2])
+def test_a_reranker_scores_each_text_behind_the_query(segments: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.FakeExecutor", ScoringExecutor)
+    engine, executor = embedder("first", ranks=True, segments=segments)
+    event = run(engine, scoring("hm", "yes", "n" * 50))["a"]
+    assert executor.batches == [[8, 55]]
+    assert isinstance(event, Embedded)
+    assert event.tokens == (8, 55)
+    means = [(1 + sum(b"hm") + 2 + sum(text) + 2 + (segments - 1) * 256 * (len(text) + 1)) / (len(text) + 5)
+             for text in (b"yes", b"n" * 50)]  # fmt: skip
+    np.testing.assert_allclose(vectors(event)[:, 0], [1 / (1 + np.exp(100 - mean)) for mean in means], rtol=1e-3)
+
+
+def test_other_encoders_compare_vectors_and_count_the_query_once() -> None:
+    engine, executor = embedder(normalised=False)
+    event = run(engine, scoring("ab", "ab", "xyz"))["a"]
+    assert executor.batches == [[4, 4, 5]]
+    assert isinstance(event, Embedded)
+    assert event.tokens == (8, 5)
+    [[same], [other]] = vectors(event)
+    assert same == pytest.approx(1, abs=1e-6)
+    assert -1 <= other < same
+
+
+@pytest.mark.parametrize(
+    ("ranks", "request_", "error", "param"),
+    [
+        (True, ids([1]), InvalidParameter, "model"),
+        (True, scoring("?", "a"), InvalidParameter, "model"),
+        (True, scoring("a"), InvalidParameter, "documents"),
+        (True, scoring("a" * 50, "b", "b" * 50), PromptTooLong, "documents[1]"),
+        (False, scoring("a"), InvalidParameter, "documents"),
+        (False, scoring("a" * CONTEXT, "b"), PromptTooLong, "query"),
+        (False, scoring("a", "b", "b" * CONTEXT), PromptTooLong, "documents[1]"),
+        (False, scoring("a", "b", ""), InvalidParameter, "documents[1]"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_by_name(
+    ranks: bool, request_: EmbeddingRequest, error: type[Exception], param: str
+) -> None:
+    engine, _ = embedder("first", ranks=ranks)
+    with pytest.raises(error) as caught:
+        engine.prepare(request_)
+    assert caught.value.param == param  # type: ignore[attr-defined]
 
 
 def test_too_many_requests_are_refused_and_so_is_a_second_of_the_same_name() -> None:

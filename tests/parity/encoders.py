@@ -43,6 +43,8 @@ GGUF_NAMES = {
     "intermediate.dense": "ffn_up",
     "output.dense": "ffn_down",
     "output.LayerNorm": "layer_output_norm",
+    "classifier.dense": "cls",
+    "classifier.out_proj": "cls.output",
 }
 
 
@@ -92,8 +94,11 @@ def write_gguf(model: PreTrainedModel, path: Path, metadata: Mapping[str, Any] |
     for key, value in (values | dict(metadata or {})).items():
         write_value(writer, key, value)
     for name, weight in model.state_dict().items():
+        name = name.removeprefix("roberta.")
         if name.startswith("pooler.") or name.endswith("_ids"):
             continue
+        if name.startswith("embeddings.position") and model.config.model_type == "xlm-roberta":
+            weight = weight[2:]  # without the rows of padding, which are no positions
         module, kind = name.rsplit(".", 1)
         layer = ""
         if module.startswith("encoder.layer."):

@@ -48,7 +48,8 @@ class ScriptedBackend:
     ``gate``: an event; the answer pauses after the first word (with ``gate_prompt``: before any) until it is set.
     ``failure``: raised in place of the first event; ``late_failure``: after the first word.
 
-    A text's embedding is the number of its words (or token ids), its number among the texts, and -0.5.
+    A text's embedding is the number of its words (or token ids), its number among the texts, and -0.5. To a query its
+    score is a tenth for each of its words that the query has too.
     """
 
     answer: Sequence[str] = ("Hello", " there", "!")
@@ -114,6 +115,10 @@ class ScriptedBackend:
             self.cancelled_event.set()
             raise
         counts = [len(text.split()) for text in request.texts or ()] or [len(ids) for ids in request.token_ids or ()]
+        if request.query is not None:
+            words = request.query.split()
+            scores = [sum(word in words for word in text.split()) / 10 for text in request.texts or ()]
+            return Embedded(request.id, tuple(counts), struct.pack(f"<{len(scores)}f", *scores))
         vectors = [(float(count), float(index), -0.5)[: request.dimensions] for index, count in enumerate(counts)]
         return Embedded(request.id, tuple(counts), b"".join(struct.pack(f"<{len(v)}f", *v) for v in vectors))
 

@@ -25,7 +25,8 @@ __all__ = [
 class ModelDescription:
     """A loaded model as it runs: for `/v1/models`, the model menu, `myna show` and the start log.
 
-    A ``decoder`` generates, an ``encoder`` embeds, in vectors of ``embedding_width`` numbers.
+    A ``decoder`` generates, an ``encoder`` embeds, in vectors of ``embedding_width`` numbers, a ``reranker`` scores
+    texts.
     """
 
     name: str
@@ -42,7 +43,7 @@ class ModelDescription:
     threads: int
     tokenizer: str
     process_id: int | None
-    kind: Literal["decoder", "encoder"] = "decoder"
+    kind: Literal["decoder", "encoder", "reranker"] = "decoder"
     embedding_width: int = 0
 
 

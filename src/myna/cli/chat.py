@@ -96,10 +96,11 @@ class Session:
             return stack, backend, await backend.describe()
 
         stack, backend, model = self._runner.run(load())
-        if model.kind == "encoder":
+        if model.kind != "decoder":
             self._runner.run(stack.aclose())
+            makes = "makes embeddings" if model.kind == "encoder" else "scores documents"
             raise InvalidParameter(
-                f"{options.name} makes embeddings and writes no text; choose another model to chat.", param="model"
+                f"{options.name} {makes} and writes no text; choose another model to chat.", param="model"
             )
         self.close()
         self._stack, self._backend, self._model = stack, backend, model

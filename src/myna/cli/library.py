@@ -102,7 +102,7 @@ def print_model(settings: Settings, name: str, *, as_json: bool) -> None:
         typer.echo(json.dumps(fields, indent=2))
     else:
         template = fields.pop("template", None)
-        if fields.get("kind") == "encoder":
+        if fields.get("kind") in ("encoder", "reranker"):
             del fields["dialect"]
         print_fields({label: _text(label, value) for label, value in fields.items() if value not in (0, {}, [])})
         if template is not None:

@@ -59,6 +59,8 @@ class Tokenizer(Protocol):
 
     def encode_many(self, texts: Items[str]) -> list[list[int]]: ...
 
+    def encode_pairs(self, first: str, seconds: Items[str]) -> tuple[list[list[int]], int] | None: ...
+
 
 class Encoder(Protocol):
     """An encoder in memory; `myna.models.loader.LoadedModel` is one when its configuration is an `EncoderConfig`."""
@@ -82,6 +84,7 @@ class Job:
         self.background = request.background
         self.texts = texts
         self.dimensions = request.dimensions
+        self.query = request.query
         self.vectors = np.empty((len(texts), width), np.float32)
         self.num_taken = 0  # texts that were put into a batch
         self.num_done = 0
@@ -142,6 +145,13 @@ class Embedder:
         if isinstance(request, GenerationRequest):
             raise InvalidParameter(
                 "This model makes embeddings (POST /v1/embeddings) and writes no text; choose another one to chat.",
+                param="model",
+            )
+        if request.query is not None:
+            return self._prepare_scores(request, request.query, channel)
+        if self._config.ranks:
+            raise InvalidParameter(
+                "This model scores documents (POST /v1/rerank) and makes no embeddings; choose another one.",
                 param="model",
             )
         if request.dimensions is not None and not 1 <= request.dimensions <= self.width:
@@ -214,11 +224,35 @@ class Embedder:
             "kv_blocks_used": 0,  # between batches
         }
 
-    def _check(self, ids: list[int], param: str) -> None:
+    def _prepare_scores(self, request: EmbeddingRequest, query: str, channel: int) -> Job:
+        """A job of pairs for a reranker; for other encoders, of query and texts, whose vectors are compared."""
+        documents = request.texts or ()
+        if not documents:
+            raise InvalidParameter("There is no document to score.", param="documents")
+        if not self._config.ranks:
+            texts = self._model.tokenizer.encode_many((query, *documents))
+            for index, ids in enumerate(texts):
+                self._check(ids, f"documents[{index - 1}]" if index else "query")
+            return Job(request, texts, self.width, channel)
+        pairs = self._model.tokenizer.encode_pairs(query, documents)
+        if pairs is None:
+            raise InvalidParameter(
+                "This model's vocabulary does not say how two texts are put together; its tokenizer.json would.",
+                param="model",
+            )
+        texts, second = pairs
+        for index, ids in enumerate(texts):
+            self._check(ids, f"documents[{index}]", "pair of query and document", "Cut the document into parts")
+        if self._config.segments > 1:
+            other = self._config.vocab_size
+            texts = [[*ids[:second], *(id_ + other for id_ in ids[second:])] for ids in texts]
+        return Job(request, texts, 1, channel)
+
+    def _check(self, ids: list[int], param: str, what: str = "text", remedy: str = "Cut it into parts") -> None:
         if not ids:
             raise InvalidParameter("A text to embed has no tokens; it must have at least one.", param=param)
         if len(ids) > self.limit:
-            raise PromptTooLong(len(ids), self.limit, param=param, what="text", remedy="Cut it into parts")
+            raise PromptTooLong(len(ids), self.limit, param=param, what=what, remedy=remedy)
         vocab_size = self._model.tokenizer.vocab_size
         if min(ids) < 0 or max(ids) >= vocab_size:
             unknown = next(id_ for id_ in ids if not 0 <= id_ < vocab_size)
@@ -293,9 +327,15 @@ class Embedder:
         if not np.isfinite(vectors).all():
             self._fail(job, EngineError(NOT_A_NUMBER))
             return
-        if self._config.normalised or job.dimensions is not None:
-            vectors = _unit_length(vectors)
         tokens = tuple(len(ids) for ids in job.texts)
+        if self._config.ranks:
+            vectors = _logistic(vectors)
+        elif job.query is not None:
+            units = _unit_length(vectors)
+            vectors = (units[1:] * units[0]).sum(-1, keepdims=True)
+            tokens = (tokens[0] + tokens[1], *tokens[2:])
+        elif self._config.normalised or job.dimensions is not None:
+            vectors = _unit_length(vectors)
         self._end(job, Embedded(job.id, tokens, vectors.astype("<f4").tobytes()))
 
     def _fail(self, job: Job, error: MynaError) -> None:
@@ -311,6 +351,12 @@ class Embedder:
 
 def _num_blocks(tokens: int) -> int:
     return -(-tokens // BLOCK_SIZE)
+
+
+def _logistic(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """To 0 … 1, without an overflow, and without making small ones equal."""
+    result: NDArray[np.float32] = np.exp(np.minimum(scores, 0)) / (1 + np.exp(-np.abs(scores)))
+    return result
 
 
 def _unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

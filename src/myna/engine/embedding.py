@@ -11,13 +11,15 @@ class EmbeddingRequest:
 
     Exactly one of ``texts`` (tokenised with the tokens that the model wants around a text) and ``token_ids`` (taken as
     they are) is set. ``dimensions``: keep so many of each vector's numbers, from the first on, and bring it back to
-    length 1; None keeps all. ``background``: nobody waits for it; it gives way to all requests that are not.
+    length 1; None keeps all. ``query``: not vectors are wanted, but how well each of ``texts`` answers it.
+    ``background``: nobody waits for it; it gives way to all requests that are not.
     """
 
     id: str
     texts: tuple[str, ...] | None = None
     token_ids: tuple[tuple[int, ...], ...] | None = None
     dimensions: int | None = None
+    query: str | None = None
     background: bool = False
 
 
@@ -25,7 +27,9 @@ class EmbeddingRequest:
 class Embedded:
     """The only event of an `EmbeddingRequest` that did not fail.
 
-    ``vectors`` are float32, little endian, of all texts one after the other; ``tokens`` counts each text's.
+    ``vectors`` are float32, little endian, of all texts one after the other; ``tokens`` counts each text's. To a query
+    they have one number each: the text's score, 0 to 1 of a reranker, else the cosine of both vectors, -1 to 1. A query
+    that was a text of its own is counted with the first text.
     """
 
     request_id: str

@@ -224,7 +224,7 @@ class Service:
             "threads": model.threads,
             "tokenizer": model.tokenizer.fingerprint,
             "process_id": os.getpid(),
-            "kind": "encoder" if model.embedding_width else "decoder",
+            "kind": model.kind,
             "embedding_width": model.embedding_width,
         }
 

@@ -137,6 +137,12 @@ class EncoderConfig:
 
     ``pooling`` takes their mean, or the first or last token's; ``normalised``: the result has length 1. ``context``
     is in tokens, those that begin and end a text included.
+
+    Attributes:
+        ranks: it has a head that gives the first token's vector a score: how well the second of two texts answers the
+            first. It makes no vectors then.
+        segments: kinds of texts that it tells apart. With 2, the tokens of a second text are those of a second
+            vocabulary, which follows the first in the embedding.
     """
 
     architecture: str
@@ -150,6 +156,8 @@ class EncoderConfig:
     activation: Activation
     pooling: Pooling
     normalised: bool
+    ranks: bool = False
+    segments: int = 1
 
     def within(self, context: int) -> EncoderConfig:
         """The same: a table of positions serves shorter texts as it is."""

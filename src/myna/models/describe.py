@@ -13,7 +13,7 @@ from myna.hub.entries import known_templates
 from myna.models.config import AnyConfig, ModelConfig
 from myna.models.dialects.load import authors_dialect
 from myna.models.families import FAMILIES, layout_of
-from myna.models.loader import build_program, title_of, without_padding
+from myna.models.loader import build_program, kind_of, title_of, without_padding
 from myna.models.packing import describe_quantisation, plan_packing, weight_bytes, with_quantisation
 from myna.models.tokenizer import chat_template, load_tokenizer
 
@@ -76,7 +76,7 @@ def describe_model(path: str | Path) -> FileDescription:
         experts = decoder.experts if decoder else None
         return FileDescription(
             title=title_of(file),
-            kind="decoder" if decoder else "encoder",
+            kind=kind_of(config),
             architecture=config.architecture,
             parameters=sum(packing.weight.rows * packing.weight.columns for packing in own),
             layers=config.layers,

@@ -2,9 +2,9 @@
 
 Weights are named as the decoder's are: ``embedding``, ``position_embedding``, ``embedding_norm``,
 ``layers.3.attention.q`` (``.k``, ``.v``, ``.output``), ``layers.3.attention_norm``, ``layers.3.mlp.up`` (``.down``) and
-``layers.3.mlp_norm``. Every linear and every norm has a bias, ``.bias`` behind its name. Here each norm follows the sum
-that it is named after. What is the same for every token of every text (BERT's first token type) is part of
-``position_embedding``.
+``layers.3.mlp_norm``; of a head that scores, ``head.hidden`` and ``head.output``. Every linear and every norm has a
+bias, ``.bias`` behind its name. Here each norm follows the sum that it is named after. What is the same for every token
+of every text (BERT's first token type) is part of ``position_embedding``.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from myna.models.program import Program, Value
 def build_encoder(config: EncoderConfig) -> Program:
     """The forward pass of ``config``: tokens to vectors [wanted rows, width], before they are pooled.
 
+    With a head the result is [wanted rows, 1], scores.
+
     Devlin et al. 2018 (https://arxiv.org/abs/1810.04805). Raises ValueError naming the op when the configuration
     contradicts itself.
     """
     program = Program()
     positions = program.matrix("position_embedding", config.context, config.width)
-    x = program.embed(program.matrix("embedding", config.vocab_size, config.width))  # [tokens, width]
+    table = program.matrix("embedding", config.vocab_size * config.segments, config.width)
+    x = program.embed(table)  # [tokens, width]
     x = norm(program, config, "embedding_norm", program.add(x, program.embed(positions, source="positions")))
     for layer in range(config.layers):
         name = f"layers.{layer}"
@@ -30,6 +33,9 @@ def build_encoder(config: EncoderConfig) -> Program:
         if layer == config.layers - 1:
             x = program.select(x)  # [wanted rows, width]
         x = norm(program, config, f"{name}.mlp_norm", x)
+    if config.ranks:
+        hidden = program.softcap(linear(program, "head.hidden", x, config.width), 1.0)  # tanh
+        x = linear(program, "head.output", hidden, 1)
     return program.finish(x)
 
 

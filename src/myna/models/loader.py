@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote
 
 from myna import _native, hardware
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from myna.settings import InstructionSet, Quantisation
 
 _log = logging.getLogger(__name__)
+
+Kind = Literal["decoder", "encoder", "reranker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,14 @@ class LoadedModel:
         return self.config.architecture
 
     @property
+    def kind(self) -> Kind:
+        """See `kind_of`."""
+        return kind_of(self.config)
+
+    @property
     def embedding_width(self) -> int:
-        """Numbers of an embedding; 0 for a model that writes text."""
-        return self.config.width if isinstance(self.config, EncoderConfig) else 0
+        """Numbers of an embedding; 0 for a model that makes none."""
+        return self.config.width if isinstance(self.config, EncoderConfig) and not self.config.ranks else 0
 
     def dialect_for(self, name: str | None) -> Dialect:
         """The dialect of this name, or the model's own. Raises InvalidParameter when there is no such dialect."""
@@ -140,6 +147,13 @@ def load_model(
             instruction_set=chosen_set,
             threads=threads,
         )
+
+
+def kind_of(config: AnyConfig) -> Kind:
+    """What a model makes: text, vectors, or scores of pairs of texts."""
+    if isinstance(config, EncoderConfig):
+        return "reranker" if config.ranks else "encoder"
+    return "decoder"
 
 
 def load_language(file: ModelFile) -> tuple[Tokenizer, Dialect]:

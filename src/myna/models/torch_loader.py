@@ -18,7 +18,7 @@ from myna.formats import ModelFile, open_model
 from myna.formats.open import ADAPTER
 from myna.models.dialects import Dialect
 from myna.models.dialects.load import named_dialect
-from myna.models.loader import load_language, title_of
+from myna.models.loader import Kind, load_language, title_of
 from myna.models.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class TorchModel:
     def dialect_for(self, name: str | None) -> Dialect:
         """See `myna.models.loader.LoadedModel.dialect_for`."""
         return self.dialect if name is None else named_dialect(name, self.tokenizer)
+
+    @property
+    def kind(self) -> Kind:
+        """See `myna.models.loader.LoadedModel.kind`."""
+        return "decoder"
 
     @property
     def embedding_width(self) -> int:

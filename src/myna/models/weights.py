@@ -286,6 +286,28 @@ class Either:
 
 
 @dataclass(frozen=True, slots=True)
+class Below:
+    """Several sources of one width and type, one below the other."""
+
+    sources: tuple[Source, ...]
+
+    def locate(self, place: Place) -> Stored:
+        return stack(place, [locate(source, place) for source in self.sources])
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One source where the configuration fulfils a condition, another where it does not."""
+
+    condition: Callable[[AnyConfig], bool]
+    fulfilled: Source
+    otherwise: Source
+
+    def locate(self, place: Place) -> Stored:
+        return locate(self.fulfilled if self.condition(place.config) else self.otherwise, place)
+
+
+@dataclass(frozen=True, slots=True)
 class Mxfp4:
     """gpt-oss's MXFP4 as Hugging Face stores it, in GGUF's blocks: a scale, then 16 bytes of two codes each.
 

@@ -130,7 +130,10 @@ def from_validation(errors: Sequence[Mapping[str, Any]], fields: Iterable[str] =
         fields: names that are known, to suggest the nearest for one that is not.
     """
     first = errors[0]
-    param = field_path(part for part in first["loc"] if part not in ("body", "query", "path", "header"))
+    place, *inner = first["loc"] or ("",)
+    # Where the framework found it, which is not of the field's name; a body of ours may have a field called query.
+    is_place = place == "body" or (bool(inner) and place in ("query", "path", "header"))
+    param = field_path(inner if is_place else first["loc"])
     if first["type"] == "missing":
         return InvalidParameter(f"Missing required parameter: '{param}'.", param=param or None)
     if first["type"] == "extra_forbidden":

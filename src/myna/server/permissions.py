@@ -82,6 +82,8 @@ NEEDS: dict[str, Need] = {
     "POST /v1/detokenize": "inference",
     "POST /v1/rerank": "inference",
     "POST /v1/infill": "inference",
+    "POST /v2/rerank": "inference",
+    "POST /rerank": "inference",
     "POST /v1/moderations": "inference",
     "POST /v1/responses": "inference",
     "POST /v1/responses/input_tokens": "inference",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from myna.errors import ModelFileError
 from myna.formats import ModelFile
 from myna.formats.gguf_writer import Value
 from myna.models.config import AnyConfig, EncoderConfig, ModelConfig, RopeConfig
@@ -28,7 +29,12 @@ FACTORS, LONG, SHORT = "rope_freqs.weight", "rope_factors_long.weight", "rope_fa
 
 
 def architecture_keys(config: AnyConfig, source: ModelFile) -> dict[str, Value]:
-    """Everything that describes the model's shape; ``source`` is asked for what a configuration has computed away."""
+    """Everything that describes the model's shape; ``source`` is asked for what a configuration has computed away.
+
+    Raises ModelFileError for models that score documents, whose head GGUF files keep otherwise.
+    """
+    if isinstance(config, EncoderConfig) and config.ranks:
+        raise ModelFileError(source.path, "a model that scores documents cannot be converted")
     return encoder_keys(config) if isinstance(config, EncoderConfig) else decoder_keys(config, source)
 
 

@@ -169,7 +169,7 @@ def _words(path: Path, settings: TokenizerSettings) -> Vocabulary:
     named = {pieces[id_]: id_ for id_ in of_kind(kinds, Kind.CONTROL)}
     around = [named.get(settings.special.get(part, usual)) for part, usual in _BERT.items()]
     before, after = ((id_,) if id_ is not None else () for id_ in around)
-    return Vocabulary(pieces, kinds, "words", core, core, before=before, after=after)
+    return Vocabulary(pieces, kinds, "words", core, core, before=before, after=after, between=after or None)
 
 
 def _with_added(pieces: list[str], kinds: list[int], settings: TokenizerSettings) -> tuple[list[str], list[int]]:

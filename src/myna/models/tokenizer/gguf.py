@@ -141,7 +141,8 @@ def _unigram(file: ModelFile, pieces: list[str], kinds: list[int], special: Spec
         for prefix in (space_prefix, False)
     )
     before, after = _around(file, special, True, adds_eos=True)
-    return Vocabulary(pieces, kinds, "spaces", beginning, continuing, before=before, after=after), True
+    between = after * 2 or None  # as XLM-R has it
+    return Vocabulary(pieces, kinds, "spaces", beginning, continuing, before=before, after=after, between=between), True
 
 
 def _wordpiece(file: ModelFile, pieces: list[str], kinds: list[int], special: Special) -> tuple[Vocabulary, bool]:
@@ -170,6 +171,7 @@ def _wordpiece(file: ModelFile, pieces: list[str], kinds: list[int], special: Sp
         core,
         before=() if start is None else (start,),
         after=() if end is None else (end,),
+        between=None if end is None else (end,),
     )
     return vocabulary, False
 

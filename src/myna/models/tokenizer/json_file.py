@@ -77,7 +77,7 @@ def read_tokenizer_json(path: Path, settings: TokenizerSettings) -> Vocabulary:
     plain, after_control = without_prefix(own)
     beginning = assemble(model, _rules(path, own), matched)
     continuing = beginning if plain == own else assemble(model, _rules(path, plain), matched)
-    before, after = _around(path, content.get("post_processor"), len(pieces))
+    before, after, between = _around(path, content.get("post_processor"), len(pieces))
     return Vocabulary(
         pieces,
         kinds,
@@ -87,6 +87,7 @@ def read_tokenizer_json(path: Path, settings: TokenizerSettings) -> Vocabulary:
         prefix_after_control=after_control,
         before=before,
         after=after,
+        between=between,
         strips={
             id_: (token.lstrip, token.rstrip)
             for id_, token in added.items()
@@ -247,16 +248,19 @@ def _rules(path: Path, own: Mapping[str, Any]) -> Rules:
     return Rules(() if normalizer is None else (normalizer,), made.pre_tokenizer)
 
 
-def _around(path: Path, processor: Any, size: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """What the post-processor puts before and after one text."""
+def _around(path: Path, processor: Any, size: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...] | None]:
+    """What the post-processor puts before and after one text, and between two if it says so."""
+    between: list[Any] | None = None
     before: list[int] = []
     after: list[int] = []
     for step in _steps(processor, 0):
         match step:
             case {"type": "TemplateProcessing", "single": list(single), "special_tokens": dict(special)}:
                 inner_before, inner_after = _template(single, special)
-            case {"type": "BertProcessing" | "RobertaProcessing", "cls": [_, cls], "sep": [_, sep]}:
+                between = _middle(step.get("pair"), special, inner_before, inner_after)
+            case {"type": "BertProcessing" | "RobertaProcessing" as kind, "cls": [_, cls], "sep": [_, sep]}:
                 inner_before, inner_after = [cls], [sep]
+                between = [sep, sep] if kind == "RobertaProcessing" else [sep]
             case {"type": "ByteLevel"}:
                 continue
             case _:
@@ -264,10 +268,10 @@ def _around(path: Path, processor: Any, size: int) -> tuple[tuple[int, ...], tup
         before, after = inner_before + before, after + inner_after
         if len(before) + len(after) > MAX_AROUND:
             raise ModelFileError(path, f"its post-processor adds more than {MAX_AROUND} tokens")
-    for id_ in (*before, *after):
+    for id_ in (*before, *after, *(between or ())):
         if checked_id(path, id_) >= size:
             raise ModelFileError(path, f"its post-processor adds token {id_} of a vocabulary of {size}")
-    return tuple(before), tuple(after)
+    return tuple(before), tuple(after), None if between is None else tuple(between)
 
 
 def _steps(processor: Any, depth: int) -> Iterator[Any]:
@@ -294,6 +298,22 @@ def _template(single: list[Any], special: dict[str, Any]) -> tuple[list[Any], li
             case _:
                 sides[side].append(None)  # which is no token id, and is refused as that
     return sides
+
+
+_A_AND_B = [[{"id": "A", "type_id": 0}, {"id": "B", "type_id": kind}] for kind in range(2)]
+
+
+def _middle(pair: Any, special: dict[str, Any], before: list[Any], after: list[Any]) -> list[Any] | None:
+    """What stands between two texts, where the template for them has both in order and around them what one has."""
+    parts = pair if isinstance(pair, list) else []
+    at = [index for index, part in enumerate(parts) if isinstance(part, dict) and "Sequence" in part]
+    if [parts[index]["Sequence"] for index in at] not in _A_AND_B:
+        return None
+    first, second = at
+    left, middle, right = (
+        _template(some, special)[0] for some in (parts[:first], parts[first + 1 : second], parts[second + 1 :])
+    )
+    return middle if (left, right) == (before, after) else None
 
 
 def _spelling(model: str, content: Mapping[str, Any]) -> Spelling:

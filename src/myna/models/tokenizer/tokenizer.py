@@ -51,7 +51,7 @@ class Tokenizer:
         self._kinds = kinds = vocabulary.kinds
         self._spelling = vocabulary.spelling
         self._beginning, self._continuing = vocabulary.beginning, vocabulary.continuing
-        self._before, self._after = vocabulary.before, vocabulary.after
+        self._before, self._after, self._between = vocabulary.before, vocabulary.after, vocabulary.between
         self._strips = vocabulary.strips
         self._bytes: list[bytes | None] = [None] * len(pieces)
         self._control = {pieces[id_]: id_ for id_ in of_kind(kinds, Kind.CONTROL, Kind.USER_DEFINED) if pieces[id_]}
@@ -101,6 +101,17 @@ class Tokenizer:
         except TypeError:
             return [self.encode_document(text) for text in texts]
         return [[*self._before, *ids, *self._after] for ids in encodings]
+
+    def encode_pairs(self, first: str, seconds: Sequence[str]) -> tuple[list[list[int]], int] | None:
+        """Each of several texts behind ``first``, with the tokens that the model expects around and between them.
+
+        Also where the second text begins. None where the vocabulary does not say how two texts are put together.
+        """
+        if self._between is None:
+            return None
+        opening = [*self._before, *self.encode(first), *self._between]
+        encoded = self.encode_many(seconds)
+        return [[*opening, *ids[len(self._before) :]] for ids in encoded], len(opening)
 
     def split_control(self, text: str) -> list[str | int]:
         """The text between control tokens, and their ids, in order; the longest token wins. For trusted text only."""

@@ -72,7 +72,8 @@ class Vocabulary:
 
     ``beginning`` encodes text at the beginning of a prompt, ``continuing`` text that goes on from other text: they
     differ where a vocabulary puts a space before text. ``prefix_after_control``: text after a control token begins
-    anew. ``before`` and ``after`` stand around a document that is to be embedded. ``strips`` says of control tokens
+    anew. ``before`` and ``after`` stand around a document that is to be embedded, ``between`` between two that are
+    compared; None where the files do not say. ``strips`` says of control tokens
     whether they swallow the spaces on their left and right.
     """
 
@@ -84,6 +85,7 @@ class Vocabulary:
     prefix_after_control: bool = True
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
+    between: tuple[int, ...] | None = None
     strips: Mapping[int, tuple[bool, bool]] = field(default_factory=dict)
 
 

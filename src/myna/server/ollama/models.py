@@ -202,8 +202,8 @@ def _info(described: FileDescription | UndeclaredDescription) -> dict[str, Any]:
 
 def _capabilities(described: FileDescription | UndeclaredDescription) -> list[str]:
     """What editors ask before they offer a model for something. Every model that is made to chat can call tools."""
-    if getattr(described, "kind", "decoder") == "encoder":
-        return ["embedding"]
+    if (kind := getattr(described, "kind", "decoder")) != "decoder":
+        return ["embedding"] if kind == "encoder" else []
     template = getattr(described, "template", None) or ""
     chats = getattr(described, "dialect", "plain") != "plain"
     thinks = any(mark in template for mark in THINKING_MARKS)
