@@ -109,6 +109,14 @@ async def test_the_official_asynchronous_client_stores_a_stream(stored_address: 
         assert [each.content async for each in client.chat.completions.messages.list(kept.id)] == ["Hi"]
 
 
+def test_a_client_that_leaves_at_the_finish_reason_finds_its_completion(stored_address: str) -> None:
+    with openai.OpenAI(base_url=f"{stored_address}/v1", api_key="none", max_retries=0) as client:
+        asked: Any = {"model": MODEL, "messages": HELLO, "stream": True, "store": True}
+        with client.chat.completions.create(**asked) as stream:
+            last = next(chunk for chunk in stream if chunk.choices[0].finish_reason)
+        assert client.chat.completions.retrieve(last.id).choices[0].message.content == "Hello there!"
+
+
 async def test_what_was_asked_is_kept_with_the_answer(
     stored_client: httpx2.AsyncClient, backend: ScriptedBackend
 ) -> None:

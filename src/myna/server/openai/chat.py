@@ -90,12 +90,8 @@ async def _complete(common: dict[str, Any], choices: list[Choice], events: Event
         async for index, event in events:
             choices[index].take(event)
     completion = _completion(common, choices)
-    if keeper is not None:
-        try:
-            await keeper.keep(completion, choices)
-        except StoreError as error:
-            return failed_response(error, completion)
-    return json_response(completion)
+    failure = None if keeper is None else await keeper.keep(completion, choices)
+    return json_response(completion) if failure is None else failed_response(failure, completion)
 
 
 def _completion(common: dict[str, Any], choices: list[Choice]) -> dict[str, Any]:
@@ -119,6 +115,7 @@ async def _frames(
             b'{"index":%d,"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,'
             b'"finish_reason":null}' % index
         )
+    failure: StoreError | None = None
     try:
         async for index, event in events:
             logprobs = b"null"
@@ -127,6 +124,9 @@ async def _frames(
             said = [delta(each) for each in choices[index].take(event)]
             if not said and logprobs != b"null":
                 said = [{"content": ""}]  # tokens whose text is held back
+            if keeper is not None and all(choice.finished for choice in choices):
+                # Before its last chunk is sent: clients may leave at a finish reason, without waiting for [DONE].
+                failure = await keeper.keep(_completion(common, choices), choices)
             for each in said:
                 yield writer.choice(
                     b'{"index":%d,"delta":%b,"logprobs":%b,"finish_reason":null}' % (index, encode(each), logprobs)
@@ -137,8 +137,8 @@ async def _frames(
                 yield writer.choice(b'{"index":%d,"delta":{},"logprobs":null,"finish_reason":%b}' % (index, reason))
         if include_usage:
             yield writer.usage(_usage(choices))
-        if keeper is not None:
-            await keeper.keep(_completion(common, choices), choices)
+        if failure is not None:
+            raise failure
     except MynaError as error:
         yield error_frame(error)
         return

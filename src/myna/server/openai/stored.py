@@ -75,16 +75,16 @@ class Keeper:
         ]
         check_texts([self.asked, self.messages])
 
-    async def keep(self, completion: dict[str, Any], choices: Sequence[Choice]) -> None:
-        """Store it, with what was asked.
-
-        Raises:
-            StoreError: it could not be; nothing of it is stored then.
-        """
+    async def keep(self, completion: dict[str, Any], choices: Sequence[Choice]) -> StoreError | None:
+        """Store it, with what was asked; why it could not be, and then nothing of it is."""
         started = choices[0].started
         shown = completion | self.asked | {"seed": None if started is None else started.seed}
-        async with self.database.write(self.owner) as scope:
-            await completions.add(scope, shown, self.messages)
+        try:
+            async with self.database.write(self.owner) as scope:
+                await completions.add(scope, shown, self.messages)
+        except StoreError as error:
+            return error
+        return None
 
 
 def failed_response(error: StoreError, completion: dict[str, Any]) -> Response:
