@@ -63,6 +63,10 @@ class Settings(BaseSettings):
     """Requests of all batches that are answered at once, beside live ones."""
     max_batch_lines: int = Field(default=50_000, ge=1, le=10_000_000)
     """Requests that a batch may have; OpenAI's limit by default."""
+    batch_concurrency: int = Field(default=32, ge=1, le=1024)
+    """Requests of all batches that are answered at once, beside live ones."""
+    max_batch_lines: int = Field(default=50_000, ge=1, le=10_000_000)
+    """Requests that a batch may have; OpenAI's limit by default."""
     webhook_private_targets: bool | None = None
     """Whether webhooks of owners and admins may go into private networks; None: where only this machine is served."""
     log_level: LogLevel = "warning"

@@ -17,6 +17,7 @@ from myna.server.files import open_files
 from myna.server.identity import IN_SCOPE, Identity
 from myna.server.metrics import Metrics
 from myna.server.openai.responses import open_responses
+from myna.server.openai.batches import open_batches
 from myna.server.shell import create_shell
 from myna.server.webhooks import open_webhooks
 from myna.settings import Settings
@@ -78,6 +79,7 @@ def stored_app(settings: Settings, backend: ScriptedBackend, empty_database: Pat
             app.state.files = await stack.enter_async_context(open_files(database, settings))
             app.state.webhooks = await stack.enter_async_context(open_webhooks(database, settings))
             app.state.responses = await stack.enter_async_context(open_responses(database, app.state.webhooks))
+            app.state.batches = await stack.enter_async_context(open_batches(app, settings))
             yield
 
     application = create_shell(settings, Metrics(), lifespan)

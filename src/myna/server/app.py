@@ -21,6 +21,7 @@ from myna.server.errors import json_response
 from myna.server.files import open_files
 from myna.server.metrics import CONTENT_TYPE, Metrics
 from myna.server.openai.responses import open_responses
+from myna.server.openai.batches import open_batches
 from myna.server.shell import create_shell
 from myna.server.webhooks import open_webhooks
 from myna.settings import Settings
@@ -60,6 +61,7 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             app.state.accounts.on_departure(app.state.responses.forget)
             app.state.api = await stack.enter_async_context(api.open_services(database, manager, hub, app.state.meter))
             app.state.accounts.on_departure(app.state.api.runs.forget)
+            app.state.batches = await stack.enter_async_context(open_batches(app, settings))
             yield
 
     metrics = Metrics()

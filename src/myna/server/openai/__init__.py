@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from myna.server.openai import (
     adapters,
+    batches,
     chat,
     completions,
     conversations,
@@ -40,6 +41,7 @@ def create_router() -> APIRouter:
         rerank,
         files,
         uploads,
+        batches,
         webhooks,
     ):
         router.include_router(module.router)

@@ -37,7 +37,6 @@ class Missing:
 
 
 MISSING: tuple[Missing, ...] = (
-    Missing(("/batches",), "not yet", "Batches are not built yet; send the requests one by one, many at a time."),
     Missing(("/moderations",), "not yet", "There is no classifier for moderation yet."),
     Missing(("/vector_stores",), "not yet", "There is no search over files yet."),
     Missing(("/audio",), "not yet", "There are no models for speech yet."),

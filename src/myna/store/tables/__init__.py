@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from myna.store.tables import accounts, chats, conversations, files, responses, usage, webhooks
+from myna.store.tables import accounts, batches, chats, conversations, files, responses, usage, webhooks
 from myna.store.tables.base import ID, OWNER, metadata
 
-__all__ = ["ID", "OWNER", "accounts", "chats", "conversations", "files", "metadata", "responses", "usage", "webhooks"]
+__all__ = [
+    "ID",
+    "OWNER",
+    "accounts",
+    "batches",
+    "chats",
+    "conversations",
+    "files",
+    "metadata",
+    "responses",
+    "usage",
+    "webhooks",
+]
