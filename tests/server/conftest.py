@@ -16,8 +16,8 @@ from myna.server import openai
 from myna.server.files import open_files
 from myna.server.identity import IN_SCOPE, Identity
 from myna.server.metrics import Metrics
-from myna.server.openai.responses import open_responses
 from myna.server.openai.batches import open_batches
+from myna.server.openai.responses import open_responses
 from myna.server.shell import create_shell
 from myna.server.webhooks import open_webhooks
 from myna.settings import Settings

@@ -20,8 +20,8 @@ from myna.server import anthropic, api, docs, ollama, openai, web
 from myna.server.errors import json_response
 from myna.server.files import open_files
 from myna.server.metrics import CONTENT_TYPE, Metrics
-from myna.server.openai.responses import open_responses
 from myna.server.openai.batches import open_batches
+from myna.server.openai.responses import open_responses
 from myna.server.shell import create_shell
 from myna.server.webhooks import open_webhooks
 from myna.settings import Settings
