@@ -27,6 +27,7 @@
     ├── EngineError                 generation failed
     │   ├── EngineCrashed             the engine process ended; its answers are interrupted
     │   ├── EngineBusy                too many requests wait; try again later
+    │   ├── ServerStopping            its answers are cut off; another server, or this one later, will do
     │   └── ModelTooLarge             weights or KV cache do not fit into memory
     └── StoreError                  the database cannot be opened, migrated or written
         └── StorageFull               no room on the disk for a file
@@ -61,6 +62,7 @@ __all__ = [
     "RateLimited",
     "Refused",
     "RequestError",
+    "ServerStopping",
     "SourcesUnreachable",
     "StorageFull",
     "StoreError",
@@ -289,6 +291,12 @@ class EngineBusy(EngineError):
     """Too many requests wait already; try again later."""
 
     code = "engine_busy"
+
+
+class ServerStopping(EngineError):
+    """The server was told to stop and ends the answers that still run."""
+
+    code = "server_stopping"
 
 
 class ModelTooLarge(EngineError):

@@ -63,12 +63,10 @@ class Settings(BaseSettings):
     """Requests of all batches that are answered at once, beside live ones."""
     max_batch_lines: int = Field(default=50_000, ge=1, le=10_000_000)
     """Requests that a batch may have; OpenAI's limit by default."""
-    batch_concurrency: int = Field(default=32, ge=1, le=1024)
-    """Requests of all batches that are answered at once, beside live ones."""
-    max_batch_lines: int = Field(default=50_000, ge=1, le=10_000_000)
-    """Requests that a batch may have; OpenAI's limit by default."""
     webhook_private_targets: bool | None = None
     """Whether webhooks of owners and admins may go into private networks; None: where only this machine is served."""
+    drain_seconds: float = Field(default=5, ge=0, le=3600)
+    """How long running answers may go on when the server is told to stop, before they are cut off."""
     log_level: LogLevel = "warning"
     """info also logs every request."""
     log_format: Literal["text", "json"] = "text"

@@ -36,6 +36,7 @@ LEAVES = {
     tree.EngineError("x"): 500,
     tree.EngineCrashed("x"): 503,
     tree.EngineBusy("x"): 429,
+    tree.ServerStopping("x"): 503,
     tree.ModelTooLarge("x"): 507,
     tree.StoreError("x"): 500,
     tree.StorageFull("x"): 507,

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
 import signal
 import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -145,14 +150,79 @@ async def test_health_and_page(server: Server) -> None:
         assert refused.status_code == 403
 
 
-def test_told_to_stop_it_ends_running_answers_and_leaves_nothing(tmp_path: Path, default_model: Path) -> None:
-    with serving("--no-browser", env=environment(tmp_path)) as server:
-        body = {"model": "default", "messages": LONG, "stream": True, "ignore_eos": True}
-        with httpx2.stream("POST", f"{server.url}/v1/chat/completions", json=body, timeout=60) as response:
-            lines = response.iter_lines()
-            assert next(lines).startswith("data: ")
-            server.process.send_signal(signal.SIGTERM)
-            last = [line for line in lines if line][-1]
-        assert "The server is stopping" in json.loads(last.removeprefix("data: "))["error"]["message"]
+STREAMS = {
+    "/v1/chat/completions": "data: {",
+    "/v1/messages": "event: ",
+    "/api/chat": "{",
+}
+CUT_OFF = "The server is stopping; send the request again when it is back."
+
+
+def test_told_to_stop_it_ends_what_runs_in_its_own_shape_and_leaves_nothing(
+    tmp_path: Path, default_model: Path
+) -> None:
+    body = {"model": "default", "messages": LONG, "stream": True, "ignore_eos": True, "max_tokens": 8000}
+    last: dict[str, str] = {}
+    with (
+        ThreadPoolExecutor() as pool,
+        serving("--no-browser", env=environment(tmp_path, MYNA_DRAIN_SECONDS="0.2")) as server,
+    ):
+        begun = threading.Barrier(len(STREAMS) + 1)
+
+        def read(path: str) -> None:
+            asked = {name: value for name, value in body.items() if path != "/v1/messages" or name != "ignore_eos"}
+            with httpx2.stream("POST", server.url + path, json=asked, timeout=60) as response:
+                lines = response.iter_lines()
+                assert next(lines).startswith(STREAMS[path])
+                begun.wait(60)
+                last[path] = [line for line in lines if line][-1]
+
+        reading = [pool.submit(read, path) for path in STREAMS]
+        begun.wait(60)
+        server.process.send_signal(signal.SIGTERM)
+        for each in reading:
+            each.result(60)
         assert server.process.wait(30) == 0
     assert "Traceback" not in "".join(server.said)
+    errors = {path: json.loads(line.removeprefix("data: ")) for path, line in last.items()}
+    assert errors["/v1/chat/completions"]["error"]["code"] == "server_stopping"
+    assert errors["/v1/chat/completions"]["error"]["message"] == CUT_OFF
+    assert errors["/v1/messages"] == {"type": "error", "error": {"type": "api_error", "message": CUT_OFF}}
+    assert errors["/api/chat"] == {"error": CUT_OFF}
+
+
+@pytest.fixture
+def patient(tmp_path: Path, default_model: Path) -> Iterator[Server]:
+    """A server that lets answers finish."""
+    with serving("--no-browser", env=environment(tmp_path, MYNA_DRAIN_SECONDS="60")) as server:
+        yield server
+
+
+def test_told_to_stop_it_lets_answers_finish(patient: Server) -> None:
+    body = {"model": "default", "messages": LONG, "stream": True, "ignore_eos": True, "max_tokens": 60}
+    with httpx2.stream("POST", f"{patient.url}/v1/chat/completions", json=body, timeout=60) as response:
+        lines = response.iter_lines()
+        next(lines)
+        patient.process.send_signal(signal.SIGTERM)
+        assert [line for line in lines if line][-1] == "data: [DONE]"
+    assert patient.process.wait(30) == 0
+
+
+def test_told_twice_it_waits_for_nobody(patient: Server) -> None:
+    body = {"model": "default", "messages": LONG, "ignore_eos": True}
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(httpx2.post, f"{patient.url}/v1/chat/completions", json=body, timeout=60)
+        while "myna_requests_running{" not in (text := httpx2.get(f"{patient.url}/metrics").text) or re.search(
+            r"myna_requests_running\{[^}]*\} 0", text
+        ):
+            pass
+        patient.process.send_signal(signal.SIGINT)
+        with contextlib.suppress(httpx2.ConnectError):  # from then on nobody new is answered
+            while httpx2.get(f"{patient.url}/healthz"):
+                pass
+        patient.process.send_signal(signal.SIGINT)
+        answer = asked.result(60)
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "server_stopping"
+    assert answer.headers["retry-after"]
+    assert patient.process.wait(30) == 0

@@ -30,6 +30,7 @@ from myna.errors import (
     RateLimited,
     Refused,
     RequestError,
+    ServerStopping,
     StorageFull,
     TooLarge,
     TooManyAttempts,
@@ -47,6 +48,7 @@ STATUS: dict[type[MynaError], int] = {
     LimitReached: 429,
     EngineBusy: 429,
     EngineCrashed: 503,
+    ServerStopping: 503,
     ModelTooLarge: 507,
     DiskFull: 507,
     StorageFull: 507,
@@ -106,7 +108,7 @@ def error_response(error: MynaError) -> Response:
 def retry_headers(error: MynaError) -> dict[str, str] | None:
     """When to try again, where that may help; the official clients read the milliseconds first."""
     match error:
-        case EngineBusy() | EngineCrashed():
+        case EngineBusy() | EngineCrashed() | ServerStopping():
             seconds: float = RETRY_AFTER_SECONDS
         case LimitReached() | TooManyAttempts():
             seconds = error.retry_after

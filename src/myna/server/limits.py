@@ -41,10 +41,8 @@ MAX_NESTING = 64
 
 KEEP_ALIVE_SECONDS = 75
 """Idle connections: longer than the pools of the usual clients keep theirs, so that they close first."""
-DRAIN_SECONDS = 2
-"""How long a stopping server lets running answers go on before it ends them."""
-SHUTDOWN_SECONDS = 5
-"""How long it waits in all; then what still runs is abandoned."""
+ENDING_SECONDS = 3
+"""How long a stopping server waits for answers that it has told to end; then what still runs is abandoned."""
 WEBSOCKET_FRAME_BYTES = 64 << 10
 """Largest frame that a browser may send."""
 CONNECTION_BACKLOG = 512

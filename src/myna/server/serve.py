@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,9 +20,8 @@ from myna.server.app import create_app
 from myna.server.binding import address_of
 from myna.server.limits import (
     CONNECTION_BACKLOG,
-    DRAIN_SECONDS,
+    ENDING_SECONDS,
     KEEP_ALIVE_SECONDS,
-    SHUTDOWN_SECONDS,
     WEBSOCKET_FRAME_BYTES,
 )
 from myna.server.protocol import BoundedHttp
@@ -51,7 +51,7 @@ async def _serve(
     try:
         app = create_app(settings, manager, Hub(settings.models_dir))
         async with app.router.lifespan_context(app):
-            server = Server(app)
+            server = Server(app, settings.drain_seconds)
             announcement = asyncio.create_task(_announce(server, address_of(settings, listener), manager, when_ready))
             try:
                 await server.serve([listener])
@@ -69,9 +69,14 @@ async def _announce(server: Server, address: str, manager: ModelManager, when_re
 
 
 class Server(uvicorn.Server):
-    """One uvicorn worker that ends in bounded time, whatever its clients do."""
+    """One uvicorn worker that ends in bounded time, whatever its clients do.
 
-    def __init__(self, app: FastAPI) -> None:
+    Args:
+        app: what answers.
+        drain_seconds: how long answers that run may go on when it is told to stop; then they are ended.
+    """
+
+    def __init__(self, app: FastAPI, drain_seconds: float) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -82,12 +87,13 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 backlog=CONNECTION_BACKLOG,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+                timeout_graceful_shutdown=math.ceil(drain_seconds + ENDING_SECONDS),
                 http=BoundedHttp,
                 ws_max_size=WEBSOCKET_FRAME_BYTES,
             )
         )
         self.app = app
+        self.drain_seconds = drain_seconds
         self.answering = asyncio.Event()
         self.told = asyncio.Event()
 
@@ -104,9 +110,9 @@ class Server(uvicorn.Server):
                     await self.told.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the browsers' sockets now, let answers over HTTP finish for a moment, then end them."""
+        """Close the browsers' sockets now, let answers over HTTP finish for a while, then end them."""
         self.app.state.api.disconnect()
-        draining = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self.app.state.stopping.set)
+        draining = asyncio.get_running_loop().call_later(self.drain_seconds, self.app.state.stopping.set)
         try:
             await super().shutdown(sockets)
         finally:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from myna.errors import EngineError, InvalidParameter, MynaError
+from myna.errors import InvalidParameter, MynaError, ServerStopping
 from myna.server.errors import CLIENT_CLOSED_REQUEST
 from myna.server.limits import MAX_NESTING
 from myna.server.openai.sse import error_frame
@@ -64,7 +64,7 @@ async def while_connected(receive: Receive, stopping: asyncio.Event, work: Corou
 
     Raises:
         ClientGone: the client went first. The work has ended by then.
-        EngineError: the server stops. The work has ended by then.
+        ServerStopping: the server stops. The work has ended by then.
     """
     working = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnected(receive))
@@ -76,7 +76,7 @@ async def while_connected(receive: Receive, stopping: asyncio.Event, work: Corou
             return working.result()
         if gone.done():
             raise ClientGone
-        raise EngineError("The server is stopping; send the request again when it is back.")
+        raise ServerStopping("The server is stopping; send the request again when it is back.")
     finally:
         for task in tasks:
             task.cancel()
@@ -112,7 +112,7 @@ class EventStream(Response):
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             try:
                 await while_connected(receive, scope["app"].state.stopping, self._send_frames(send))
-            except EngineError as error:
+            except ServerStopping as error:
                 await send({"type": "http.response.body", "body": self.failure_frame(error), "more_body": False})
         except (ClientGone, OSError):
             return
