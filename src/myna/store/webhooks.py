@@ -122,7 +122,9 @@ async def enqueue(scope: Scope, *queued: Delivery) -> None:
 async def due(
     transaction: Transaction, now: int, busy: Set[tuple[str, str]], limit: int
 ) -> list[tuple[Delivery, Endpoint]]:
-    """For endpoints that are not busy, each one's oldest delivery whose time has come: of any owner, oldest first.
+    """For endpoints that are not busy, each one's oldest delivery whose time has come, of any owner.
+
+    Those that were tried least come first, then the oldest.
 
     Args:
         transaction: of any kind.
@@ -141,7 +143,7 @@ async def due(
         select(*deliveries.c, *endpoint_columns)
         .join(oldest, and_(oldest.c.owner == deliveries.c.owner, oldest.c.id == deliveries.c.id))
         .join(endpoints, and_(endpoints.c.owner == deliveries.c.owner, endpoints.c.id == deliveries.c.endpoint_id))
-        .order_by(deliveries.c.id)
+        .order_by(deliveries.c.attempts, deliveries.c.id)
         .limit(limit + len(busy))
     )
     found = []
