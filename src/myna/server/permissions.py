@@ -22,6 +22,7 @@ NEEDS: dict[str, Need] = {
     "GET /metrics": "models",
     "GET /openapi.json": "any",
     "GET /docs": "any",
+    "GET /docs/": "any",
     "GET /docs/**": "any",
     # The application's own: signing in, accounts, keys
     "GET /api/session": "open",
