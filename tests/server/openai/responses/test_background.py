@@ -163,7 +163,7 @@ async def test_one_that_is_deleted_ends(
     assert (await stored_client.delete(f"{RESPONSES}/{response_id}", headers=JSON)).json() == {
         "id": response_id, "object": "response", "deleted": True,
     }  # fmt: skip
-    assert b"completed" not in b"".join([frames async for frames in following])
+    assert b"event: response.completed" not in b"".join([frames async for frames in following])
     for answer in (
         await stored_client.get(f"{RESPONSES}/{response_id}"),
         await stored_client.delete(f"{RESPONSES}/{response_id}", headers=JSON),
