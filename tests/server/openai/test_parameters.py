@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 import httpx2
 import openai.resources
+import openai.types.chat as types
 import pytest
 from fastapi import FastAPI
+from openai.types.chat.chat_completion_content_part_param import File
 
 from myna.engine.request import GenerationRequest
 from tests.server.openai.test_missing import DOCUMENT, documented
@@ -74,7 +76,7 @@ def _add(found: dict[Endpoint, set[str]], method: object) -> None:
 
 def table() -> dict[Endpoint, dict[str, Parameter]]:
     """The document's rows: endpoint, parameters, state, reason."""
-    section = DOCUMENT.read_text(encoding="utf-8").partition("## Every parameter")[2].partition("\n## ")[0]
+    section = DOCUMENT.read_text(encoding="utf-8").partition("## Every parameter")[2].partition("\n##")[0]
     found: dict[Endpoint, dict[str, Parameter]] = defaultdict(dict)
     for line in section.splitlines():
         if line.startswith("| `"):
@@ -211,6 +213,48 @@ ROUTES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], Any]]]] 
     "/v1/chat/completions": ({"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}, CHAT),
     "/v1/completions": ({"model": MODEL, "prompt": "Hi"}, COMPLETION),
 }
+
+
+PARAMS = {
+    "system": types.ChatCompletionSystemMessageParam,
+    "developer": types.ChatCompletionDeveloperMessageParam,
+    "user": types.ChatCompletionUserMessageParam,
+    "assistant": types.ChatCompletionAssistantMessageParam,
+    "tool": types.ChatCompletionToolMessageParam,
+    "function": types.ChatCompletionFunctionMessageParam,
+    "text": types.ChatCompletionContentPartTextParam,
+    "refusal": types.ChatCompletionContentPartRefusalParam,
+    "image_url": types.ChatCompletionContentPartImageParam,
+    "input_audio": types.ChatCompletionContentPartInputAudioParam,
+    "file": File,
+}
+"""The roles of messages, and the types of their parts."""
+
+
+async def test_every_field_of_messages_and_parts_is_in_the_table(stored_client: httpx2.AsyncClient) -> None:
+    section = DOCUMENT.read_text(encoding="utf-8").partition("### Messages")[2].partition("\n##")[0]
+    named: dict[str, set[str]] = defaultdict(set)
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            kinds, fields, state, reason = (cell.strip() for cell in line.removesuffix("|").split("|")[1:])
+            for kind in re.findall(r"`(\w+)`", kinds):
+                own = set(re.findall(r"`(\w+)`", fields)) or set(PARAMS[kind].__annotations__)
+                named[kind] |= own if state != "extension" else set()
+                if state == "refused":
+                    for field in own if fields else [""]:
+                        message = await _refusal(stored_client, kind, field)
+                        assert reason.replace("`", "") in message, (kind, field)
+    assert named == {kind: set(params.__annotations__) for kind, params in PARAMS.items()}
+
+
+async def _refusal(client: httpx2.AsyncClient, kind: str, field: str) -> str:
+    """What is said to a message with a field, or to a role, or to a kind of part."""
+    message: dict[str, Any] = {"role": "user", "content": [{"type": kind}]}
+    if kind in ("system", "developer", "user", "assistant", "tool", "function"):
+        message = {"role": kind, "content": "x", "name": "f"} | ({field: {"a": 1}} if field else {})
+    answer = await client.post("/v1/chat/completions", json={"model": MODEL, "messages": [message]})
+    assert answer.status_code == 400, (kind, field)
+    return str(answer.json()["error"]["message"])
 
 
 async def outcome(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 from myna.chat import Message, Part, ReasoningPart, Role, TextPart, ToolCallPart, ToolResultPart
@@ -18,8 +20,12 @@ ROLES: dict[str, Role] = {
     "tool": "tool",
 }
 """OpenAI's newer models call the system message the developer's."""
-UNSUPPORTED_ROLES = ("function",)
-UNSUPPORTED_FIELDS = ("audio", "function_call", "name", "refusal")
+UNSUPPORTED_ROLES = {"function": "it is the deprecated form of tool"}
+UNSUPPORTED_FIELDS = {
+    "audio": "no model here speaks in a chat",
+    "function_call": "it is the deprecated form of 'tool_calls'",
+    "refusal": "models here write no refusals apart from text; send it as 'content'",
+}
 IGNORED_FIELDS = ("annotations", "parsed")
 """In answers that clients send back as they came; they say nothing to the model."""
 IGNORED_PART_FIELDS = ("prompt_cache_breakpoint",)
@@ -28,8 +34,14 @@ OWN_FIELDS: dict[Role, tuple[str, ...]] = {
     "assistant": ("tool_calls", "reasoning_content"),
     "tool": ("tool_call_id",),
 }
-"""What messages of a role have beside role and content."""
-UNSUPPORTED_PARTS = ("file", "image_url", "input_audio", "refusal", "video_url")
+"""What messages of a role have beside role, content and name."""
+UNSUPPORTED_PARTS = {
+    "file": "this model reads text only; send the file's text",
+    "image_url": "this model reads text only",
+    "input_audio": "this model reads text only",
+    "refusal": "models here write no refusals apart from text; send it as text",
+    "video_url": "this model reads text only",
+}
 
 
 def parse_messages(messages: list[Any]) -> tuple[Message, ...]:
@@ -45,7 +57,38 @@ def parse_messages(messages: list[Any]) -> tuple[Message, ...]:
         )
     read = tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
     _check_calls(read)
-    return read
+    return _attributed(read, [_name(message.get("name"), f"messages[{i}].name") for i, message in enumerate(messages)])
+
+
+def _name(name: Any, where: str) -> str | None:
+    if name is None or (isinstance(name, str) and _NAME.fullmatch(name)):
+        return name and check_text(name, where)
+    raise InvalidParameter(
+        f"'{where}' must be 1 to 64 characters, without spaces and any of <|\\/>; got {excerpt(name)}.", param=where
+    )
+
+
+def _attributed(messages: tuple[Message, ...], names: list[str | None]) -> tuple[Message, ...]:
+    """The messages, each begun with its name where several of one role have to be told apart.
+
+    Templates know roles alone, so the name is text. A tool's message says nothing by it: the call has the name.
+    """
+    speakers: dict[Role, set[str | None]] = {}
+    for message, name in zip(messages, names, strict=True):
+        speakers.setdefault(message.role, set()).add(name)
+    return tuple(
+        message
+        if name is None or message.role == "tool" or len(speakers[message.role]) == 1
+        else _said_by(name, message)
+        for message, name in zip(messages, names, strict=True)
+    )
+
+
+def _said_by(name: str, message: Message) -> Message:
+    at = next((index for index, part in enumerate(message.parts) if isinstance(part, TextPart)), None)
+    if at is None:
+        return message
+    return replace(message, parts=(*message.parts[:at], TextPart(f"{name}: "), *message.parts[at:]))
 
 
 def _check_calls(messages: tuple[Message, ...]) -> None:
@@ -83,12 +126,16 @@ def _message(message: Any, where: str) -> Message:
     fields = {name: value for name, value in message.items() if value is not None and value != []}
     role = _role(fields.pop("role", None), f"{where}.role")
     content = fields.pop("content", None)
+    fields.pop("name", None)
     own = {name: fields.pop(name, None) for name in OWN_FIELDS.get(role, ())}
     for name in fields:
         if name in UNSUPPORTED_FIELDS:
-            raise UnsupportedParameter(f"'{where}.{name}' is not supported yet; leave it out.", param=f"{where}.{name}")
+            reason = UNSUPPORTED_FIELDS[name]
+            raise UnsupportedParameter(
+                f"'{where}.{name}' is not supported: {reason}. Leave it out.", param=f"{where}.{name}"
+            )
         if name not in IGNORED_FIELDS:
-            hint = suggestion(name, ("role", "content", *own))
+            hint = suggestion(name, ("role", "content", "name", *own))
             raise InvalidParameter(f"Unknown parameter: '{where}.{name}'.{hint}", param=f"{where}.{name}")
     if role == "tool":
         call_id = _text(own["tool_call_id"], f"{where}.tool_call_id")
@@ -109,8 +156,10 @@ def _role(role: Any, where: str) -> Role:
     if isinstance(role, str) and role in ROLES:
         return ROLES[role]
     allowed = ", ".join(ROLES)
-    if role in UNSUPPORTED_ROLES:
-        raise UnsupportedParameter(f"'{where}' {role} is not supported yet; allowed are {allowed}.", param=where)
+    if isinstance(role, str) and role in UNSUPPORTED_ROLES:
+        raise UnsupportedParameter(
+            f"'{where}' {role} is not supported: {UNSUPPORTED_ROLES[role]}. Allowed are {allowed}.", param=where
+        )
     raise InvalidParameter(f"Invalid value for '{where}': {excerpt(role)}; allowed are {allowed}.", param=where)
 
 
@@ -180,9 +229,9 @@ def _part(part: Any, where: str) -> TextPart:
     if not isinstance(part, dict):
         raise InvalidParameter(f"'{where}' must be an object such as {_EXAMPLE}; got {excerpt(part)}.", param=where)
     kind = part.get("type")
-    if kind in UNSUPPORTED_PARTS:
+    if isinstance(kind, str) and kind in UNSUPPORTED_PARTS:
         raise UnsupportedParameter(
-            f"'{where}.type' {kind} is not supported yet; this model reads text only.", param=f"{where}.type"
+            f"'{where}.type' {kind} is not supported: {UNSUPPORTED_PARTS[kind]}.", param=f"{where}.type"
         )
     if kind != "text":
         raise InvalidParameter(
@@ -198,4 +247,5 @@ def _part(part: Any, where: str) -> TextPart:
     return TextPart(check_text(part["text"], f"{where}.text"))
 
 
+_NAME = re.compile(r"[^\s<|\\/>]{1,64}")
 _EXAMPLE = '{"type": "text", "text": "…"}'

@@ -36,7 +36,7 @@ SHOWN = (
     "reasoning_effort",
 )
 """What a stored completion repeats of its request."""
-MESSAGE_FIELDS = ("role", "content", "tool_calls", "tool_call_id", "reasoning_content")
+MESSAGE_FIELDS = ("role", "content", "name", "tool_calls", "tool_call_id", "reasoning_content")
 """What is kept of a message; all else says nothing to a model."""
 
 
@@ -141,7 +141,7 @@ def _message(message_id: str, message: dict[str, Any]) -> dict[str, Any]:
     content = message.get("content")
     parts = content if isinstance(content, list) else None
     text = content if parts is None else "".join(part["text"] for part in parts)
-    return {"id": message_id} | message | {"content": text, "content_parts": parts, "name": None}
+    return {"id": message_id} | message | {"content": text, "content_parts": parts, "name": message.get("name")}
 
 
 def _database(request: Request) -> Database:
