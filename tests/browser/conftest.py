@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,7 +85,7 @@ class MynaServer:
         try:
             with urllib.request.urlopen(self.url + "/healthz", timeout=5):
                 return True
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:  # also while it listens and is too busy to answer
             return False
 
 

@@ -1,9 +1,27 @@
 /** HTTP with the server: one function a request of docs/application-api.md. */
 
+import { gate } from "./gate";
 import { strings } from "./strings";
-import type { Chat, Message, Model, NewMessage, NewRun, Run, Session, Started } from "./types";
+import type {
+  Account,
+  ApiKey,
+  Chat,
+  Message,
+  Model,
+  NewApiKey,
+  NewMessage,
+  NewRun,
+  Role,
+  Run,
+  Session,
+  SignIn,
+  Started,
+  User,
+} from "./types";
 
 const TIMEOUT_MS = 30_000;
+/** Signing in should help the first time; a server that says otherwise is not asked for ever. */
+const MOST_ATTEMPTS = 5;
 
 /** The server answered, and said no. */
 export class ApiError extends Error {
@@ -26,13 +44,37 @@ export class NetworkError extends Error {
 /** A gateway's "nobody is there" is as good as no answer. */
 const NO_ANSWER = new Set([502, 504]);
 
+/** Says whose page this is: the server refuses it if somebody else has signed in meanwhile in another tab. */
+let user: string | null = null;
+
+export function speakFor(id: string): void {
+  user = id;
+}
+
+/** What is asked for in somebody's name; it waits while nobody is signed in. */
 async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await ask<T>(method, path, body);
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 403) gate.refused();
+      if (!(error instanceof ApiError) || error.status !== 401 || error.code !== "not_signed_in") throw error;
+      if (attempt === MOST_ATTEMPTS) throw error;
+      await gate.wait();
+    }
+  }
+}
+
+async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, {
       method,
       // The server asks for the JSON type on every change, with or without a body: forms of other sites cannot set it.
-      headers: method === "GET" ? {} : { "Content-Type": "application/json" },
+      headers: {
+        ...(method === "GET" ? {} : { "Content-Type": "application/json" }),
+        ...(user === null ? {} : { "X-Myna-User": user }),
+      },
       body: body === undefined ? null : JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
@@ -61,7 +103,25 @@ async function toApiError(response: Response): Promise<ApiError> {
 const segment = encodeURIComponent;
 
 export const api = {
-  session: () => request<Session>("GET", "/api/session"),
+  // Who is there: these are asked by nobody in particular, and so never wait.
+  session: () => ask<Session>("GET", "/api/session"),
+  setUp: (token: string | null, name: string, password: string) =>
+    ask<Session>("POST", "/api/setup", { ...(token === null ? {} : { token }), name, password }),
+  signIn: (name: string, password: string) => ask<Session>("POST", "/api/session", { name, password }),
+  signOut: () => ask<void>("DELETE", "/api/session"),
+
+  changePassword: (old: string, next: string) => request<void>("POST", "/api/account/password", { old, new: next }),
+  signIns: () => request<{ sessions: SignIn[] }>("GET", "/api/account/sessions"),
+  endSignIn: (id: string) => request<void>("DELETE", `/api/account/sessions/${segment(id)}`),
+  endOtherSignIns: () => request<void>("DELETE", "/api/account/sessions"),
+  keys: () => request<{ keys: ApiKey[] }>("GET", "/api/account/keys"),
+  makeKey: (key: NewApiKey) => request<ApiKey & { secret: string }>("POST", "/api/account/keys", key),
+  revokeKey: (id: string) => request<void>("DELETE", `/api/account/keys/${segment(id)}`),
+  users: () => request<{ users: Account[] }>("GET", "/api/users"),
+  makeUser: (name: string, role: Role) => request<User & { password: string }>("POST", "/api/users", { name, role }),
+  changeUser: (id: string, change: { role?: Role; disabled?: boolean; password?: true }) =>
+    request<Account & { password?: string }>("PATCH", `/api/users/${segment(id)}`, change),
+  deleteUser: (id: string) => request<void>("DELETE", `/api/users/${segment(id)}`),
 
   chats: (before: string | null) =>
     request<{ chats: Chat[]; next: string | null }>(

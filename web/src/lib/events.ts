@@ -59,6 +59,15 @@ export class EventStream {
     if (this.#failures === 0) this.listener.state("connecting");
   }
 
+  /** Until it is told to connect again; what is followed stays so. */
+  disconnect(): void {
+    this.#cancelRetry();
+    this.#stopBeating();
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
   /** Tries at once instead of waiting for the next attempt: the network is back, or the tab is looked at again. */
   retryNow(): void {
     if (this.#retry !== null) this.connect();

@@ -41,6 +41,28 @@ export function formatTime(milliseconds: number): string {
   return clock.format(milliseconds);
 }
 
+const BROWSERS: [RegExp, string][] = [
+  [/\bEdg(?:e|A|iOS)?\//, "Edge"],
+  [/\bOPR\//, "Opera"],
+  [/\b(?:Firefox|FxiOS)\//, "Firefox"],
+  [/\b(?:HeadlessChrome|Chrome|CriOS|Chromium)\//, "Chrome"],
+  [/\bSafari\//, "Safari"],
+];
+const SYSTEMS: [RegExp, string][] = [
+  [/\bWindows\b/, "Windows"],
+  [/\b(?:iPhone|iPad)\b/, "iOS"],
+  [/\bMac OS X\b|\bMacintosh\b/, "macOS"],
+  [/\bAndroid\b/, "Android"],
+  [/\bCrOS\b/, "ChromeOS"],
+  [/\bLinux\b/, "Linux"],
+];
+
+/** A browser and its system out of what it says of itself; what is not recognised is null. */
+export function browserOf(agent: string): { browser: string | null; system: string | null } {
+  const first = (known: [RegExp, string][]) => known.find(([pattern]) => pattern.test(agent))?.[1] ?? null;
+  return { browser: first(BROWSERS), system: first(SYSTEMS) };
+}
+
 export type Period = "today" | "yesterday" | "week" | "month" | { month: string };
 
 /** The group of the chat list that a moment belongs to, by calendar days before `now`. */

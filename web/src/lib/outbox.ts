@@ -4,7 +4,7 @@
  */
 
 import { api, NetworkError } from "./api";
-import { keys, read, write } from "./storage";
+import { unsent } from "./storage";
 import type { NewMessage, NewRun, Started } from "./types";
 
 export type Outgoing = { chatId: string; createdAt: number } & (
@@ -24,8 +24,8 @@ export function runIdOf(entry: Outgoing): string {
 /** Entries that an earlier page left behind, oldest first. */
 export function waiting(): Outgoing[] {
   const entries: Outgoing[] = [];
-  for (const key of keys("outbox.")) {
-    const value = read(key);
+  for (const run of unsent.all()) {
+    const value = unsent.read(run);
     if (value !== null) entries.push(JSON.parse(value) as Outgoing);
   }
   return entries.sort((a, b) => a.createdAt - b.createdAt);
@@ -36,16 +36,16 @@ export function waiting(): Outgoing[] {
  * Throws ApiError when the server refuses; the entry is then forgotten, and its text is the caller's to keep.
  */
 export async function deliver(entry: Outgoing, delayed: () => void): Promise<Started> {
-  const key = `outbox.${runIdOf(entry)}`;
-  write(key, JSON.stringify(entry));
+  const run = runIdOf(entry);
+  unsent.write(run, JSON.stringify(entry));
   for (let attempt = 0; ; attempt += 1) {
     try {
       const started = await post(entry);
-      write(key, null);
+      unsent.write(run, null);
       return started;
     } catch (error) {
       if (!(error instanceof NetworkError)) {
-        write(key, null);
+        unsent.write(run, null);
         throw error;
       }
       delayed();

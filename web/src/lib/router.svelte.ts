@@ -1,4 +1,8 @@
-/** Two addresses: "/" is a new chat, "/chat/{id}" an existing one. */
+/** The addresses: "/" is a new chat, "/chat/{id}" an existing one, "/account" and below what concerns the account. */
+
+export type Section = "account" | "keys" | "users";
+
+const SECTIONS: Record<string, Section> = { "/account": "account", "/account/keys": "keys", "/account/users": "users" };
 
 let path = $state(location.pathname);
 
@@ -13,8 +17,16 @@ export const router = {
     return match?.[1] ? decodeURIComponent(match[1]) : null;
   },
 
+  /** The account page that the address names, or null. */
+  get section(): Section | null {
+    return SECTIONS[path.replace(/\/$/, "")] ?? null;
+  },
+
   go(chatId: string | null, options: { replace?: boolean } = {}): void {
-    const next = chatPath(chatId);
+    this.open(chatPath(chatId), options);
+  },
+
+  open(next: string, options: { replace?: boolean } = {}): void {
     if (next === path) return;
     if (options.replace) history.replaceState(null, "", next);
     else history.pushState(null, "", next);
@@ -24,6 +36,10 @@ export const router = {
 
 export function chatPath(chatId: string | null): string {
   return chatId === null ? "/" : `/chat/${encodeURIComponent(chatId)}`;
+}
+
+export function sectionPath(section: Section): string {
+  return section === "account" ? "/account" : `/account/${section}`;
 }
 
 /** Whether a click on a link asks for a new tab or window, which is the browser's business. */

@@ -1,6 +1,19 @@
-/** The browser's storage, which may be full, blocked or absent: then the application works on, and forgets. */
+/**
+ * The browser's storage, which may be full, blocked or absent: then the application works on, and forgets.
+ * What a person typed is kept under their own name: whoever signs in next in the same browser does not meet it.
+ */
 
 const PREFIX = "myna.";
+
+/** Of the person whose things are kept; empty for the first of this server, who may have had no account. */
+let own = "";
+/** The person is gone, and what the closing page would still store of theirs is not. */
+let sealed = false;
+
+/** Whose drafts and unsent messages are meant from now on. */
+export function belongTo(user: string): void {
+  own = user === "local" ? "" : `@${user}.`;
+}
 
 export function read(key: string): string | null {
   try {
@@ -11,6 +24,7 @@ export function read(key: string): string | null {
 }
 
 export function write(key: string, value: string | null): void {
+  if (sealed) return;
   try {
     if (value === null) localStorage.removeItem(PREFIX + key);
     else localStorage.setItem(PREFIX + key, value);
@@ -32,6 +46,20 @@ export function keys(prefix: string): string[] {
 
 /** What was typed and not sent, by chat ("new" for the one that does not exist yet) or edited message. */
 export const drafts = {
-  read: (subject: string): string => read(`draft.${subject}`) ?? "",
-  write: (subject: string, text: string): void => write(`draft.${subject}`, text === "" ? null : text),
+  read: (subject: string): string => read(`${own}draft.${subject}`) ?? "",
+  write: (subject: string, text: string): void => write(`${own}draft.${subject}`, text === "" ? null : text),
+  all: (): string[] => keys(`${own}draft.`),
 };
+
+/** What was sent and has not arrived, by run. */
+export const unsent = {
+  read: (run: string): string | null => read(`${own}outbox.${run}`),
+  write: (run: string, entry: string | null): void => write(`${own}outbox.${run}`, entry),
+  all: (): string[] => keys(`${own}outbox.`).map((key) => key.slice(`${own}outbox.`.length)),
+};
+
+/** Forgets all that the person typed in this browser, for good: this page stores nothing more. */
+export function forget(): void {
+  for (const key of [...keys(`${own}draft.`), ...keys(`${own}outbox.`)]) write(key, null);
+  sealed = true;
+}

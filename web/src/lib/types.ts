@@ -3,12 +3,32 @@
 export type MessageStatus = "complete" | "running" | "interrupted" | "stopped" | "failed";
 export type RunStatus = "queued" | "running" | "complete" | "stopped" | "interrupted" | "failed";
 
+export type Role = "owner" | "admin" | "member";
+export type Permission = "all" | "read" | "inference";
+
+export interface User {
+  id: string;
+  name: string;
+  role: Role;
+}
+
+/** How things stand between this browser and the server. */
 export interface Session {
   version: string;
   default_model: string;
-  user: { id: string; name: string };
-  list_cursor: number;
+  /** ready: go on; sign_in: there are accounts, and nobody is signed in; set_up: the first one is to be made. */
+  state: "ready" | "sign_in" | "set_up";
+  /** Null unless ready. */
+  user: User | null;
+  list_cursor: number | null;
+  /** Whether somebody is signed in, or this is simply the person whose machine it is. */
+  can_sign_out: boolean;
+  /** How the first account is made: with the token that the terminal shows, or without; null: there are accounts. */
+  setup: "token" | "open" | null;
 }
+
+/** A session in which everything is there to begin with. */
+export type ReadySession = Session & { state: "ready"; user: User; list_cursor: number };
 
 export interface Chat {
   id: string;
@@ -131,4 +151,49 @@ export function isOpen(status: RunStatus): boolean {
 
 export function textOf(message: Message): string {
   return message.parts.map((part) => part.text).join("");
+}
+
+export function isReady(session: Session): session is ReadySession {
+  return session.state === "ready" && session.user !== null && session.list_cursor !== null;
+}
+
+/** Whether a person may decide what concerns everybody: models and accounts. */
+export function manages(user: User | null | undefined): boolean {
+  return user?.role === "owner" || user?.role === "admin";
+}
+
+/** A browser that is signed in. */
+export interface SignIn {
+  id: string;
+  created_at: number;
+  last_used_at: number | null;
+  address: string | null;
+  agent: string | null;
+  current: boolean;
+}
+
+export interface ApiKey {
+  id: string;
+  name: string;
+  prefix: string;
+  permission: Permission;
+  created_at: number;
+  last_used_at: number | null;
+  expires_at: number | null;
+  requests_per_minute: number | null;
+  tokens_per_minute: number | null;
+}
+
+export interface NewApiKey {
+  name: string;
+  permission: Permission;
+  expires_at: number | null;
+  requests_per_minute: number | null;
+  tokens_per_minute: number | null;
+}
+
+export interface Account extends User {
+  disabled: boolean;
+  created_at: number;
+  last_seen_at: number | null;
 }

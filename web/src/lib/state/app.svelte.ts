@@ -1,12 +1,13 @@
 /** The application: the session, the connection, which conversation is open, and who hears what the server tells. */
 
-import { api, explain } from "../api";
+import { api, ApiError, explain, speakFor } from "../api";
 import { browserWorld, EventStream, type ConnectionState, type Listener } from "../events";
+import { gate } from "../gate";
 import { retryWaiting, waiting } from "../outbox";
 import { router } from "../router.svelte";
-import { drafts } from "../storage";
+import { belongTo, drafts, forget } from "../storage";
 import { strings } from "../strings";
-import type { Change, Chat, Session } from "../types";
+import { isReady, type Change, type Chat, type ReadySession, type Session, type User } from "../types";
 import { chats } from "./chats.svelte";
 import { Conversation, type Owner } from "./conversation.svelte";
 import { models } from "./models.svelte";
@@ -16,8 +17,14 @@ import { toasts } from "./toasts.svelte";
 export const NEW_CHAT = "new";
 const RETRY_START_MS = 3000;
 
+/** The tabs of one browser share what it is signed in as, and tell each other when that changes. */
+const tabs = new BroadcastChannel("myna");
+type Word = "changed" | "left";
+
 class App {
   session = $state.raw<Session | null>(null);
+  /** The session ended while the page was in use: it stays as it is, and goes on when its user is back. */
+  locked = $state(false);
   startError = $state<string | null>(null);
   connection = $state<ConnectionState>("connecting");
   conversation = $state.raw<Conversation | null>(null);
@@ -26,8 +33,6 @@ class App {
 
   /** Conversations that must not be forgotten, because something of theirs is still being sent. */
   #kept = new Map<string, Conversation>();
-  /** What an earlier page left unsent; what this page sends is not among it. */
-  #left = waiting();
   #starting = false;
 
   readonly #owner: Owner = {
@@ -46,20 +51,28 @@ class App {
 
   readonly events = new EventStream(this.#listener, browserWorld());
 
-  /** Fetches the session, then everything else: the cursor must be older than the lists it continues. */
+  constructor() {
+    gate.whenClosed(() => void this.#notSignedIn());
+    gate.whenRefused(() => void this.check());
+    tabs.onmessage = ({ data }: MessageEvent<Word>) => (data === "left" ? this.#forgetAndStartAnew() : void this.check());
+    // The browser may keep a page that was left, and show it again to somebody else.
+    window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+  }
+
+  /** Whose page this is; null until somebody is known to be there. */
+  get user(): User | null {
+    return this.session?.user ?? null;
+  }
+
+  /** Fetches the session, and if that is somebody's, everything else. */
   async start(): Promise<void> {
     if (this.#starting || this.session) return;
     this.#starting = true;
     try {
       const session = await api.session();
-      this.session = session;
       this.startError = null;
-      models.default = session.default_model;
-      this.events.followLists(session.list_cursor);
-      this.events.connect();
-      for (const entry of this.#left.splice(0)) this.#keep(entry.chatId).adopt(entry);
-      this.show(router.chatId);
-      await Promise.all([chats.load(), models.load()]);
+      if (isReady(session)) await this.#begin(session);
+      else this.session = session;
     } catch (error) {
       this.startError = explain(error);
       setTimeout(() => void this.start(), RETRY_START_MS);
@@ -68,9 +81,90 @@ class App {
     }
   }
 
+  /** What signing in and making the first account answer: the page begins, or goes on. */
+  async signedIn(session: Session): Promise<void> {
+    tabs.postMessage("changed" satisfies Word);
+    await this.#became(session);
+  }
+
+  /** Signs out in this browser. What was typed in it and not sent goes too: the next person shall not find it. */
+  async signOut(): Promise<void> {
+    try {
+      await api.signOut();
+    } catch (error) {
+      // Who is signed out already has what was asked for.
+      if (!(error instanceof ApiError) || error.status !== 401) return toasts.show(explain(error), "error");
+    }
+    tabs.postMessage("left" satisfies Word);
+    this.#forgetAndStartAnew();
+  }
+
+  /** Asks anew who is there, since something says that this may have changed. */
+  async check(): Promise<void> {
+    try {
+      await this.#became(await api.session());
+    } catch {
+      // Without the server nothing is known; its coming back is noticed.
+    }
+  }
+
+  async #became(session: Session): Promise<void> {
+    const before = this.user;
+    if (!isReady(session)) {
+      if (before === null) this.session = session;
+      else if (session.state === "sign_in") this.#lock();
+      else this.#startAnew();
+    } else if (before === null) {
+      await this.#begin(session);
+    } else if (before.id !== session.user.id) {
+      this.#startAnew();
+    } else {
+      if (before.role !== session.user.role) toasts.show(strings.account.refusedNow);
+      this.session = session;
+      this.locked = false;
+      this.events.connect();
+      gate.open();
+    }
+  }
+
+  /** The cursor must be older than the lists it continues. */
+  async #begin(session: ReadySession): Promise<void> {
+    belongTo(session.user.id);
+    speakFor(session.user.id);
+    this.session = session;
+    models.default = session.default_model;
+    this.events.followLists(session.list_cursor);
+    this.events.connect();
+    // What an earlier page left unsent.
+    for (const entry of waiting()) this.#keep(entry.chatId).adopt(entry);
+    this.show(router.chatId);
+    await Promise.all([chats.load(), models.load()]);
+  }
+
+  /** A request was not answered for want of a session; or its user may now do less, and is still signed in. */
+  async #notSignedIn(): Promise<void> {
+    await this.check();
+    if (gate.closed) this.#lock();
+  }
+
+  #lock(): void {
+    this.locked = true;
+    this.events.disconnect();
+  }
+
+  #forgetAndStartAnew(): void {
+    forget();
+    this.#startAnew();
+  }
+
+  /** Somebody else: nothing that is on this page or in its memory is theirs. */
+  #startAnew(): void {
+    location.replace("/");
+  }
+
   /** Opens a chat, or with null the first screen. */
   show(chatId: string | null): void {
-    if (!this.session || (this.conversation?.id ?? null) === chatId) return;
+    if (this.user === null || (this.conversation?.id ?? null) === chatId) return;
     this.#leave();
     if (chatId === null) return;
     const conversation = this.#kept.get(chatId) ?? new Conversation(chatId, this.events, this.#owner);
@@ -211,6 +305,9 @@ class App {
       retryWaiting();
       // Progress and loading of models are not among the stored changes.
       void models.load();
+    } else if (state === "lost" && !this.locked) {
+      // A session that ended closes the socket, as a server that went away does.
+      void this.check();
     }
   }
 }

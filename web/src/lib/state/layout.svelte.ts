@@ -13,7 +13,7 @@ const narrow = window.matchMedia("(max-width: 48rem)");
 
 class Layout {
   narrow = $state(narrow.matches);
-  sheet = $state<"shortcuts" | "find" | null>(null);
+  sheet = $state<"shortcuts" | "find" | "protect" | null>(null);
   modelMenu = $state(false);
   #docked = $state(read("sidebar") !== "closed");
   #drawer = $state(false);
