@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ from myna.server.webhooks import sender as module
 from myna.server.webhooks.sender import Sender, SendFailed
 from myna.server.webhooks.signing import new_secret
 from myna.store.webhooks import Endpoint
-from tests.server.webhooks.receiver import Receiver, receiving
+from tests.server.webhooks.receiver import listening, receiving
 
 NAME = "hooks.example"
 
@@ -49,24 +47,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@asynccontextmanager
-async def receiving_with_tls(certificate: Path) -> AsyncIterator[tuple[Receiver, list[str | None]]]:
-    """A receiver behind TLS, and the names by which it was asked for."""
-    receiver, names = Receiver(), []
+async def test_the_name_is_what_the_certificate_is_checked_for(certificate: Path) -> None:
+    names: list[str | None] = []
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     context.sni_callback = lambda connection, name, _: names.append(name)  # type: ignore[assignment]
-    server = await asyncio.start_server(receiver.answer, "127.0.0.1", 0, ssl=context)
-    receiver.port = server.sockets[0].getsockname()[1]
-    try:
-        yield receiver, names
-    finally:
-        server.close()
-        await server.wait_closed()
-
-
-async def test_the_name_is_what_the_certificate_is_checked_for(certificate: Path) -> None:
-    async with receiving_with_tls(certificate) as (receiver, names):
+    async with receiving(tls=context) as receiver:
         sends = sender("127.0.0.1")
         url = f"https://{NAME}:{receiver.port}/hook"
         with pytest.raises(SendFailed, match="could not be reached"):  # signed by nobody who is trusted
@@ -103,12 +89,9 @@ async def test_an_endless_answer_is_not_waited_for() -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 65536)  # and nothing that ends it
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(endless, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    assert await sender().send(endpoint(f"http://127.0.0.1:{port}/"), "wh_1", b"{}") == 200
-    server.close()
+    async with listening(endless) as port:
+        assert await sender().send(endpoint(f"http://127.0.0.1:{port}/"), "wh_1", b"{}") == 200
 
 
 async def test_who_says_nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
