@@ -63,7 +63,7 @@ async def test_lines_that_fail_go_to_the_errors(batches: Batches) -> None:
 
 
 async def test_other_endpoints(batches: Batches) -> None:
-    bodies = {
+    bodies: dict[str, dict[str, Any]] = {
         "/v1/completions": {"prompt": "Say"},
         "/v1/embeddings": {"input": "two words"},
         "/v1/responses": {"input": "Say", "store": False},

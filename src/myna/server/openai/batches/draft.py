@@ -174,7 +174,7 @@ def _head(line: bytes) -> tuple[int, bytes, Usage] | None:
         return None
     try:
         number, kind, usage, _ = line.split(b"\t", 3)
-        return int(number), kind, Usage(*map(int, usage.split(b" ")))
+        return int(number), kind, Usage._make(map(int, usage.split(b" ")))
     except (ValueError, TypeError):
         return None
 
