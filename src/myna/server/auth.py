@@ -1,9 +1,9 @@
-"""The one guard: who is asking, and whether he may. Nothing behind it is reached otherwise.
+"""The one guard: who is asking, and whether they may. Nothing behind it is reached otherwise.
 
 Who is asking is told by an API key (``Authorization: Bearer KEY``, or ``X-Api-Key`` where Anthropic's clients put it)
 or by the cookie of a browser's session. Bound to a loopback address and without accounts a server is a program of one
-person, and everyone who reaches it is he; a key of the settings (``MYNA_API_KEY``) is asked for even then, by what
-programs use. Bound elsewhere without accounts it does nothing but let the first one be made.
+person, and everyone who reaches it is that person; a key of the settings (``MYNA_API_KEY``) is asked for even then, by
+what programs use. Bound elsewhere without accounts it does nothing but let the first one be made.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ async def change(transaction: Transaction, user_id: str, **values: Any) -> User:
     statement = update(users).where(users.c.id == user_id).values(**values).returning(*users.c)
     row = (await transaction.connection.execute(statement)).first()
     if row is None:
-        raise NotFound(f"There is no user {user_id}; he may have been deleted.", param="user")
+        raise NotFound(f"There is no user {user_id}; it may have been deleted.", param="user")
     return _user(row)
 
 
@@ -79,4 +79,4 @@ async def remove(transaction: Transaction, user_id: str) -> None:
         if "owner" in table.c:
             await transaction.connection.execute(delete(table).where(table.c.owner == user_id))
     if not (await transaction.connection.execute(delete(users).where(users.c.id == user_id))).rowcount:
-        raise NotFound(f"There is no user {user_id}; he may have been deleted.", param="user")
+        raise NotFound(f"There is no user {user_id}; it may have been deleted.", param="user")

@@ -30,7 +30,7 @@ HOUSEKEEPING_SECONDS = 60
 
 State = Literal["single", "set_up", "accounts"]
 """Without accounts: on loopback everybody is the one user, elsewhere the first account is to be made. With accounts:
-everybody has to say who he is."""
+everybody has to sign in or send a key."""
 
 
 class Accounts:
@@ -75,11 +75,11 @@ class Accounts:
         return self.directory.by_session(token, now())
 
     def on_departure(self, forget: Callable[[str], None]) -> None:
-        """Call ``forget`` with a user's id when he is deleted, as soon as that is committed: stop his work."""
+        """Call ``forget`` with the id of a user who is deleted, in that commit's turn: stop all work for that user."""
         self._departures.append(forget)
 
     def depart(self, user_id: str, but: asyncio.Task[object] | None) -> None:
-        """A user's rows are gone: end everything that he has running."""
+        """A user's rows are gone: end everything that still runs for that user."""
         self.directory.drop_user(user_id)
         self.connections.end(user_id, but=but)
         for forget in self._departures:

@@ -1,4 +1,4 @@
-"""Signing in and out, the sessions of a user's browsers, and his own password."""
+"""Signing in and out, the sessions of a user's browsers, and one's own password."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ async def check(accounts: Accounts, name: str, password: str, *, address: str) -
     """The user of a name and password.
 
     Who fails has to wait: for an address, and for a name wherever it is tried from. An address where the user is signed
-    in has a count of its own for him, so that nobody elsewhere keeps him out by failing in his name.
+    in has a count of its own for that user, so that nobody elsewhere keeps a user out by failing in the user's name.
 
     Raises:
         TooManyAttempts: the next attempt is taken later.
-        WrongPassword: there is no such user, or it is not his password.
-        AccountDisabled: it is, but he may not sign in.
+        WrongPassword: there is no such user, or it is not the password.
+        AccountDisabled: it is, but the account may not be used.
         EngineBusy: too many passwords are being computed.
     """
     key, network = name_key(name)[:256], network_of(address)
@@ -60,7 +60,7 @@ async def begin(accounts: Accounts, user: User, *, address: str, agent: str | No
     """A new session of a user, and its token, which is kept nowhere.
 
     Raises:
-        NotFound: he was deleted meanwhile.
+        NotFound: the user was deleted meanwhile.
     """
     token, at = secrets.token_urlsafe(32), now()
     session = Session(

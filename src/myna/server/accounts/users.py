@@ -1,4 +1,4 @@
-"""Making, changing and deleting users, and what nobody may do to whom.
+"""Making, changing and deleting users, and who may do that to whom.
 
 Each change is checked against the directory within its transaction: there is one writer at a time, and the directory
 is what the last one left.
@@ -64,7 +64,7 @@ async def set_up(accounts: Accounts, name: str, password: str, *, token: str | N
 async def create(
     accounts: Accounts, by: Identity, name: str, role: Role, password: str | None = None
 ) -> tuple[User, str | None]:
-    """Make a user; without a password one is made up and returned, to be told him and nobody else.
+    """Make a user; without a password one is made up and returned, to be told to nobody else.
 
     Raises:
         Refused: whoever asks may not make such a user, or there are no accounts yet.
@@ -94,22 +94,22 @@ async def change(
     accounts: Accounts, by: Identity, user_id: str, *, reset_password: bool = False, password: str | None = None,
     **values: Any,
 ) -> tuple[User, str | None]:  # fmt: skip
-    """Change a user's name, role, limits or whether he is disabled, or give him a new password.
+    """Change a user's name, role or limits, disable a user or give a new password.
 
-    What he may do changes at once: his connections end, and with a new password or when he is disabled his sessions
-    too. His keys rest while he is disabled.
+    It holds at once: the user's connections end, and with a new password or when disabled the sessions too. The keys of
+    a disabled user rest.
 
     Args:
         accounts: the accounts.
         by: whoever asks.
         user_id: the user.
-        reset_password: give him ``password``, or one that is made up and returned.
+        reset_password: set ``password``, or one that is made up and returned.
         password: see above.
         values: columns to change.
 
     Raises:
         NotFound: no such user.
-        Refused: whoever asks may not do that to this user, or he is the last owner.
+        Refused: whoever asks may not do that to this user, or it is the last owner.
         Conflict: there is another user of this name.
         InvalidParameter: name or password will not do.
         EngineBusy: too many passwords are being computed.
@@ -148,11 +148,11 @@ async def change(
 
 
 async def delete(accounts: Accounts, by: Identity, user_id: str) -> None:
-    """Delete a user with everything that is his, and end all that he has running.
+    """Delete a user with everything of theirs, and end all that they have running.
 
     Raises:
         NotFound: no such user.
-        Refused: whoever asks may not do that to this user, or he is the last owner.
+        Refused: whoever asks may not do that to this user, or it is the last owner.
     """
     me = asyncio.current_task()
     async with accounts.database.transaction() as transaction:
@@ -172,7 +172,7 @@ def get(accounts: Accounts, user_id: str) -> User:
     """
     user = accounts.directory.users.get(user_id)
     if user is None:
-        raise NotFound(f"There is no user {user_id}; he may have been deleted.", param="user")
+        raise NotFound(f"There is no user {user_id}; it may have been deleted.", param="user")
     return user
 
 

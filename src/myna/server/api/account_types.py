@@ -165,7 +165,7 @@ class User(Answer):
 
 
 class MadeUser(User):
-    """A user, with the password that was made up for him, if one was; it is shown this once."""
+    """A user, with the password that was made up, if one was; it is shown this once."""
 
     password: str | None
 

@@ -29,7 +29,7 @@ async def make_user(request: Request, accounts: Known, body: types.NewUser) -> t
 
 @router.patch("/{user_id}")
 async def change_user(request: Request, accounts: Known, user_id: str, patch: types.UserPatch) -> types.MadeUser:
-    """Change a user's name, role or limits, disable him, or give him a new password; it holds at once."""
+    """Change a user's name, role or limits, disable the user, or give a new password; it holds at once."""
     values = patch.model_dump(exclude_unset=True)
     if not values:
         raise InvalidParameter("Nothing to change: give name, role, disabled, password or a limit.")
@@ -39,7 +39,7 @@ async def change_user(request: Request, accounts: Known, user_id: str, patch: ty
 
 @router.delete("/{user_id}", status_code=204)
 async def delete_user(request: Request, accounts: Known, user_id: str) -> None:
-    """Delete a user with everything that is his."""
+    """Delete a user with everything of theirs."""
     await users.delete(accounts, identity_of(request), user_id)
 
 
