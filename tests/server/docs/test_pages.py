@@ -10,7 +10,9 @@ import pytest
 from fastapi import FastAPI
 
 from myna.server import anthropic, api, docs, ollama, openai
-from myna.server.docs.reference import METHODS, SUBJECTS, curl, read
+from myna.server.docs.commands import curl
+from myna.server.docs.reference import METHODS, SUBJECTS, read
+from myna.server.docs.words import known_words
 from myna.server.metrics import Metrics
 from myna.server.shell import create_shell
 from myna.settings import Settings
@@ -113,7 +115,9 @@ async def test_a_field_tells_its_type_range_default_and_meaning(pages: dict[str,
 
 @pytest.mark.parametrize("path", MOST_USED)
 def test_all_fields_of_what_is_used_most_are_explained(app: FastAPI, path: str) -> None:
-    (told,) = [each for subject in read(app.openapi()) for each in subject.operations if each.path == path]
+    (told,) = [
+        each for subject in read(app.openapi()) for each in subject.operations if each.path == path and each.body
+    ]
     assert told.body
     assert [field.name for field in told.body if "." not in field.name and not field.text] == []
 
@@ -127,6 +131,9 @@ def test_examples_have_what_is_required(app: FastAPI) -> None:
         '  -d \'{\n  "model": "default",\n  "prompt": "The capital of France is"\n}\''
     )
     assert curl(operations["DELETE", "/v1/models/{name}"], "").startswith("curl -X DELETE /v1/models/NAME")
+    assert "Authorization" not in curl(operations["POST", "/api/session"], "")
+    assert "myna_session=" in curl(operations["GET", "/api/users"], "")
+    assert curl(operations["POST", "/v1/files"], "").endswith("-F file=@FILE \\\n  -F purpose=batch")
     for operation in operations.values():
         if operation.media == "application/json" and operation.method == "POST":
             required = {field.name for field in operation.body if field.required and "." not in field.name}
@@ -142,6 +149,19 @@ def test_a_quote_in_an_example_does_not_end_the_command() -> None:
     object.__setattr__(operation, "example", {"a": "it's"})
     assert curl(operation, "").endswith("""-d '{\n  "a": "it'\\''s"\n}'""")
     assert subject.name in SUBJECTS
+
+
+async def test_who_may_ask_is_told(pages: dict[str, str]) -> None:
+    users = pages["/docs/application"].partition('id="get-api-users"')[2].partition("</article>")[0]
+    assert "Owners and admins who are signed in to the application; no key." in users
+    models = pages["/docs/openai"].partition('id="get-v1-models"')[2].partition("</article>")[0]
+    assert "Whoever is signed in, and every key." in models
+
+
+def test_words_are_about_routes_that_there_are(app: FastAPI) -> None:
+    told = [operation for subject in read(app.openapi()) for operation in subject.operations]
+    assert set(known_words()["at"]) <= {operation.path for operation in told}
+    assert set(known_words()["example"]["of"]) <= {f"{operation.method} {operation.path}" for operation in told}
 
 
 async def test_what_the_document_says_is_text(

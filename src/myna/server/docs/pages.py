@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from myna.server.docs import reference
+from myna.server.docs import commands, reference
 
 if TYPE_CHECKING:
     import jinja2
@@ -92,7 +92,7 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["prose"] = _prose
-    environment.globals["curl"] = reference.curl
+    environment.globals |= {"curl": commands.curl, "who": reference.WHO}
     return environment
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 import textwrap
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
-from importlib import resources
 from typing import Any
 
 from myna.server.docs.schemas import Field, Schemas
+from myna.server.docs.words import example_of, known_words
+from myna.server.permissions import Need, need_of
 
 METHODS = ("get", "post", "put", "patch", "delete")
 LAST_SUBJECT = "Server"
@@ -28,6 +27,18 @@ SUBJECTS = {
     LAST_SUBJECT: "Whether the server is well, and what it counts.",
 }
 """Tags of the document, in the order of the pages, and what each is for."""
+
+WHO: dict[Need, str] = {
+    "open": "Everyone who reaches the server.",
+    "any": "Whoever is signed in, and every key.",
+    "read": "Whoever is signed in; keys with the permission `read` or `all`.",
+    "inference": "Whoever is signed in; keys with the permission `inference` or `all`.",
+    "all": "Whoever is signed in; keys with the permission `all`.",
+    "models": "Owners and admins, and their keys with the permission `all`: it concerns all users.",
+    "account": "Whoever is signed in to the application; no key.",
+    "users": "Owners and admins who are signed in to the application; no key.",
+}
+"""Who may ask, where there are accounts."""
 
 _SECTION = re.compile(r"^(?:Args|Raises|Returns|Yields):", re.MULTILINE)
 
@@ -57,6 +68,7 @@ class Operation:
         anchor: names it within its page.
         summary: the first sentences, in one paragraph.
         details: further paragraphs.
+        need: what its caller must be allowed.
         media: content type of the body; None when there is none.
         body: the body's fields; empty when it has none or they are not described.
         example: a body that can be sent, or None.
@@ -67,6 +79,7 @@ class Operation:
     anchor: str
     summary: str
     details: tuple[str, ...]
+    need: Need
     parameters: tuple[Parameter, ...]
     media: str | None
     body: tuple[Field, ...]
@@ -100,23 +113,6 @@ def read(document: Mapping[str, Any]) -> tuple[Subject, ...]:
     )
 
 
-def curl(operation: Operation, base: str) -> str:
-    """A command that asks for an operation, with every value that it cannot do without."""
-    path = re.sub(r"\{(\w+)(?::path)?\}", lambda match: match[1].upper(), operation.path)
-    lines = [f"curl {base}{path}"]
-    if operation.method not in ("GET", "POST") or (operation.method == "POST" and operation.media is None):
-        lines[0] = f"curl -X {operation.method} {base}{path}"
-    lines.append('-H "Authorization: Bearer $MYNA_API_KEY"')
-    if operation.media == "multipart/form-data":
-        lines += [f"-F {field.name}={'@FILE' if field.name in ('file', 'data') else field.name.upper()}"
-                  for field in operation.body if field.required]  # fmt: skip
-    elif operation.method != "GET":
-        lines.append('-H "Content-Type: application/json"')
-        if operation.example is not None:
-            lines.append(f"-d {_quoted(_pretty(operation.example))}")
-    return " \\\n  ".join(lines)
-
-
 def _operation(method: str, path: str, described: Mapping[str, Any], schemas: Schemas) -> Operation:
     summary, *details = _paragraphs(described.get("description") or described.get("summary") or "")
     media, body = _body(described, schemas, path)
@@ -127,6 +123,7 @@ def _operation(method: str, path: str, described: Mapping[str, Any], schemas: Sc
         anchor=re.sub(r"[^a-z0-9]+", "-", f"{method}{path}".lower()).strip("-"),
         summary=summary,
         details=tuple(details),
+        need=need_of(method, re.sub(r"\{\w+\}", "x", path)) or "all",
         parameters=tuple(
             Parameter(each["in"], _told(_parameter(each, schemas), path))
             for each in described.get("parameters", ())
@@ -134,7 +131,7 @@ def _operation(method: str, path: str, described: Mapping[str, Any], schemas: Sc
         ),
         media=media,
         body=body,
-        example=_example(method, path, required) if media == "application/json" else None,
+        example=example_of(method, path, required) if media == "application/json" else None,
         answers=tuple(
             Answer(status, _meaning(status, answer), _answer_fields(answer, schemas, path))
             for status, answer in described.get("responses", {}).items()
@@ -177,36 +174,17 @@ def _paragraphs(text: str) -> list[str]:
     return [" ".join(each.split()) for each in re.split(r"\n\s*\n", text) if each.strip()] or [""]
 
 
-@functools.cache
-def _words() -> dict[str, dict[str, Any]]:
-    return tomllib.loads(resources.files(__package__).joinpath("fields.toml").read_text("utf-8"))
-
-
 def _told(field: Field, path: str) -> Field:
     """The field with what fields.toml says about it, unless its schema says something itself."""
     if field.text:
         return field
-    words = _words()
+    words = known_words()
     name = field.name.replace("[]", "")
-    for known in (words["at"].get(path, {}), words["any"]):
-        if text := known.get(name):
+    for known, key in (
+        (words["at"].get(path, {}), name),
+        (words["any"], name),
+        (words["any"], name.rpartition(".")[2]),
+    ):
+        if text := known.get(key):
             return replace(field, text=text)
     return field
-
-
-def _example(method: str, path: str, required: set[str]) -> Any:
-    """A body made of known values: the path's own, or one for each field that is required."""
-    words = _words()
-    own: Any = words["example"]["of"].get(f"{method} {path}")
-    if own is not None:
-        return own
-    return {name: words["example"].get(name, "…") for name in sorted(required)} or None
-
-
-def _pretty(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2)
-
-
-def _quoted(text: str) -> str:
-    """In single quotes for a shell."""
-    return "'" + text.replace("'", "'\\''") + "'"
