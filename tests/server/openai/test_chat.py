@@ -67,7 +67,11 @@ async def test_the_tier_that_was_used_is_named_to_who_asked(client: httpx2.Async
 
 async def test_hints_for_a_cache_change_nothing(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
     part = {"type": "text", "text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}
-    hints = {"prompt_cache_options": {"mode": "implicit", "ttl": "30m"}, "prompt_cache_retention": "24h"}
+    hints = {
+        "prompt_cache_options": {"mode": "implicit", "ttl": "30m"},
+        "prompt_cache_retention": "24h",
+        "prediction": {"type": "content", "content": [part]},
+    }
     answer = await client.post(CHAT, json=body(messages=[{"role": "user", "content": [part]}], **hints))
     assert answer.status_code == 200
     assert backend.requests[0].messages == (Message.of("user", "Hi"),)

@@ -95,7 +95,7 @@ class Prediction(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     type: Literal["content"]
-    content: str | list[dict[str, str]]
+    content: str | list[dict[str, Any]]
 
 
 class JsonBody(BaseModel):
