@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
 from myna.errors import InvalidParameter
+from myna.server.openai import multipart
 from myna.server.openai.multipart import MAX_FIELD_BYTES, MAX_HEADER_BYTES, MAX_PART_HEADERS, Form, harmless_name
 
 FIELDS = frozenset({"purpose", "colour"})
@@ -123,6 +125,24 @@ async def test_what_is_wrong_is_said(body: bytes, reason: str, param: str | None
 async def test_a_form_without_usable_boundary(content_type: bytes | None) -> None:
     with pytest.raises(InvalidParameter, match="oundary"):
         await read([FILE + END], content_type)
+
+
+async def test_a_client_that_falls_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(multipart, "SILENT_SECONDS", 0.01)
+
+    async def receive() -> Message:
+        if not sent:
+            sent.append(True)
+            return {"type": "http.request", "body": FILE, "more_body": True}
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    sent: list[bool] = []
+    headers = [(b"content-type", TYPE)]
+    form = Form(Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive), file="file")
+    await form.begin()
+    with pytest.raises(InvalidParameter, match="came for"):
+        _ = [chunk async for chunk in form.content()]
 
 
 async def test_a_client_that_goes_in_the_middle() -> None:

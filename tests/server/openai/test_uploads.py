@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -28,7 +29,7 @@ Client = httpx2.AsyncClient
 
 async def begin(client: Client, size: int, **body: Any) -> httpx2.Response:
     given = {"bytes": size, "filename": "a.bin", "mime_type": "text/plain", "purpose": "user_data"}
-    return await client.post(UPLOADS, json=given | body)
+    return await client.post(UPLOADS, content=json.dumps(given | body), headers=JSON)
 
 
 async def begun(client: Client, size: int, **body: Any) -> str:
@@ -197,6 +198,8 @@ WRONG: list[tuple[dict[str, Any], int, str]] = [
     ({"mime_type": None}, 400, "mime_type"),
     ({"expires_after": {"anchor": "created_at", "seconds": 1}}, 400, "expires_after.seconds"),
     ({"expires_after": {"anchor": "created_at", "seconds": "3600"}}, 400, "expires_after.seconds"),
+    ({"filename": "\ud800"}, 400, "filename"),
+    ({"purpose": "\ud800"}, 400, "purpose"),
     ({"colour": "red"}, 400, "colour"),
 ]
 

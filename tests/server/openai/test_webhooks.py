@@ -24,7 +24,8 @@ Client = httpx2.AsyncClient
 
 
 async def create(client: Client, **body: Any) -> httpx2.Response:
-    return await client.post(ENDPOINTS, json={"name": "mine", "url": URL, "event_types": ["batch.completed"]} | body)
+    given = {"name": "mine", "url": URL, "event_types": ["batch.completed"]}
+    return await client.post(ENDPOINTS, content=json.dumps(given | body), headers=JSON)
 
 
 def test_the_official_client_manages_endpoints(stored_address: str) -> None:
@@ -109,6 +110,9 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"event_types": ["batch.done"]}, "event_types", "invalid_value"),
     ({"event_types": ["eval.run.failed"]}, "event_types", "unsupported_parameter"),
     ({"event_types": "batch.completed"}, "event_types", "invalid_value"),
+    ({"name": "\ud800"}, "name", "invalid_value"),
+    ({"url": "https://example.com/\ud800"}, "url", "invalid_value"),
+    ({"event_types": ["\ud800"]}, "event_types", "invalid_value"),
     ({"colour": "red"}, "colour", "invalid_value"),
 ]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from myna.errors import InvalidParameter
 from myna.server.webhooks.targets import TargetRefused, check_address, parse_target, resolve_name, resolve_target
@@ -129,6 +131,27 @@ async def test_other_spellings_of_this_machine_are_seen_through(host: str) -> No
     """The system's resolver takes them, so what it says counts."""
     with pytest.raises(TargetRefused):
         await resolve_target(parse_target(f"https://{host}/", private=False), private=False, resolve=resolve_name)
+
+
+characters = st.sampled_from(
+    [*"https://.:@[]%0129abxyz-_?#\\ \t\n\u202e\ud800", "127", "0x", "::1", "[::ffff:", "xn--"]
+)
+
+
+@given(rest=st.lists(characters, max_size=12).map("".join), scheme=st.sampled_from(["http://", "https://", ""]))
+async def test_whatever_is_typed_is_refused_or_leads_where_it_may(rest: str, scheme: str) -> None:
+    try:
+        url = parse_target(scheme + rest, private=False)
+    except InvalidParameter:
+        return
+    try:
+        targets = await resolve_target(url, private=False, resolve=resolving(PUBLIC))
+    except TargetRefused:
+        return
+    for target in targets:
+        assert target.address.is_global
+        assert target.pinned.host == str(target.address)
+        assert (target.pinned.port, target.pinned.raw_path) == (url.port, url.raw_path)
 
 
 async def test_plain_http_leaves_no_private_network() -> None:

@@ -6,6 +6,7 @@ once; whatever else a form may hold is refused before it is gathered.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import unicodedata
 from collections.abc import AsyncGenerator, Mapping
@@ -21,6 +22,8 @@ from myna.server.errors import excerpt, suggestion
 MAX_PART_HEADERS = 8
 MAX_HEADER_BYTES = 4096
 MAX_FIELD_BYTES = 4096
+SILENT_SECONDS = 120
+"""After which a client that sends nothing more is taken for gone, though its connection stands."""
 MAX_NAME_LENGTH = 255
 """Characters of a file's name, as file systems have it."""
 DEFAULT_NAME = "upload"
@@ -102,15 +105,20 @@ class Form:
 
     async def _read(self) -> bool:
         """Parse what comes next; False at the end."""
-        async for chunk in self._stream:
-            try:
-                self._parser.write(chunk)
-            except FormParserError as error:
-                raise _malformed(error) from None
-            return True
-        if not self._ended:
-            raise InvalidParameter("The form ends before its last boundary; was it cut off?")
-        return False
+        try:
+            async with asyncio.timeout(SILENT_SECONDS):
+                chunk = await anext(self._stream, None)
+        except TimeoutError:
+            raise InvalidParameter(f"Nothing more of the form came for {SILENT_SECONDS} seconds.") from None
+        if chunk is None:
+            if not self._ended:
+                raise InvalidParameter("The form ends before its last boundary; was it cut off?")
+            return False
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            raise _malformed(error) from None
+        return True
 
     def _begin_part(self) -> None:
         self._headers = {}

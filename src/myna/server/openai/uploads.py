@@ -115,42 +115,16 @@ async def complete_upload(request: Request, upload_id: str) -> Response:
     """Make a file of the parts. Asked again in the same way, it answers the same."""
     body = Completion.parse(await read_json(request))
     service, owner = files_of(request), owner_of(request)
-    async with service.database.read(owner) as scope:
-        upload = await uploads.get(scope, upload_id, now())
-        there = await uploads.parts(scope, upload_id)
-    if is_made_of(upload, body.part_ids):
-        return json_response(upload_object(upload))
-    check_pending(upload)
-    parts = chosen_parts(upload, there, body.part_ids)
-    digest, text = hashlib.md5(usedforsecurity=False), TextCheck()
-    content = text.over(joined(service, owner, parts, digest))
-    blob = await service.blobs.create(owner, content, upload.bytes)
     try:
-        if body.md5 is not None and body.md5.lower() != digest.hexdigest():
-            raise InvalidParameter(
-                f"'md5' is {body.md5}, but that of the parts in this order is {digest.hexdigest()}.", param="md5"
-            )
-        check_content(upload.purpose, text)
-    except BaseException:
-        await service.discard([(owner, blob.id)])
-        raise
-    made = now()
-    file = StoredFile(
-        new_id("file-"), upload.filename, upload.purpose, blob.bytes, blob.sha256, blob.id, made,
-        expiry(made, upload.keep_seconds),
-    )  # fmt: skip
-    try:
-        async with service.placing(owner, blob) as scope:
-            upload = await uploads.get(scope, upload_id, now())
-            check_pending(upload)
-            gone = await uploads.finish(scope, upload_id, "completed", part_ids=body.part_ids, file=asdict(file))
-            await service.check_room(scope, file.bytes)
-            await files.add(scope, file)
+        upload, file = await make_file(service, owner, upload_id, body)
     except RequestError:
-        if is_made_of(upload, body.part_ids):  # the same was asked twice at once, and the other was faster
+        # It may be over, and may have ended only now: by the same request, whose answer was lost or is on its way.
+        async with service.database.read(owner) as scope:
+            upload = await uploads.get(scope, upload_id, now())
+        if upload.status == "completed" and upload.part_ids == body.part_ids:
             return json_response(upload_object(upload))
+        check_pending(upload)
         raise
-    await service.discard((owner, each) for each in gone)
     return json_response(upload_object(upload, "completed", file))
 
 
@@ -172,11 +146,6 @@ def files_of(request: Request) -> FileService:
     """Where parts and files are kept."""
     service: FileService = request.app.state.files
     return service
-
-
-def is_made_of(upload: Upload, part_ids: Sequence[str]) -> bool:
-    """Whether a file was made of just these parts already."""
-    return upload.status == "completed" and upload.part_ids == part_ids
 
 
 def check_pending(upload: Upload) -> None:
@@ -225,6 +194,44 @@ def chosen_parts(upload: Upload, there: dict[str, Part], part_ids: Sequence[str]
             f"The parts have {total} bytes together, but the upload was begun for {upload.bytes}.", param="part_ids"
         )
     return parts
+
+
+async def make_file(service: FileService, owner: str, upload_id: str, body: Completion) -> tuple[Upload, StoredFile]:
+    """Complete an upload: the upload as it was, and its file.
+
+    Raises:
+        NotFound, RequestError: there is none, it is over, or it ends while its parts are joined.
+        InvalidParameter: the parts do not make the file that was announced.
+    """
+    async with service.database.read(owner) as scope:
+        upload = await uploads.get(scope, upload_id, now())
+        there = await uploads.parts(scope, upload_id)
+    check_pending(upload)
+    parts = chosen_parts(upload, there, body.part_ids)
+    digest, text = hashlib.md5(usedforsecurity=False), TextCheck()
+    content = text.over(joined(service, owner, parts, digest))
+    blob = await service.blobs.create(owner, content, upload.bytes)
+    try:
+        if body.md5 is not None and body.md5.lower() != digest.hexdigest():
+            raise InvalidParameter(
+                f"'md5' is {body.md5}, but that of the parts in this order is {digest.hexdigest()}.", param="md5"
+            )
+        check_content(upload.purpose, text)
+    except BaseException:
+        await service.discard([(owner, blob.id)])
+        raise
+    made = now()
+    file = StoredFile(
+        new_id("file-"), upload.filename, upload.purpose, blob.bytes, blob.sha256, blob.id, made,
+        expiry(made, upload.keep_seconds),
+    )  # fmt: skip
+    async with service.placing(owner, blob) as scope:
+        check_pending(await uploads.get(scope, upload_id, now()))
+        gone = await uploads.finish(scope, upload_id, "completed", part_ids=body.part_ids, file=asdict(file))
+        await service.check_room(scope, file.bytes)
+        await files.add(scope, file)
+    await service.discard((owner, each) for each in gone)
+    return upload, file
 
 
 async def joined(
