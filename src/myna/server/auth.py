@@ -126,10 +126,9 @@ def _is_for_programs(path: str) -> bool:
 
 
 def _key_in(headers: Headers) -> str | None:
+    """The key that was sent; another scheme than Bearer is for somebody else, such as a proxy before us."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
-    if scheme:
-        return key.strip() if scheme.lower() == "bearer" else ""
-    return headers.get("x-api-key")
+    return key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, code: str, message: str) -> None:

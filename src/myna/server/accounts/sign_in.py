@@ -23,6 +23,9 @@ MAX_SESSIONS = 50
 """Of one user; the one that was not used for longest goes for a new one."""
 
 
+WRONG = "Name and password do not belong together."
+
+
 async def check(accounts: Accounts, name: str, password: str, *, address: str) -> User:
     """The user of a name and password.
 
@@ -42,15 +45,13 @@ async def check(accounts: Accounts, name: str, password: str, *, address: str) -
         network_of(s.address or "") == network for s in accounts.directory.sessions_of(user.id)
     ):
         counts = [(accounts.by_address, (network, key))]
-    for throttle, source in counts:
+    for position, (throttle, source) in enumerate(counts):
         if wait := throttle.attempt(source):
+            _take_back(counts[:position])
             raise TooManyAttempts(f"Too many attempts to sign in; try again in {wait} seconds.", retry_after=wait)
-    if not await accounts.passwords.matches(password, None if user is None else user.password):
-        raise WrongPassword("Name and password do not belong together.")
-    for throttle, source in counts:
-        throttle.succeeded(source)
-    user = get(accounts, user.id) if user else None
-    assert user is not None
+    if not await accounts.passwords.matches(password, None if user is None else user.password) or user is None:
+        raise WrongPassword(WRONG)
+    _take_back(counts)
     if user.disabled:
         raise AccountDisabled("This account is disabled; an owner or admin of this server can enable it.")
     return user
@@ -60,7 +61,7 @@ async def begin(accounts: Accounts, user: User, *, address: str, agent: str | No
     """A new session of a user, and its token, which is kept nowhere.
 
     Raises:
-        NotFound: the user was deleted meanwhile.
+        WrongPassword: the user was changed or deleted since the password was compared.
     """
     token, at = secrets.token_urlsafe(32), now()
     session = Session(
@@ -74,7 +75,9 @@ async def begin(accounts: Accounts, user: User, *, address: str, agent: str | No
         address=address[:64],
     )
     async with accounts.database.transaction() as transaction:
-        get(accounts, user.id)
+        known = accounts.directory.users.get(user.id)
+        if known is None or known.disabled or known.password != user.password:
+            raise WrongPassword(WRONG)
         scope = transaction.owned_by(user.id)
         surplus = accounts.directory.sessions_of(user.id)[MAX_SESSIONS - 1 :]
         await sessions.remove(scope, *(one.id for one in surplus))
@@ -136,6 +139,11 @@ async def change_password(accounts: Accounts, by: Identity, old: str, new: str, 
             _forget_others(accounts, by)
 
         transaction.after_commit.append(follow)
+
+
+def _take_back(attempts: list[tuple[Throttle, Any]]) -> None:
+    for throttle, source in attempts:
+        throttle.succeeded(source)
 
 
 def _forget_others(accounts: Accounts, by: Identity) -> None:
