@@ -28,6 +28,7 @@ DOCUMENT = {"components": {"schemas": {"Tree": TREE, "Loop": {"$ref": "#/x/Loop"
         ),
         ({"anyOf": [{"type": "string", "maxLength": 1024}, {"type": "null"}]}, "text, at most 1,024 characters"),
         ({"type": "string", "minLength": 1}, "text, not empty"),
+        ({"type": "string", "contentMediaType": "application/octet-stream"}, "file"),
         ({"type": "array", "items": {"type": "boolean"}, "minItems": 2, "maxItems": 3},
          "list of true or false, 2 to 3 of them"),
         ({"enum": ["float", "base64"]}, '"float" or "base64"'),

@@ -91,9 +91,16 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["prose"] = _prose
+    environment.filters |= {"prose": _prose, "breakable": _breakable}
     environment.globals |= {"curl": commands.curl, "who": reference.WHO}
     return environment
+
+
+def _breakable(path: str) -> Any:
+    """A path that goes on in the next line behind a slash, where it must."""
+    from markupsafe import Markup
+
+    return Markup("/<wbr>").join(path.split("/"))
 
 
 def _prose(text: str) -> Any:

@@ -61,6 +61,8 @@ class Schemas:
         if options:
             return _either(list(dict.fromkeys(self.kind(option) for option in options)))
         match schema.get("type"):
+            case "string" if "contentMediaType" in schema or schema.get("format") == "binary":
+                return "file"
             case "string":
                 return "text" + _length(schema, "minLength", "maxLength", "characters")
             case "integer":

@@ -129,6 +129,9 @@ class App {
 
   /** The cursor must be older than the lists it continues. */
   async #begin(session: ReadySession): Promise<void> {
+    // The server sends who opens its reference without a session here first.
+    const then = new URLSearchParams(location.search).get("then");
+    if (then !== null && /^\/docs(?:\/\w*)?$/.test(then)) return location.replace(then);
     belongTo(session.user.id);
     speakFor(session.user.id);
     this.session = session;
