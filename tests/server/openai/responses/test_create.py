@@ -15,8 +15,9 @@ from pydantic import BaseModel
 
 from myna.chat import Message
 from myna.engine.request import Grammar
-from myna.errors import EngineBusy, EngineCrashed
+from myna.errors import EngineBusy, EngineCrashed, StorageFull
 from myna.models.dialects.answer import AnswerSyntax
+from myna.store import responses as store_of_responses
 from tests.server.scripted import MODEL, ScriptedBackend
 
 RESPONSES = "/v1/responses"
@@ -359,6 +360,21 @@ async def test_what_is_not_to_be_stored_is_not(stored_client: httpx2.AsyncClient
     assert answer["store"] is False
     assert (await stored_client.get(f"{RESPONSES}/{answer['id']}")).status_code == 404
     assert (await stored_client.post(RESPONSES, json=body(previous_response_id=answer["id"]))).status_code == 404
+
+
+async def test_what_cannot_be_stored_comes_with_the_failure(
+    stored_client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object) -> None:
+        raise StorageFull("The disk is full.")
+
+    monkeypatch.setattr(store_of_responses, "add", full)
+    whole = await stored_client.post(RESPONSES, json=body())
+    assert (whole.status_code, whole.headers["x-should-retry"]) == (507, "false")
+    assert whole.json()["response"]["output"][0]["content"][0]["text"] == "Hello there!"
+    read = events((await stored_client.post(RESPONSES, json=body(stream=True))).text)
+    assert kinds(read)[-2:] == ["output_item.done", "error"]
+    assert read[-1]["message"] == "The disk is full."
 
 
 async def test_truncation_drops_the_oldest_turns(stored_client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:

@@ -168,6 +168,7 @@ def test_calls_and_results_belong_together() -> None:
     for before, given, param in (
         ([], result, "input[0].call_id"),
         ([], call, "input"),
+        ([], [*call, *call], "input[1].call_id"),
         (call, user, "input"),
         ([*call, *result], result, "input[0].call_id"),
         ([*call, *user], result, "input"),

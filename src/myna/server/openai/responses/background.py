@@ -105,8 +105,13 @@ class EventLog:
         self.ended.set()
         self._wake()
 
-    async def follow(self, after: int, *, padded: bool) -> AsyncGenerator[bytes, None]:
-        """The committed events after number ``after``, and then each as soon as it is committed."""
+    async def follow(
+        self, after: int, *, padded: bool = False, writer: FrameWriter | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The committed events after number ``after``, and then each as soon as it is committed.
+
+        ``writer`` is kept at the number of the last one: an event that is not of the response has no number of its own.
+        """
         sent = after + 1
         wake = asyncio.Event()
         self._followers.add(wake)
@@ -115,6 +120,8 @@ class EventLog:
                 wake.clear()
                 if due := self.frames[sent:]:
                     sent += len(due)
+                    if writer is not None:
+                        writer.next = sent - 1
                     yield b"".join(map(pad, due) if padded else due)
                 elif self.ended.is_set():
                     return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -11,14 +11,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from myna.engine.request import Delta, Finished, GenerationRequest, SamplingParams, Started
-from myna.errors import MynaError
-from myna.server.errors import json_response
+from myna.errors import MynaError, StoreError
+from myna.server.errors import describe, json_response, status_of
 from myna.server.identity import owner_of
 from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
 from myna.server.openai.generation import ServedModel, now, serve_model
 from myna.server.openai.responses.background import INTERRUPTED, Job
 from myna.server.openai.responses.context import Context, fitted, in_terms_of_responses, read_context
-from myna.server.openai.responses.frames import FrameWriter, failure
+from myna.server.openai.responses.frames import Event, FrameWriter, Piece, failure
 from myna.server.openai.responses.output import Output
 from myna.server.openai.responses.service import ResponseService
 from myna.server.openai.responses.types import ContextBody, ResponseBody
@@ -61,11 +61,17 @@ async def create_response(request: Request) -> Response:
             log = await service.launch(job, output, begun, backend, generation)
             if not body.stream:
                 return json_response(queued)
-            return ResponseStream(log.follow(-1, padded=body.padded))
+            writer = FrameWriter()
+            frames = log.follow(-1, padded=body.padded, writer=writer)
+            return ResponseStream(frames, frames, writer)
         events = backend.generate(generation)
         if not body.stream:
             await _complete(output, events)
-            await service.keep(job, output)
+            try:
+                await service.keep(job, output)
+            except StoreError as error:  # it was made all the same; asked again, the client would get another
+                failed = describe(error) | {"response": output.shown}
+                return json_response(failed, status_of(error), {"x-should-retry": "false"})
             return json_response(output.shown)
         try:
             output.take(await anext(events))  # a prompt that is refused is an HTTP error, not a broken stream
@@ -93,16 +99,13 @@ def prompt_of(request_id: str, body: ContextBody, context: Context, use: ToolUse
 
 
 class ResponseStream(EventStream):
-    """A response's events. Where the server must stop, the last one says so, with the number that would be next."""
+    """A response's events. Where the server must stop, the last one says so, with the number that ``writer`` gives."""
 
     def __init__(
-        self,
-        frames: AsyncGenerator[bytes, None],
-        source: AsyncGenerator[Any, None] | None = None,
-        writer: FrameWriter | None = None,
+        self, frames: AsyncGenerator[bytes, None], source: AsyncGenerator[Any, None], writer: FrameWriter
     ) -> None:
-        super().__init__(frames, frames if source is None else source)
-        self.writer = writer or FrameWriter()
+        super().__init__(frames, source)
+        self.writer = writer
 
     def failure_frame(self, error: MynaError) -> bytes:
         """See `EventStream.failure_frame`."""
@@ -141,25 +144,31 @@ async def _frames(
     output: Output,
     writer: FrameWriter,
     events: Events,
-    stopping: Any,
+    stopping: Callable[[], bool],
 ) -> AsyncGenerator[bytes, None]:
     """Frames as they come. The response is stored before its last event is sent, and also when its client goes."""
+    said: list[Event | Piece] = []
+    is_kept = False
     yield writer.frames(output.begin())
     try:
-        async for event in events:
-            said = output.take(event)
-            if output.ended:
-                await service.keep(job, output)
-            if said:
-                yield writer.frames(said)
-    except MynaError as error:
-        if output.ended:  # it could not be stored
-            yield writer.frame(failure(error))
-            return
-        said = output.fail(in_terms_of_responses(error))
-        await service.keep(job, output)
+        try:
+            async for event in events:
+                said = output.take(event)
+                if said and not output.ended:
+                    yield writer.frames(said)
+        except MynaError as error:
+            said = output.fail(in_terms_of_responses(error))
+        try:
+            await service.keep(job, output)
+        except StoreError as error:  # all is said, but the last event would promise that it is stored
+            said = [*said[:-1], failure(error)]
+        is_kept = True
         yield writer.frames(said)
     finally:
-        if not output.ended:
-            output.fail(INTERRUPTED) if stopping() else output.cancel()
+        if not is_kept:
+            if not output.ended:
+                if stopping():
+                    output.fail(INTERRUPTED)
+                else:
+                    output.cancel()
             await service.keep(job, output)

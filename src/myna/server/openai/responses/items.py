@@ -118,11 +118,16 @@ def check_calls(before: Sequence[Item], given: Sequence[Item], where: str = "inp
     Raises:
         InvalidParameter: a result without a call, or a call without a result.
     """
-    waiting: list[str] = []
+    waiting: dict[str, None] = {}
     for index, item in enumerate([*before, *given], -len(before)):
         kind = item["type"]
         if kind == "function_call":
-            waiting.append(item["call_id"])
+            if item["call_id"] in waiting:
+                place = f"{where}[{index}].call_id" if index >= 0 else where
+                raise InvalidParameter(
+                    f"'{place}' {excerpt(item['call_id'])} is another call's id already.", param=place
+                )
+            waiting[item["call_id"]] = None
         elif kind == "function_call_output":
             if item["call_id"] not in waiting:
                 place = f"{where}[{index}].call_id" if index >= 0 else where
@@ -131,12 +136,13 @@ def check_calls(before: Sequence[Item], given: Sequence[Item], where: str = "inp
                     "result already.",
                     param=place,
                 )
-            waiting.remove(item["call_id"])
+            del waiting[item["call_id"]]
         elif waiting and kind != "reasoning" and item.get("role") != "assistant":
             break
     if waiting:
         raise InvalidParameter(
-            f"No tool output found for function call {waiting[0]}: a function_call_output must follow it in '{where}'.",
+            f"No tool output found for function call {next(iter(waiting))}: a function_call_output must follow it in "
+            f"'{where}'.",
             param=where,
         )
 

@@ -211,9 +211,11 @@ class ResponseService:
                 scope.transaction.after_commit.append(discard)
 
     async def follow(
-        self, owner: str, response_id: str, after: int, *, padded: bool = False
+        self, owner: str, response_id: str, after: int, *, padded: bool = False, writer: FrameWriter | None = None
     ) -> AsyncGenerator[bytes, None]:
         """The events of a response after number ``after``: as they were while there is a log, later in short.
+
+        ``writer`` is as for `EventLog.follow`.
 
         Raises:
             NotFound: the owner has no such response.
@@ -223,7 +225,7 @@ class ResponseService:
         if response.is_open:
             await self.database.settled()  # it may have just begun, or be ending
         if (log := self.live(owner, response_id)) is not None:
-            return log.follow(after, padded=padded)
+            return log.follow(after, padded=padded, writer=writer)
         async with self.database.read(owner) as scope:
             has_log = bool(await responses.events(scope, response_id, NO_EVENTS, 1))
         past = self._logged(owner, response_id, after) if has_log else self._told(owner, response_id, after)

@@ -14,6 +14,7 @@ from myna.server.identity import owner_of
 from myna.server.openai.connection import answer_while_connected
 from myna.server.openai.pages import OrderedPageQuery, Query, list_response, query_schema
 from myna.server.openai.responses.create import ResponseStream
+from myna.server.openai.responses.frames import FrameWriter
 from myna.server.openai.responses.items import Item, public
 from myna.server.openai.responses.service import ResponseService
 from myna.server.openai.responses.types import check_include
@@ -48,8 +49,11 @@ async def retrieve_response(request: Request, response_id: str) -> Response:
                 raise InvalidParameter(f"'{name}' is allowed only with 'stream': true.", param=name)
         return json_response(await _service(request).get(owner_of(request), response_id))
     after = -1 if query.starting_after is None else query.starting_after
-    service, padded = _service(request), query.include_obfuscation
-    return ResponseStream(await service.follow(owner_of(request), response_id, after, padded=padded))
+    writer = FrameWriter(max(after, 0))
+    frames = await _service(request).follow(
+        owner_of(request), response_id, after, padded=query.include_obfuscation, writer=writer
+    )
+    return ResponseStream(frames, frames, writer)
 
 
 @router.delete("/{response_id}")

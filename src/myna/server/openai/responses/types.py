@@ -231,7 +231,7 @@ class ResponseBody(ContextBody, SamplingBody):
             "service_tier": "flex" if self.service_tier == "flex" else "default",
             "store": self.store,
             "temperature": self.temperature,
-            "text": {"format": {"type": "text"}, "verbosity": "medium"} | (self.text or {}),
+            "text": {"format": (self.text or {}).get("format") or {"type": "text"}, "verbosity": "medium"},
             "tool_choice": "auto" if self.tool_choice is None else self.tool_choice,
             "tools": [{"strict": True, "description": None, "parameters": None} | tool for tool in self.tools or ()],
             "top_logprobs": self.top_logprobs or 0,
