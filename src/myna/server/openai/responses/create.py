@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
@@ -26,6 +27,7 @@ from myna.server.openai.tools import ToolUse
 from myna.store.pages import new_id
 
 router = APIRouter()
+logger = logging.getLogger(__name__)
 
 Events = AsyncGenerator[Started | Delta | Finished, None]
 
@@ -149,8 +151,8 @@ async def _frames(
     """Frames as they come. The response is stored before its last event is sent, and also when its client goes."""
     said: list[Event | Piece] = []
     is_kept = False
-    yield writer.frames(output.begin())
     try:
+        yield writer.frames(output.begin())
         try:
             async for event in events:
                 said = output.take(event)
@@ -171,4 +173,7 @@ async def _frames(
                     output.fail(INTERRUPTED)
                 else:
                     output.cancel()
-            await service.keep(job, output)
+            try:
+                await service.keep(job, output)
+            except StoreError as error:
+                logger.warning("Response %s, whose client is gone, was not stored: %s", job.id, error.message)
