@@ -79,7 +79,7 @@ function setUp() {
     socket.open();
     return socket;
   };
-  return { stream, sockets, heard, elapse, connect };
+  return { stream, sockets, timers, heard, elapse, connect };
 }
 
 function message(status: Message["status"], text: string, runId: string): Message {
@@ -204,4 +204,22 @@ test("an unknown run is reported once and not asked for again", () => {
   first.close();
   assert.deepEqual(connect().sent, []);
   assert.ok(heard.includes("r unknown"));
+});
+
+test("a stream that is told to disconnect stays so until it is told to connect, and then misses nothing", () => {
+  const { stream, sockets, connect, timers } = setUp();
+  const first = connect();
+  stream.followLists(7);
+  stream.follow("r", 3);
+  stream.disconnect();
+  assert.equal(first.readyState, 3);
+  assert.equal(timers.size, 0);
+  stream.retryNow();
+  assert.equal(sockets.length, 1);
+  stream.connect();
+  sockets[1]!.open();
+  assert.deepEqual(sockets[1]!.sent, [
+    { type: "lists", after: 7 },
+    { type: "follow", run: "r", after: 3 },
+  ]);
 });
