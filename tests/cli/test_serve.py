@@ -82,6 +82,25 @@ def test_a_key_guards_the_api(env: dict[str, str]) -> None:
         assert key not in "".join(server.said)
 
 
+def test_beyond_this_machine_the_terminal_tells_how_to_make_the_first_account(env: dict[str, str]) -> None:
+    password = "correct horse battery"
+    with serving("--no-browser", "--host", "0.0.0.0", env=env) as server:
+        (said,) = [line for line in server.said if "#setup=" in line]
+        address, token = said.split()[2].split("/#setup=")
+        assert address == server.url
+        assert httpx2.get(f"{server.url}/v1/models").status_code == 401
+        account = {"name": "Ann", "password": password, "token": token}
+        made = httpx2.post(f"{server.url}/api/setup", json=account)
+        assert made.json()["user"] == {"id": "local", "name": "Ann", "role": "owner"}
+    with serving("--no-browser", "--host", "0.0.0.0", env=env) as server:
+        assert not any("#setup=" in line for line in server.said)
+        assert httpx2.post(f"{server.url}/api/session", json={"name": "ann", "password": password}).status_code == 200
+        used = myna("accounts", "list", env=env)
+        assert used.returncode == 1
+        assert "already uses the data directory" in used.stderr
+    assert myna("accounts", "list", env=env).stdout.startswith("Ann  owner, since ")
+
+
 def test_the_browser_is_opened_where_somebody_sits(env: dict[str, str], tmp_path: Path) -> None:
     opened = tmp_path / "opened"
     browser = tmp_path / "browser"

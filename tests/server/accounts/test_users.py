@@ -150,6 +150,32 @@ async def test_a_demotion_holds_at_once(home: House, ann: Person) -> None:
     assert await admin.status("GET", "/api/chats") == 200
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/metrics", None),
+        ("DELETE", "/v1/models/nonsense", None),
+        ("POST", "/v1/load_lora_adapter", {"lora_name": "a", "lora_path": "a"}),
+        ("POST", "/v1/unload_lora_adapter", {"lora_name": "nonsense"}),
+        ("POST", "/api/models/nonsense/pull", None),
+        ("POST", "/api/models/nonsense/pull/cancel", None),
+        ("POST", "/api/models/nonsense/adapters", {"name": "a", "path": "a"}),
+        ("DELETE", "/api/models/nonsense/adapters/a", None),
+        ("POST", "/api/pull", {"model": "nonsense"}),
+        ("DELETE", "/api/delete", {"model": "nonsense"}),
+    ],
+)
+async def test_what_concerns_everybody_is_not_for_members(
+    home: House, ann: Person, method: str, path: str, body: Any
+) -> None:
+    ben, admin = await home.invite(ann, "Ben"), await home.invite(ann, "Adam", "admin")
+    for who in (ben, await home.key_of(ben)):
+        assert await who.status(method, path, body) == 403
+    for who in (ann, admin, await home.key_of(admin)):
+        assert await who.status(method, path, body) != 403
+    assert await (await home.key_of(ann, "inference")).status(method, path, body) == 403
+
+
 async def test_a_disabled_user_is_out_until_he_is_enabled(home: House, ann: Person) -> None:
     ben = await home.invite(ann, "Ben")
     key = await home.key_of(ben)

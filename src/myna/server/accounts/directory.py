@@ -53,6 +53,7 @@ class Directory:
         """Users who were there since the last note, and when; likewise the sessions and keys that were used."""
         self.used_sessions: dict[tuple[str, str], tuple[int, int]] = {}
         self.used_keys: dict[tuple[str, str], int] = {}
+        self._identities: dict[bytes, tuple[User, Key | Session, Identity]] = {}
 
     def by_key(self, secret: str, now: int) -> Identity | Denied:
         """Who has a key."""
@@ -68,12 +69,7 @@ class Directory:
             self.keys[key.digest] = dataclasses.replace(key, last_used_at=now)
             self.used_keys[key.owner, key.id] = now
             self._see(user, now)
-        return dataclasses.replace(
-            identity(user),
-            permission=key.permission,
-            key=key.id,
-            key_limits=Limits(key.requests_per_minute, key.tokens_per_minute),
-        )
+        return self._identity(self.users[user.id], self.keys[key.digest])
 
     def by_session(self, token: str, now: int) -> Identity | Denied:
         """Who is signed in with a token."""
@@ -87,7 +83,7 @@ class Directory:
             self.sessions[session.digest] = dataclasses.replace(session, last_used_at=now, expires_at=now + IDLE_MS)
             self.used_sessions[session.owner, session.id] = now, now + IDLE_MS
             self._see(user, now)
-        return dataclasses.replace(identity(user), session=session.id)
+        return self._identity(self.users[user.id], self.sessions[session.digest])
 
     def named(self, key: str) -> User | None:
         """The user of a folded name."""
@@ -115,11 +111,13 @@ class Directory:
     def drop_session(self, session: Session) -> None:
         """Forget a session."""
         self.sessions.pop(session.digest, None)
+        self._identities.pop(session.digest, None)
         self.used_sessions.pop((session.owner, session.id), None)
 
     def drop_key(self, key: Key) -> None:
         """Forget a key."""
         self.keys.pop(key.digest, None)
+        self._identities.pop(key.digest, None)
         self.used_keys.pop((key.owner, key.id), None)
 
     def drop_user(self, user_id: str) -> None:
@@ -129,6 +127,23 @@ class Directory:
         self.drop_sessions(user_id)
         for key in self.keys_of(user_id):
             self.drop_key(key)
+
+    def _identity(self, user: User, credential: Key | Session) -> Identity:
+        """Who has a credential, made once: records are never changed, only replaced by others."""
+        made = self._identities.get(credential.digest)
+        if made is not None and made[0] is user and made[1] is credential:
+            return made[2]
+        if isinstance(credential, Session):
+            known = dataclasses.replace(identity(user), session=credential.id)
+        else:
+            known = dataclasses.replace(
+                identity(user),
+                permission=credential.permission,
+                key=credential.id,
+                key_limits=Limits(credential.requests_per_minute, credential.tokens_per_minute),
+            )
+        self._identities[credential.digest] = user, credential, known
+        return known
 
     def _see(self, user: User, now: int) -> None:
         self.users[user.id] = dataclasses.replace(user, last_seen_at=now)
