@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import os
 import stat
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -123,7 +124,26 @@ async def test_a_start_removes_what_a_killed_process_left(blobs: Blobs, tmp_path
     again = Blobs(tmp_path)
     # An id that another owner has does not keep a blob.
     assert await again.prepare({("ann", wanted.id), ("ben", bens.id), ("ben", unwanted.id)}) == 1
-    assert sorted(kept(again)) == sorted([again.path("ann", wanted.id), again.path("ben", bens.id), foreign])
+    aside = again.unclaimed / "ann" / unwanted.id
+    assert sorted(kept(again)) == sorted([again.path("ann", wanted.id), again.path("ben", bens.id), foreign, aside])
+
+
+async def test_what_no_row_wants_is_kept_for_a_while_and_put_back(blobs: Blobs) -> None:
+    """Another database may want it: a backup that was put back, and then the newer one again."""
+    blob = await blobs.create("ann", chunks(b"precious"), MOST)
+    path = blobs.path("ann", blob.id)
+    assert await blobs.prepare(set()) == 1
+    assert not path.exists()
+    assert await blobs.prepare({("ann", blob.id)}) == 0
+    assert await content(blobs, blob) == b"precious"
+    os.utime(path, (0, 0))
+    assert await blobs.prepare(set()) == 1  # its time begins now, however old it is
+    aside = blobs.unclaimed / "ann" / blob.id
+    assert await blobs.prepare(set()) == 0
+    assert kept(blobs) == [aside]
+    os.utime(aside, (0, 0))
+    assert await blobs.prepare(set()) == 0
+    assert kept(blobs) == []
 
 
 async def test_deleting_twice_is_no_error_and_reading_then_is(blobs: Blobs) -> None:

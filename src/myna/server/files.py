@@ -1,8 +1,8 @@
 """The files of a server: a row and a blob each, kept in step.
 
 A row is added after its blob is on the disk, and a blob removed after its row is gone; what a crash leaves between the
-two is a blob without a row, which the next start removes. An expired file is gone for who asks at once, and from the
-disk soon after.
+two is a blob without a row, which a start puts aside and a later one removes. An expired file is gone for who asks at
+once, and from the disk soon after.
 """
 
 from __future__ import annotations
@@ -208,8 +208,8 @@ async def open_files(database: Database, settings: Settings) -> AsyncIterator[Fi
     blobs = Blobs(settings.data_dir)
     async with database.transaction() as transaction:
         wanted = await files.blobs(transaction)
-    if removed := await blobs.prepare(wanted):
-        logger.warning("Removed what was left of %d files that were not completely stored or deleted.", removed)
+    if unclaimed := await blobs.prepare(wanted):
+        logger.warning("Put %d files aside that are not in the database; they are removed after 30 days.", unclaimed)
     service = FileService(database, blobs, settings)
     sweeping = asyncio.create_task(service.sweep_forever())
     try:

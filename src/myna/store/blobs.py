@@ -15,7 +15,8 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Set
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Set
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -24,6 +25,9 @@ from myna.errors import NotFound, StorageFull, StoreError, TooLarge
 
 BLOCK_BYTES = 256 << 10
 """Read and written at once: enough that threads and system calls cost little, and all that is in memory."""
+
+UNCLAIMED_SECONDS = 30 * 86400
+"""How long a blob is kept that no row wants. It may belong to a database that is put back: a backup, another server."""
 
 _OWNER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _BLOB = re.compile(r"[0-9a-f]{32}")
@@ -45,6 +49,7 @@ class Blobs:
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir / "files"
         self.drafts = self.root / ".drafts"
+        self.unclaimed = self.root / ".unclaimed"
 
     def path(self, owner: str, blob_id: str) -> Path:
         """Where a blob lies, or would."""
@@ -53,13 +58,13 @@ class Blobs:
         return self.root / owner / blob_id
 
     async def prepare(self, wanted: Set[tuple[str, str]]) -> int:
-        """Create the directories; remove what a killed process left: drafts, and blobs that nothing wants.
+        """Create the directories; remove what a killed process left: drafts, and in time what nothing wants.
 
         Args:
             wanted: (owner, blob id) of every row; nothing may be written until this is over.
 
         Returns:
-            How many blobs were removed.
+            How many blobs were found that nothing wants. They are put aside, and put back if a later start wants them.
 
         Raises:
             StoreError: the directory cannot be used.
@@ -130,15 +135,16 @@ class Blobs:
             shutil.rmtree(self.drafts, ignore_errors=True)
             self.drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.root.chmod(0o700)
-            removed = 0
-            for directory in self.root.iterdir():
-                if not directory.is_dir() or not _OWNER.fullmatch(directory.name):
-                    continue
-                for path in directory.iterdir():
-                    if _BLOB.fullmatch(path.name) and (directory.name, path.name) not in wanted:
-                        path.unlink()
-                        removed += 1
-            return removed
+            there = set(_blobs(self.root))
+            for key in there - wanted:
+                _move(self.root, self.unclaimed, key)
+            for key in set(_blobs(self.unclaimed)) & wanted - there:
+                _move(self.unclaimed, self.root, key)
+            for owner, blob_id in set(_blobs(self.unclaimed)):
+                path = self.unclaimed / owner / blob_id
+                if path.stat().st_mtime < time.time() - UNCLAIMED_SECONDS:
+                    path.unlink()
+            return len(there - wanted)
         except OSError as error:
             raise _explain(error) from error
 
@@ -188,6 +194,20 @@ class _Draft:
         self.digest.update(data)
         while data:
             data = data[self._file.write(data) :]
+
+
+def _blobs(root: Path) -> Iterator[tuple[str, str]]:
+    """(owner, id) of each blob below a directory; what else lies there is left alone."""
+    for directory in root.iterdir() if root.is_dir() else ():
+        if directory.is_dir() and _OWNER.fullmatch(directory.name):
+            yield from ((directory.name, path.name) for path in directory.iterdir() if _BLOB.fullmatch(path.name))
+
+
+def _move(source: Path, target: Path, key: tuple[str, str]) -> None:
+    owner, blob_id = key
+    (target / owner).mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = (source / owner / blob_id).replace(target / owner / blob_id)
+    os.utime(path)  # its time counts from now
 
 
 def _private(path: str, flags: int) -> int:
