@@ -26,8 +26,10 @@ from myna.errors import NotFound, StorageFull, StoreError, TooLarge
 BLOCK_BYTES = 256 << 10
 """Read and written at once: enough that threads and system calls cost little, and all that is in memory."""
 
+UNCLAIMED = ".unclaimed"
+"""Directory of blobs that no row wants."""
 UNCLAIMED_SECONDS = 30 * 86400
-"""How long a blob is kept that no row wants. It may belong to a database that is put back: a backup, another server."""
+"""How long one is kept there. It may belong to a database that is put back: a backup, another server."""
 
 _OWNER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _BLOB = re.compile(r"[0-9a-f]{32}")
@@ -49,7 +51,7 @@ class Blobs:
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir / "files"
         self.drafts = self.root / ".drafts"
-        self.unclaimed = self.root / ".unclaimed"
+        self.unclaimed = self.root / UNCLAIMED
 
     def path(self, owner: str, blob_id: str) -> Path:
         """Where a blob lies, or would."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from myna.store.blobs import UNCLAIMED
 from myna.store.tables import metadata
 from tests.server.people import PASSWORD, House, Person
 
@@ -205,11 +206,12 @@ async def test_a_new_password_signs_the_user_out(home: House, ann: Person) -> No
 async def test_all_of_a_users_goes_with_him(home: House, ann: Person) -> None:
     ben = await home.invite(ann, "Ben")
     await home.key_of(ben)
-    directory = home.accounts.files / ben.id
-    directory.mkdir(parents=True)
-    (directory / "blob").write_bytes(b"his")
+    directories = [place / ben.id for place in (home.accounts.files, home.accounts.files / UNCLAIMED)]
+    for directory in directories:
+        directory.mkdir(parents=True)
+        (directory / "blob").write_bytes(b"his")
     await ann.call("DELETE", f"/api/users/{ben.id}", expect=204)
-    assert not directory.exists()
+    assert not any(directory.exists() for directory in directories)
     async with home.app.state.database.read(ben.id) as scope:
         for table in metadata.tables.values():
             if "owner" in table.c:

@@ -18,6 +18,7 @@ from myna.server.accounts.service import Accounts
 from myna.server.accounts.throttle import network_of
 from myna.server.identity import LOCAL, Identity
 from myna.store import sessions, users
+from myna.store.blobs import UNCLAIMED
 from myna.store.pages import new_id
 from myna.store.records import now
 from myna.store.scope import Transaction
@@ -161,7 +162,8 @@ async def delete(accounts: Accounts, by: Identity, user_id: str) -> None:
         _keep_an_owner(accounts, user)
         await users.remove(transaction, user_id)
         transaction.after_commit.append(lambda: accounts.depart(user_id, but=me))
-    await asyncio.to_thread(shutil.rmtree, accounts.files / user_id, ignore_errors=True)
+    for place in (accounts.files, accounts.files / UNCLAIMED):
+        await asyncio.to_thread(shutil.rmtree, place / user_id, ignore_errors=True)
 
 
 def get(accounts: Accounts, user_id: str) -> User:
