@@ -222,6 +222,39 @@ def test_somebody_else_who_signs_in_finds_nothing_of_the_first(anna: Visit, owne
     expect(composer(page)).to_have_value("a secret of Anna's")
 
 
+def test_a_tab_that_slept_through_a_change_of_users_writes_nothing_into_the_others_account(
+    anna: Visit, owner: Owner
+) -> None:
+    user = owner.make("Lena")
+    page = anna.page()
+    sign_in(page, ANNA)
+    expect(composer(page)).to_be_visible()
+    anna.context.add_cookies([{"name": "myna_session", "value": owner.session_of("Lena"), "url": owner.server.url}])
+    send(page, "Only for Anna's account")
+    expect(account_menu(page)).to_contain_text("Lena")
+    expect(page.get_by_text("Your chats will be listed here.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Your chats will be listed here.")).to_be_visible()
+    choose(page, "Sign out")
+    sign_in(page, ANNA)
+    expect(page.get_by_role("link", name="Only for Anna's account")).to_have_count(1)
+    owner.ask("DELETE", f"/api/users/{user}")
+
+
+def test_a_page_from_before_there_were_accounts_asks_who_it_is_now(visit: Open, own_server: MynaServer) -> None:
+    visiting = visit(own_server)
+    visiting.watch.expected = (NOT_SIGNED_IN, "WebSocket")
+    page = visiting.page()
+    composer(page).fill("typed before")
+    Owner(own_server)
+    expect(signed_out(page).get_by_label("Name", exact=True)).to_have_value("")
+    fill_in(page, ANNA)
+    expect(account_menu(page)).to_contain_text(ANNA)
+    expect(composer(page)).to_have_value("typed before")
+    ask(page, SHORT)
+    expect(answers(page)).to_have_count(1)
+
+
 def test_signing_out_leaves_nothing_typed_behind_and_reaches_every_tab(anna: Visit, owner: Owner) -> None:
     owner.make("Eva")
     page, other = anna.page(), anna.page()

@@ -51,11 +51,11 @@ export function speakFor(id: string): void {
   user = id;
 }
 
-/** What is asked for in somebody's name; it waits while nobody is signed in. */
+/** What is asked for in this user's name; it waits while nobody is signed in. */
 async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await ask<T>(method, path, body);
+      return await ask<T>(method, path, body, user === null ? {} : { "X-Myna-User": user });
     } catch (error) {
       if (error instanceof ApiError && error.status === 403) gate.refused();
       if (!(error instanceof ApiError) || error.status !== 401 || error.code !== "not_signed_in") throw error;
@@ -65,16 +65,13 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
   }
 }
 
-async function ask<T>(method: string, path: string, body?: unknown): Promise<T> {
+async function ask<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, {
       method,
       // The server asks for the JSON type on every change, with or without a body: forms of other sites cannot set it.
-      headers: {
-        ...(method === "GET" ? {} : { "Content-Type": "application/json" }),
-        ...(user === null ? {} : { "X-Myna-User": user }),
-      },
+      headers: method === "GET" ? headers : { ...headers, "Content-Type": "application/json" },
       body: body === undefined ? null : JSON.stringify(body),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
