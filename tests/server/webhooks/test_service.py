@@ -14,7 +14,7 @@ import pytest
 
 from myna.errors import NotFound
 from myna.server.webhooks import WebhookService, open_webhooks, service
-from myna.server.webhooks.service import GIVE_UP_SECONDS, retry_seconds
+from myna.server.webhooks.service import GIVE_UP_SECONDS, private_targets, retry_seconds
 from myna.server.webhooks.signing import hint, new_secret
 from myna.settings import Settings
 from myna.store import webhooks
@@ -229,6 +229,22 @@ async def test_a_deleted_endpoint_gets_nothing_more(hooks: WebhookService) -> No
         await delivered(hooks)
         await asyncio.gather(*hooks._sending.values())
     assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "private"),
+    [
+        ({}, True),
+        ({"host": "::1"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "0.0.0.0", "webhook_private_targets": True}, True),
+        ({"webhook_private_targets": False}, False),
+    ],
+)
+def test_private_networks_are_for_servers_of_one_machine_unless_said(
+    tmp_path: Path, settings: dict[str, Any], private: bool
+) -> None:
+    assert private_targets(Settings(data_dir=tmp_path, **settings)) is private
 
 
 def test_a_hint_shows_little_of_a_secret() -> None:
