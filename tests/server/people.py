@@ -6,7 +6,9 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +21,7 @@ from myna.errors import NotFound
 from myna.server.accounts import Accounts, passwords
 from myna.server.app import create_app
 from myna.settings import Settings
+from myna.store.upgrade import upgrade
 from tests.server import scripted
 from tests.server.scripted import MODEL, ScriptedBackend
 
@@ -157,9 +160,20 @@ class House:
         return await self.stranger(authorization=f"Bearer {secret}")
 
 
+@cache
+def empty_database() -> bytes:
+    """A database of the newest schema, made once: that takes longer than most tests."""
+    with TemporaryDirectory() as directory:
+        path = Path(directory) / "myna.db"
+        upgrade(path)
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def house(settings: Settings) -> AsyncIterator[House]:
     """The application on a data directory, as often as a test wants to start it."""
+    if not (file := settings.data_dir / "myna.db").exists():
+        file.write_bytes(empty_database())
     backend = ScriptedBackend()
     models = ScriptedModels(backend)
     app = create_app(settings, models, ScriptedHub(), static=settings.data_dir / "static")  # type: ignore[arg-type]

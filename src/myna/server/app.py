@@ -54,6 +54,7 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             )
             await stack.enter_async_context(app.state.meter.usage.stored(database))
             await stack.enter_async_context(app.state.accounts.opened(database))
+            app.state.accounts.on_departure(app.state.meter.usage.forget)
             app.state.files = await stack.enter_async_context(open_files(database, settings))
             app.state.webhooks = await stack.enter_async_context(open_webhooks(database, settings))
             app.state.accounts.on_departure(app.state.webhooks.forget)

@@ -9,9 +9,11 @@ what programs use. Bound elsewhere without accounts it does nothing but let the 
 from __future__ import annotations
 
 import asyncio
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
+from starlette.responses import RedirectResponse
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -131,9 +133,19 @@ def _key_in(headers: Headers) -> str | None:
     return key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
 
 
+def _reads_the_reference(scope: Scope) -> bool:
+    """Whether a person opens the pages about the API: there the application is shown first, to sign in."""
+    path, accepts = scope["path"], Headers(scope=scope).get("accept", "")
+    return scope["method"] in ("GET", "HEAD") and f"{path}/".startswith("/docs/") and "text/html" in accepts
+
+
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, code: str, message: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": message[:120]})
+        return
+    if status == 401 and _reads_the_reference(scope):
+        sign_in = RedirectResponse(f"/?then={quote(scope['path'])}", 303)
+        await sign_in(scope, receive, send)
         return
     headers = {"www-authenticate": "Bearer"} if status == 401 else None
     await refusal(scope["path"], status, message, code=code, headers=headers)(scope, receive, send)

@@ -36,18 +36,26 @@ class Usage:
         self._today: dict[str, int] = {}
         self._day = now().date()
         self._unwritten: dict[tuple[str, date, str, str], list[int]] = {}
+        self._gone: set[str] = set()
         self._due = asyncio.Event()
 
     def add(
         self, owner: str, key: str | None, model: str, *, requests: int = 0, prompt: int = 0, completion: int = 0
     ) -> None:
         """Count requests and tokens."""
+        if owner in self._gone:  # an answer that ends because its user was deleted
+            return
         day = self._turn_page()
         self._today[owner] = self._today.get(owner, 0) + prompt + completion
         counts = self._unwritten.setdefault((owner, day, model, key or ""), [0, 0, 0])
         for index, more in enumerate((requests, prompt, completion)):
             counts[index] += more
         self._due.set()
+
+    def forget(self, owner: str) -> None:
+        """A user was deleted, with all rows: nothing of theirs is written any more."""
+        self._gone.add(owner)
+        self._today.pop(owner, None)
 
     def check(self, owner: str, tokens_per_day: int | None) -> None:
         """Whether any tokens are left for today; None and 0: always.
@@ -89,9 +97,13 @@ class Usage:
         """
         self._due.clear()
         taken, self._unwritten = self._unwritten, {}
-        rows = [(owner, DayUsage(day, model, key, *counts)) for (owner, day, model, key), counts in taken.items()]
         try:
             async with database.transaction() as transaction:
+                rows = [  # chosen in the writer's turn: whoever is deleted before it is known by then
+                    (owner, DayUsage(day, model, key, *counts))
+                    for (owner, day, model, key), counts in taken.items()
+                    if owner not in self._gone
+                ]
                 await usage.add(transaction, rows)
         except BaseException:
             for key, counts in taken.items():

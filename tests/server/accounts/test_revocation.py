@@ -209,6 +209,7 @@ async def test_the_answers_of_who_is_deleted_end_and_leave_nothing(home: House, 
     opened = (await ann.http.get(f"/api/chats/{ids[0]}")).json()
     assert opened["messages"][1]["parts"] == [{"type": "text", "text": "Hello there!"}]
     assert home.app.state.api.readiness() is None
+    await home.app.state.meter.usage.write(home.app.state.database)
     async with home.app.state.database.read(ben.id) as scope:
         for table in metadata.tables.values():
             if "owner" in table.c:

@@ -64,6 +64,17 @@ async def test_a_page_is_not_used_by_somebody_else_than_it_believes(home: House,
     assert begun["user"] is None
 
 
+async def test_who_opens_the_reference_is_led_to_sign_in_and_back(home: House, ann: Person) -> None:
+    browser = await home.stranger(accept="text/html,*/*")
+    for path, then in (("/docs", "/docs"), ("/docs/openai", "/docs/openai"), ("/docs/a%20b", "/docs/a%20b")):
+        led = await browser.http.get(path)
+        assert (led.status_code, led.headers["location"]) == (303, f"/?then={then}")
+    assert await browser.status("GET", "/docsearch") in (404, 503), "the page, built or not"
+    assert await browser.status("GET", "/v1/models") == 401
+    assert await (await home.stranger()).status("GET", "/docs") == 401
+    assert await ann.status("GET", "/docs", headers={"accept": "text/html"}) == 200
+
+
 async def test_sessions_are_listed_and_ended(home: House, ann: Person) -> None:
     phone = await home.sign_in("Ann")
     phone.http.headers["user-agent"] = "Phone"
