@@ -23,6 +23,10 @@ MAX_CHOICES = 128
 """Answers to one request, those to compare included; as OpenAI has it."""
 MAX_EMBEDDING_INPUTS = 2048
 """Texts in one request for embeddings, as OpenAI has it."""
+MAX_MODERATION_INPUTS = 1024
+"""Texts, or parts of one."""
+MAX_MODERATION_CHARACTERS = 100_000
+"""In one request for moderation, all texts together; they take a few tenths of a second."""
 MAX_STOP_STRINGS = 16
 """OpenAI allows 4; other servers' clients send more."""
 MAX_STOP_LENGTH = 256

@@ -37,7 +37,6 @@ class Missing:
 
 
 MISSING: tuple[Missing, ...] = (
-    Missing(("/moderations",), "not yet", "There is no classifier for moderation yet."),
     Missing(("/vector_stores",), "not yet", "There is no search over files yet."),
     Missing(("/audio",), "not yet", "There are no models for speech yet."),
     Missing(("/images",), "not yet", "There are no models that make images yet."),
