@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from myna.chat import Message, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from myna.errors import InvalidParameter, UnsupportedParameter
+from myna.errors import InvalidParameter, RequestError, UnsupportedParameter
 from myna.server.openai.responses.items import TOKENS, check_calls, parse_items, public
 from myna.server.openai.responses.prompt import SAID, SUMMARY, to_messages
 
 CALL = {"type": "function_call", "call_id": "call_1", "name": "weather", "arguments": '{"city": "Oslo"}'}
 RESULT = {"type": "function_call_output", "call_id": "call_1", "output": "rain"}
 USER = {"role": "user", "content": "Hi"}
+WORDS = [
+    "type", "role", "content", "text", "id", "status", "call_id", "name", "arguments", "output", "summary", "phase",
+    "encrypted_content",
+]  # fmt: skip
+KINDS = ["message", "function_call", "function_call_output", "reasoning", "compaction", "item_reference", "input_text"]
 
 
 def said(text: str) -> dict[str, Any]:
@@ -176,3 +183,29 @@ def test_calls_and_results_belong_together() -> None:
         with pytest.raises(InvalidParameter) as error:
             check_calls(before, given)
         assert error.value.param == param
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from([*KINDS, "user", "completed"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS) | st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+ITEM = st.builds(
+    lambda kind, fields: {"type": kind, **fields},
+    st.sampled_from(KINDS),
+    st.dictionaries(st.sampled_from(WORDS[1:]), JSON, min_size=1),
+)
+
+
+@hypothesis.given(JSON | st.lists(ITEM | JSON, max_size=3))
+def test_whatever_is_sent_is_read_or_refused(value: Any) -> None:
+    try:
+        items = parse_items(value)
+        check_calls([], items)
+    except RequestError as error:
+        named = error.param or ""
+    else:
+        named = "input"
+        assert parse_items(items) == items
+        to_messages(item for item in items if item["type"] != "item_reference")
+    assert named.startswith("input")
