@@ -157,7 +157,7 @@ def test_those_in_the_background_wait_but_for_their_share() -> None:
     for name in ("b1", "b2"):
         engine.add(engine.prepare(ids(*[[9] * 40] * 4, name=name, background=True)))
     engine.step()
-    assert executor.batches == [[40, 40]], "alone: short batches, so that whoever comes need not wait"
+    assert executor.batches == [[40]], "alone: short batches, so that whoever comes need not wait"
     engine.add(engine.prepare(ids(*[[7] * 10] * 40, name="live")))
     executor.batches.clear()
     while (0, "live") in engine._jobs:

@@ -269,6 +269,8 @@ class Embedder:
         if not self._live:
             self._fill(batch, self._background, self._blocks, STEP_TOKENS)
             return batch
+        if not self._background:
+            self._share.clear()
         blocks, tokens = self._fill(batch, self._background, self._blocks, self._share.tokens)
         self._share.spend(tokens)
         _, tokens = self._fill(batch, self._live, blocks)

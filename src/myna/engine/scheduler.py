@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from myna.engine.background import PATIENCE, STEP_TOKENS, Share
+from myna.engine.background import BESIDE_TOKENS, PATIENCE, STEP_TOKENS, Share
 from myna.engine.blocks import BlockPool, extend_digests
 from myna.engine.model import PAGED, CacheTraits
 from myna.engine.sequence import Sequence
@@ -103,14 +103,7 @@ class Scheduler:
         chunks = self._compute(self.step_tokens, now, background=False)
         if not chunks:
             return self._compute(min(self.step_tokens, STEP_TOKENS), now, background=True)
-        taken = _num_tokens(chunks)
-        self._share.earn(taken)
-        due = min(self._share.tokens, self.step_tokens - taken)
-        if due > 0:
-            more = self._compute(due, now, background=True)
-            self._share.spend(_num_tokens(more))
-            chunks += more
-        return chunks
+        return chunks + self._share_step(chunks, now)
 
     def advance(self, chunk: Chunk) -> None:
         """Take a chunk's tokens as computed, its drafts not; filled blocks become known to the prefix cache."""
@@ -155,6 +148,24 @@ class Scheduler:
             self._live.put_back(first)
         first.background = False
         self._favoured = first
+
+    def _share_step(self, chunks: list[Chunk], now: float) -> list[Chunk]:
+        """What the background may compute beside these chunks of live sequences.
+
+        Nothing while a live prompt is read, whose first token is waited for, unless that goes on for so long that the
+        background has saved up a whole step. It comes on top of the budget, which live prompts may have used up.
+        """
+        if not self._background and len(self._running(background=False)) == len(self.running):
+            self._share.clear()
+            return []
+        self._share.earn(_num_tokens(chunks))
+        most = BESIDE_TOKENS
+        if any(chunk.num_tokens > 1 + len(chunk.sequence.drafts) for chunk in chunks):
+            most = STEP_TOKENS if self._share.is_full else 0
+        due = min(self._share.tokens, most)
+        more = self._compute(due, now, background=True) if due > 0 else []
+        self._share.spend(_num_tokens(more))
+        return more
 
     def _compute(self, budget: int, now: float, *, background: bool) -> list[Chunk]:
         """Chunks of one priority: for who decodes, who is read, who is admitted. Drafts alone may pass the budget."""
