@@ -20,6 +20,7 @@ from myna.settings import Settings
 from myna.store import webhooks
 from myna.store.database import Database, opened
 from myna.store.pages import new_id
+from myna.store.records import now
 from myna.store.webhooks import Endpoint
 from tests.server.webhooks.receiver import Received, Receiver, receiving
 
@@ -214,6 +215,21 @@ async def test_nothing_goes_where_it_may_not(tmp_path: Path, monkeypatch: pytest
             await hooks.notify("ben", EVENT, {"id": "rebound"})
             await tried(hooks, 1, 1)
     assert receiver.received == []
+
+
+async def test_a_fault_of_ours_is_no_endless_loop(
+    hooks: WebhookService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*args: object) -> int:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(hooks.sender, "send", fail)
+    async with receiving() as receiver:
+        await add(hooks, receiver)
+        await hooks.notify("ann", EVENT, {"id": "x"})
+        [(_, next_at)] = await tried(hooks, 1)
+    assert next_at > now()
+    assert "a bug" in caplog.text
 
 
 async def test_a_deleted_endpoint_gets_nothing_more(hooks: WebhookService) -> None:

@@ -144,6 +144,10 @@ class WebhookService:
                 problem = None if 200 <= status < 300 else f"it answered {status}"
             except SendFailed as failed:
                 problem = str(failed)
+            except Exception:
+                # Ours to mend, and meanwhile not to be tried again at once, for ever.
+                logger.exception("Sending %s to webhook endpoint %s failed", delivery.id, endpoint.id)
+                problem = "of a fault of this server"
             await self._note(delivery, problem)
         except StoreError as error:
             # Not at once again: the endpoint would get the same for as long as the store fails.
