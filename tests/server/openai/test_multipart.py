@@ -150,6 +150,12 @@ async def test_a_client_that_goes_in_the_middle() -> None:
         await read([FILE], gone=True)
 
 
+async def test_boundaries_that_are_none_are_not_searched_through() -> None:
+    body = part("file", b"\r\n--b0undary+" * 1000, filename=b"a") + END
+    with pytest.raises(InvalidParameter, match="choose another"):
+        await read(cut(body, range(0, len(body), 4096)))
+
+
 @pytest.mark.parametrize(
     ("unit", "reason"),
     [

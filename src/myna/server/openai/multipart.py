@@ -22,6 +22,8 @@ from myna.server.errors import excerpt, suggestion
 MAX_PART_HEADERS = 8
 MAX_HEADER_BYTES = 4096
 MAX_FIELD_BYTES = 4096
+MAX_DELIMITERS = 16
+"""More than any form here has. Boundaries that are none cost the parser time, and are forbidden (RFC 2046)."""
 SILENT_SECONDS = 120
 """After which a client that sends nothing more is taken for gone, though its connection stands."""
 MAX_NAME_LENGTH = 255
@@ -67,6 +69,8 @@ class Form:
                 "The form's boundary is not declared: send 'Content-Type: multipart/form-data; boundary=…', "
                 "or leave the header to your HTTP client."
             )
+        self._delimiter = b"\r\n--" + boundary
+        self._delimiters = 0
         try:
             self._parser = MultipartParser(
                 boundary,
@@ -114,6 +118,9 @@ class Form:
             if not self._ended:
                 raise InvalidParameter("The form ends before its last boundary; was it cut off?")
             return False
+        self._delimiters += chunk.count(self._delimiter)
+        if self._delimiters > MAX_DELIMITERS:
+            raise InvalidParameter("The form's boundary also stands in what it holds; choose another one.")
         try:
             self._parser.write(chunk)
         except FormParserError as error:
