@@ -263,6 +263,14 @@ def test_axe_finds_nothing_serious(visit: Open, owner: Owner, scheme: str) -> No
     assert serious_problems(page) == []
 
 
+def test_who_opens_the_reference_without_a_session_signs_in_first(visit_as: Callable[..., Page], owner: Owner) -> None:
+    page = visit_as(ANNA, "/docs/application#get-api-users")
+    expect(page).to_have_url(f"{owner.server.url}/docs/application#get-api-users")
+    expect(page.get_by_role("heading", name="GET /api/users")).to_be_in_viewport()
+    page.goto("/?then=//elsewhere.example/docs")
+    expect(composer(page)).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious_in_the_reference(visit: Open, server: MynaServer, scheme: str) -> None:
     page = visit(server, color_scheme=scheme, bypass_csp=True).page("/docs")

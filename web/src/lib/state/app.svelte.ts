@@ -131,7 +131,7 @@ class App {
   async #begin(session: ReadySession): Promise<void> {
     // The server sends who opens its reference without a session here first.
     const then = new URLSearchParams(location.search).get("then");
-    if (then !== null && /^\/docs(?:\/\w*)?$/.test(then)) return location.replace(then);
+    if (then !== null && /^\/docs(?:\/\w*)?$/.test(then)) return location.replace(then + location.hash);
     belongTo(session.user.id);
     speakFor(session.user.id);
     this.session = session;
