@@ -137,8 +137,10 @@ async def given(scope: Scope, response_id: str) -> list[Item]:
     return [row.item for row in rows]
 
 
-async def chain(scope: Scope, response_id: str) -> list[Item]:
+async def chain(scope: Scope, response_id: str, *, may_be_broken: bool = False) -> list[Item]:
     """All that was said up to the end of a response, from the first of those that it goes on from.
+
+    With ``may_be_broken`` only as far back as there are responses, if there are any.
 
     Raises:
         NotFound: the owner has none of this id.
@@ -154,9 +156,9 @@ async def chain(scope: Scope, response_id: str) -> list[Item]:
     )
     path = path.union_all(above)
     links = await scope.all(select(path).order_by(path.c.height.desc()))
-    if not links:
+    if not links and not may_be_broken:
         await get(scope, response_id, "previous_response_id")
-    if links[0].previous_id is not None:
+    if links and links[0].previous_id is not None and not may_be_broken:
         raise InvalidParameter(
             f"The response {links[0].previous_id}, from which {response_id} goes on, was deleted; "
             "send the conversation as 'input'.",

@@ -199,6 +199,8 @@ async def test_as_many_wait_as_may(
     first, second = await begun(stored_client), await begun(stored_client)
     await said(service, first, "Hello")
     assert (await service.get("local", second))["status"] == "queued"
+    early = await stored_client.post(RESPONSES, json=body(previous_response_id=first))
+    assert (early.status_code, early.json()["error"]["param"]) == (409, "previous_response_id")
     refused = await stored_client.post(RESPONSES, json=body(background=True))
     assert refused.status_code == 429
     assert "retry-after" in refused.headers

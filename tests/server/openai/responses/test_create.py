@@ -338,6 +338,11 @@ async def test_a_conversation_goes_on_by_its_last_response(
     reference = {"type": "item_reference", "id": first["output"][0]["id"]}
     await stored_client.post(RESPONSES, json=body(input=[{"role": "user", "content": "Hi"}, reference]))
     assert [turn.text for turn in backend.requests[2].messages or ()] == ["Hi", "Hello there!"]
+    await stored_client.delete(f"{RESPONSES}/{first['id']}", headers=JSON)
+    broken = await stored_client.post(RESPONSES, json=body(previous_response_id=second["id"]))
+    assert (broken.status_code, broken.json()["error"]["param"]) == (400, "previous_response_id")
+    left = (await stored_client.get(f"{RESPONSES}/{second['id']}/input_items")).json()["data"]
+    assert [item["content"][0]["text"] for item in left] == ["More"]
 
 
 async def test_a_conversation_takes_what_is_said(stored_client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
@@ -407,6 +412,10 @@ MISTAKES: list[tuple[dict[str, Any], str | None]] = [
     ({"conversation": "conv_1", "previous_response_id": "resp_1"}, "previous_response_id"),
     ({"background": True, "store": False}, "store"),
     ({"background_options": {"completion_window": "soonest"}}, "background_options"),
+    (
+        {"background": True, "background_options": {"completion_window": "2h"}},
+        "background_options.completion_window",
+    ),
     ({"stream_options": {"include_obfuscation": False}}, "stream_options"),
     ({"include": ["everything"]}, "include[0]"),
     ({"include": ["file_search_call.results"]}, "include[0]"),
@@ -418,6 +427,7 @@ MISTAKES: list[tuple[dict[str, Any], str | None]] = [
     ({"truncation": "some"}, "truncation"),
     ({"reasoning": {"effort": "enormous"}}, "reasoning.effort"),
     ({"reasoning": {"summary": "detailed"}}, "reasoning.summary"),
+    ({"reasoning": {"mode": "pro"}}, "reasoning.mode"),
     ({"text": {"format": {"type": "xml"}}}, "text.format.type"),
     ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
     ({"text": {"format": {"type": "json_schema", "schema": {}}}}, "text.format.name"),

@@ -28,8 +28,8 @@ from myna.server.openai.responses.context import (
 from myna.server.openai.responses.items import new_id as new_item_id
 from myna.server.openai.responses.items import public
 from myna.server.openai.responses.prompt import SUMMARY
-from myna.server.openai.responses.types import NO_IMAGES, ContextBody
-from myna.server.openai.types import CACHE_OPTIONS, JsonBody, Label, Name, Refusal
+from myna.server.openai.responses.types import UNSUPPORTED, ContextBody
+from myna.server.openai.types import JsonBody, Label, Name, Refusal
 from myna.store.pages import new_id
 
 router = APIRouter(prefix="/v1/responses")
@@ -45,7 +45,9 @@ SUMMARY_TOKENS = 1024
 class CompactBody(JsonBody):
     """What is to be compacted. The summary is written by the model, at temperature 0."""
 
-    unsupported: ClassVar[dict[str, Refusal]] = {"image": NO_IMAGES, "prompt_cache_options": CACHE_OPTIONS}
+    unsupported: ClassVar[dict[str, Refusal]] = {
+        name: UNSUPPORTED[name] for name in ("image", "prompt_cache_options", "service_tier")
+    }
 
     model: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
     input: Any = None

@@ -36,13 +36,13 @@ class CountBody(ContextBody):
 async def count_input_tokens(request: Request) -> Response:
     """How many tokens a model would be given for a response."""
     body = CountBody.parse(await read_json(request))
-    use = body.tool_use
+    use, effort = body.tool_use, body.effort
     _ = body.text_form  # the form is no part of the prompt, but has to be one
 
     async def answer() -> Response:
         context = await read_context(request.app.state.database, owner_of(request), body)
         model = await serve_model(request, body.model)
-        generation = prompt_of(new_id("count_"), body, context, use)
+        generation = prompt_of(new_id("count_"), body, context, use, effort)
         try:
             if body.truncation == "auto":
                 generation = await fitted(model, generation)

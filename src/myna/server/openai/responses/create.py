@@ -36,7 +36,7 @@ Events = AsyncGenerator[Started | Delta | Finished, None]
 async def create_response(request: Request) -> Response:
     """Answer a conversation of items with a response."""
     body = ResponseBody.parse(await read_json(request))
-    use, params, form = body.tool_use, body.params, body.form
+    use, params, form, effort = body.tool_use, body.params, body.form, body.effort
     echo = body.echo()
 
     async def answer() -> Response:
@@ -47,7 +47,8 @@ async def create_response(request: Request) -> Response:
         job = Job(
             owner, new_id("resp_"), body.previous_response_id, body.conversation_id, context.given, stored=body.store
         )
-        generation = replace(prompt_of(job.id, body, context, use), params=params, grammar=form, adapter=model.adapter)
+        prompt = prompt_of(job.id, body, context, use, effort)
+        generation = replace(prompt, params=params, grammar=form, adapter=model.adapter)
         if body.truncation == "auto":
             generation = await fitted(model, generation)
         output = Output(
@@ -86,7 +87,9 @@ async def create_response(request: Request) -> Response:
     return await answer_while_connected(request, answer())
 
 
-def prompt_of(request_id: str, body: ContextBody, context: Context, use: ToolUse) -> GenerationRequest:
+def prompt_of(
+    request_id: str, body: ContextBody, context: Context, use: ToolUse, effort: str | None
+) -> GenerationRequest:
     """The request to a model, with what its prompt is made of."""
     return GenerationRequest(
         id=request_id,
@@ -96,7 +99,7 @@ def prompt_of(request_id: str, body: ContextBody, context: Context, use: ToolUse
         tools=use.tools,
         must_call=use.must_call,
         parallel_calls=use.parallel,
-        reasoning_effort=None if body.reasoning is None else body.reasoning.effort,
+        reasoning_effort=effort,
     )
 
 

@@ -72,7 +72,7 @@ class ResponseService:
         self._runs: dict[tuple[str, str], BackgroundRun] = {}
         self._room = asyncio.Semaphore(MAX_RUNNING)
         self._departed: set[str] = set()
-        self._cleared_at = 0.0
+        self._cleared_at: float | None = None
 
     async def start(self) -> None:
         """Mark what a crash has left as failed, with the text it had, and take new responses."""
@@ -167,10 +167,12 @@ class ResponseService:
         return response.body | {"output": [public(item) for item in output]}
 
     async def given(self, owner: str, response_id: str) -> list[Item]:
-        """All that a response was given: what it goes on from, and its own, oldest first. Raises as `get`."""
+        """All that a response was given: what is left of what it goes on from, and its own. Raises as `get`."""
+        before: list[Item] = []
         async with self.database.read(owner) as scope:
             response = await responses.get(scope, response_id)
-            before = [] if response.previous_id is None else await responses.chain(scope, response.previous_id)
+            if response.previous_id is not None:
+                before = await responses.chain(scope, response.previous_id, may_be_broken=True)
             return [*before, *await responses.given(scope, response_id)]
 
     async def cancel(self, owner: str, response_id: str) -> dict[str, Any]:
@@ -277,9 +279,10 @@ class ResponseService:
 
     async def _clear(self) -> None:
         """Drop the logs that nobody comes back to, now and then."""
-        if time.monotonic() - self._cleared_at < KEEP_EVENTS_SECONDS and self._cleared_at:
+        at = time.monotonic()
+        if self._cleared_at is not None and at - self._cleared_at < KEEP_EVENTS_SECONDS:
             return
-        self._cleared_at = time.monotonic()
+        self._cleared_at = at
         async with self.database.transaction() as transaction:
             await responses.drop_old_events(transaction)
 

@@ -39,10 +39,18 @@ UNSUPPORTED: dict[str, Refusal] = {
     "moderation": Refusal("there is no moderation of answers"),
     "prompt": Refusal("templates of prompts are not stored here; send the text as 'instructions' and 'input'"),
     "prompt_cache_options": CACHE_OPTIONS,
+    "service_tier": Refusal("nothing here is faster than the default", ("auto", "default", "flex")),
 }
+NO_SUMMARIES = "thoughts come whole, as reasoning_text, and are not summarised"
+REASONING: dict[str, tuple[str, str]] = {
+    "summary": ("auto", NO_SUMMARIES),
+    "generate_summary": ("auto", NO_SUMMARIES),
+    "context": ("auto", "a model's own template decides which thoughts it is shown again"),
+    "mode": ("standard", "models here think in one way"),
+}
+"""Fields of ``reasoning`` beside the effort: the one value that is taken, and why no other."""
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-Tier = Literal["auto", "default", "flex"]
 
 
 class _Options(BaseModel):
@@ -50,13 +58,13 @@ class _Options(BaseModel):
 
 
 class Reasoning(_Options):
-    """How much to think. Thoughts come whole, so there is nothing to summarise: ``auto`` is what there is."""
+    """How much to think; the other fields are in `REASONING`."""
 
     effort: Effort | None = None
-    context: Literal["auto"] | None = None
-    mode: Literal["standard"] | None = None
-    summary: Literal["auto"] | None = None
-    generate_summary: Literal["auto"] | None = None
+    context: Literal["auto", "current_turn", "all_turns"] | None = None
+    mode: str | None = None
+    summary: Literal["auto", "concise", "detailed"] | None = None
+    generate_summary: Literal["auto", "concise", "detailed"] | None = None
 
 
 class ResponseStreamOptions(_Options):
@@ -68,7 +76,7 @@ class ResponseStreamOptions(_Options):
 class BackgroundOptions(_Options):
     """``continuation_id`` names requests that belong together; nothing here is put off for a lower price."""
 
-    completion_window: Literal["soonest"] | None = None
+    completion_window: Literal["soonest", "2h", "8h"] | None = None
     continuation_id: Label | None = None
 
 
@@ -133,6 +141,19 @@ class ContextBody(JsonBody):
         return None if self.instructions is None else check_text(self.instructions, "instructions")
 
     @property
+    def effort(self) -> str | None:
+        """How much to think first. Raises UnsupportedParameter for thinking of another kind."""
+        if self.reasoning is None:
+            return None
+        for name, (taken, reason) in REASONING.items():
+            if getattr(self.reasoning, name) not in (None, taken):
+                raise UnsupportedParameter(
+                    f"'reasoning.{name}' is not supported, other than {taken!r}: {reason}. Leave it out.",
+                    param=f"reasoning.{name}",
+                )
+        return self.reasoning.effort
+
+    @property
     def tool_use(self) -> ToolUse:
         """Which tools may be called, or have to be. Raises what `parse_tools` does."""
         return parse_tools(self.tools, self.tool_choice, self.parallel_tool_calls)
@@ -158,7 +179,7 @@ class ResponseBody(ContextBody, SamplingBody):
     include: list[str] | None = None
     max_output_tokens: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
     max_tool_calls: Annotated[int, Field(ge=1, lt=1 << 31)] | None = None
-    service_tier: Tier = "auto"
+    service_tier: Literal["auto", "default", "flex"] = "auto"
     store: bool = True
     stream_options: Annotated[ResponseStreamOptions, _object(include_obfuscation={"type": "boolean"})] | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
@@ -200,10 +221,17 @@ class ResponseBody(ContextBody, SamplingBody):
             raise InvalidParameter(
                 "A response in 'background' has to be stored, or nobody could get it; leave out 'store'.", param="store"
             )
-        if self.background_options is not None and not self.background:
-            raise InvalidParameter(
-                "'background_options' is allowed only with 'background': true.", param="background_options"
-            )
+        if self.background_options is not None:
+            if not self.background:
+                raise InvalidParameter(
+                    "'background_options' is allowed only with 'background': true.", param="background_options"
+                )
+            if self.background_options.completion_window not in (None, "soonest"):
+                raise UnsupportedParameter(
+                    "'background_options.completion_window' is not supported, other than 'soonest': nothing is put off "
+                    "for a lower price. Leave it out.",
+                    param="background_options.completion_window",
+                )
         if self.stream_options is not None and not self.stream:
             raise InvalidParameter("'stream_options' is allowed only with 'stream': true.", param="stream_options")
         return self.sampling(
