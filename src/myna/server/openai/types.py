@@ -50,7 +50,7 @@ CHAT_UNSUPPORTED: dict[str, Refusal] = {
     "function_call": Refusal("it is the deprecated form of 'tool_choice'", ("none",)),
     "functions": Refusal("it is the deprecated form of 'tools'", ([],)),
     "modalities": Refusal("answers are text", (["text"],)),
-    "moderation": Refusal("answers are not moderated on their way"),
+    "moderation": Refusal("answers are not moderated on their way; ask POST /v1/moderations"),
     "prompt_cache_options": CACHE_OPTIONS,
     "service_tier": Refusal("there is one tier", ("auto", "default")),
     "verbosity": Refusal("no model here takes one; say in a message how long the answer should be", ("medium",)),
