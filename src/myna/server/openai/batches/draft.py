@@ -1,4 +1,4 @@
-r"""What a batch has so far, on the disk: appended to, in groups that the disk has before anybody is told of them.
+"""What a batch has so far, on the disk: appended to, in groups that the disk has before anybody is told of them.
 
 A record is a line: the number of the line of the input that it answers, whether it goes to the output or to the errors,
 the tokens that it took, and the answer's own line, with tabs between them. So the draft alone says which lines are
