@@ -103,6 +103,15 @@ MENTIONED: dict[str, Try] = {
     ),
     f"POST /api/chats/{OTHER_ID}/runs": Try({**RUN_AGAIN, "parent_id": "{message}"}),
     f"POST /api/chats/{OTHER_ID}/runs ": Try({"id": RUN_AGAIN["id"], "continue": "{answer}"}),
+    "POST /v1/uploads/{his_upload}/complete": Try({"part_ids": ["{part}"]}, (400, 404)),
+    "GET /v1/conversations/{his_conversation}/items/{item}": Try(),
+    "DELETE /v1/conversations/{his_conversation}/items/{item}": Try(),
+    "PATCH /api/chats/{his_chat}": Try({"leaf_id": "{message}"}),
+    "POST /api/chats/{his_chat}/messages": Try(
+        {"message": {"id": RUN_AGAIN["id"], "parent_id": "{message}", "text": "mine"}, "run": RUN_AGAIN}
+    ),
+    "POST /api/chats/{his_chat}/runs": Try({**RUN_AGAIN, "parent_id": "{message}"}),
+    "GET /v1/conversations/{his_conversation}/items?after={item}": Try(answers=(200, 400, 404)),
     "GET /v1/files?after={file}": Try(answers=(200, 400, 404)),
     "GET /v1/chat/completions?after={completion}": Try(answers=(200, 400, 404)),
     "GET /v1/batches?after={batch}": Try(answers=(200, 400, 404)),
@@ -189,6 +198,20 @@ async def something_of_everything(home: House, ann: Person) -> dict[str, str]:
     return ids
 
 
+async def something_of_his_own(person: Person) -> dict[str, str]:
+    """What the second user has himself, to put her ids into."""
+    upload = {"bytes": 4, "filename": "mine", "mime_type": "text/plain", "purpose": "user_data"}
+    chat = str(uuid.uuid4())
+    message = {"id": str(uuid.uuid4()), "parent_id": None, "text": "mine"}
+    run = {"id": str(uuid.uuid4()), "message_id": str(uuid.uuid4())}
+    await person.call("POST", f"/api/chats/{chat}/messages", {"message": message, "run": run}, 201)
+    return {
+        "his_upload": (await person.call("POST", "/v1/uploads", upload, 200))["id"],
+        "his_conversation": (await person.call("POST", "/v1/conversations", {}, 200))["id"],
+        "his_chat": chat,
+    }
+
+
 async def all_of(home: House, ann: Person) -> dict[str, Any]:
     """Every row and every byte of hers, and who the users are."""
     async with home.app.state.database.read(ann.id) as scope:
@@ -229,6 +252,7 @@ async def test_a_second_user_gets_nothing_and_changes_nothing(home: House, how: 
     ids = await something_of_everything(home, ann)
     ben = await home.invite(ann, "Ben")
     other = ben if how == "signed in" else await home.key_of(ben, "all")
+    ids |= await something_of_his_own(other)
     before = await all_of(home, ann)
     assert sum(map(bool, before.values())) > 10
 
@@ -253,7 +277,11 @@ async def test_a_second_user_gets_nothing_and_changes_nothing(home: House, how: 
             answer = await send(other, method, path, None)
             assert answer.status_code in (200, 307, 403, 404), path
             assert SECRET not in answer.text, path
-            shown = [kind for kind, id_ in ids.items() if kind != "user" and id_ in answer.text]
+            shown = [
+                kind
+                for kind, id_ in ids.items()
+                if kind != "user" and not kind.startswith("his_") and id_ in answer.text
+            ]
             if path not in ("/api/chats",):  # the one whose id he has taken too
                 assert shown == [], path
     assert await all_of(home, ann) == before
