@@ -12,6 +12,7 @@ import pytest
 from myna.chat import TextPart
 from myna.errors import NotFound, StoreError
 from myna.store import (
+    batches,
     changes,
     chats,
     completions,
@@ -37,6 +38,7 @@ Ids = tuple[str, str, str, str, str]
 Ask = Callable[[Scope, Ids], Awaitable[Any]]
 
 CONVERSATION, COMPLETION, RESPONSE = "conv_1", "chatcmpl-1", "resp_1"
+BATCH = "batch_1"
 FILE, UPLOAD, PART, ENDPOINT, DELIVERY = "file-1", "upload_1", "part_1", "we_1", "wh_1"
 
 NOT_FOUND: dict[str, Ask] = {
@@ -62,6 +64,8 @@ NOT_FOUND: dict[str, Ask] = {
     "completions.messages": lambda scope, ids: completions.messages(scope, COMPLETION, PageRequest()),
     "responses.get": lambda scope, ids: responses.get(scope, RESPONSE),
     "responses.remove": lambda scope, ids: responses.remove(scope, RESPONSE),
+    "batches.get": lambda scope, ids: batches.get(scope, BATCH),
+    "batches.change": lambda scope, ids: batches.change(scope, BATCH, status="cancelled"),
     "files.get": lambda scope, ids: files.get(scope, FILE, 0),
     "files.remove": lambda scope, ids: files.remove(scope, FILE, 0),
     "uploads.get": lambda scope, ids: uploads.get(scope, UPLOAD, 0),
@@ -84,6 +88,8 @@ EMPTY: dict[str, Ask] = {
     "runs.logged": lambda scope, ids: _text(scope, ids[2]),
     "usage.of_days": lambda scope, ids: usage.of_days(scope, date.min, date.max),
     "changes.after": lambda scope, ids: changes.after(scope, 0, 100),
+    "batches.listed": lambda scope, ids: _batches(scope),
+    "batches.count_open": lambda scope, ids: batches.count_open(scope),
     "files.find": lambda scope, ids: files.find(scope, FILE, 0),
     "files.listed": lambda scope, ids: _files(scope),
     "files.stored_bytes": lambda scope, ids: files.stored_bytes(scope),
@@ -123,7 +129,7 @@ IMPOSSIBLE: dict[str, Ask] = {
 }
 OWN_ROWS_ONLY = {
     "chats.create", "changes.record", "changes.latest", "keys.add", "sessions.add", "conversations.create",
-    "files.add", "uploads.add", "webhooks.add",
+    "files.add", "batches.add", "uploads.add", "webhooks.add",
     "completions.add", "responses.add",
 }  # fmt: skip
 
@@ -143,6 +149,7 @@ def test_the_sweep_below_knows_every_query() -> None:
             responses,
             usage,
             files,
+            batches,
             uploads,
             webhooks,
         )
@@ -163,6 +170,10 @@ async def _completions(scope: Scope) -> object:
 
 async def _files(scope: Scope) -> object:
     return (await files.listed(scope, PageRequest(), 0)).items
+
+
+async def _batches(scope: Scope) -> object:
+    return (await batches.listed(scope, PageRequest())).items
 
 
 async def _webhooks(scope: Scope) -> object:
@@ -193,6 +204,7 @@ async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
         answered = responses.StoredResponse(RESPONSE, None, "completed", True, 0, 1, {"id": RESPONSE})
         await responses.add(scope, answered, [{"id": "asked"}], [{"id": "said"}])
         await files.add(scope, files.StoredFile(FILE, "secret.txt", "user_data", 1, "0" * 64, "0" * 32, 1, None))
+        await batches.add(scope, batches.StoredBatch(BATCH, "/v1/embeddings", FILE, "24h", None, None, None, 1, 2))
         await uploads.add(scope, uploads.Upload(UPLOAD, "secret.txt", "user_data", 1, "pending", 1, 2, None))
         await uploads.add_part(scope, uploads.Part(UPLOAD, PART, 1, "1" * 32, 1))
         types = ("batch.completed",)

@@ -6,18 +6,24 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
 from myna.errors import EngineBusy, EngineCrashed
-from myna.server.openai.batches import job, service
+from myna.server.openai.batches import draft, job, service
 from myna.settings import Settings
+from myna.store.scope import Scope
 from tests.server.scripted import MODEL, ScriptedBackend
+from tests.store.rows import key, user
 
 from .conftest import CHAT, Batches, chat_line, until
+
+ClientAs = Callable[[str], AbstractAsyncContextManager[httpx2.AsyncClient]]
 
 
 async def test_every_line_is_answered_as_over_http(batches: Batches, backend: ScriptedBackend) -> None:
@@ -67,6 +73,7 @@ async def test_other_endpoints(batches: Batches) -> None:
         "/v1/completions": {"prompt": "Say"},
         "/v1/embeddings": {"input": "two words"},
         "/v1/responses": {"input": "Say", "store": False},
+        "/v1/moderations": {"input": "Say", "model": "omni-moderation-latest"},
     }
     answers, tokens = {}, {}
     for endpoint, body in bodies.items():
@@ -77,7 +84,9 @@ async def test_other_endpoints(batches: Batches) -> None:
     assert answers["/v1/completions"]["choices"][0]["text"] == "Hello there!"
     assert answers["/v1/embeddings"]["data"][0]["embedding"] == [2.0, 0.0, -0.5]
     assert answers["/v1/responses"]["output"][0]["content"][0]["text"] == "Hello there!"
-    assert [(used["input_tokens"], used["output_tokens"]) for used in tokens.values()] == [(1, 3), (2, 0), (1, 3)]
+    assert answers["/v1/moderations"]["results"][0]["flagged"] is False
+    taken = [(used["input_tokens"], used["output_tokens"]) for used in tokens.values()]
+    assert taken == [(1, 3), (2, 0), (1, 3), (0, 0)]
 
 
 GOOD = chat_line("a")
@@ -217,9 +226,78 @@ async def test_an_input_that_is_deleted_before_it_is_read(batches: Batches) -> N
         assert shown["status"] == "completed", "it was read before it was gone"
 
 
-async def test_another_users_batches_are_not_there(
-    batches: Batches, client_as: Callable[[str], AbstractAsyncContextManager[httpx2.AsyncClient]]
+async def test_a_disk_that_fails_holds_a_batch_up(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "RETRY_SECONDS", 0.01)
+    is_full = True
+    append = draft.Draft._append
+
+    def failing(self: draft.Draft, data: bytes) -> None:
+        if is_full:
+            raise OSError("no space left")
+        append(self, data)
+
+    monkeypatch.setattr(draft.Draft, "_append", failing)
+    batch = await batches.begin([chat_line(f"line-{index}") for index in range(9)])
+    async with asyncio.timeout(30):
+        while (errors := (await batches.get(batch))["errors"]) is None:
+            pass
+    assert "disk" in errors["data"][0]["message"]
+    is_full = False
+    shown = await batches.wait(batch)
+    assert (shown["status"], shown["errors"]) == ("completed", None)
+    answers = await batches.read(shown["output_file_id"])
+    assert len({answer["custom_id"] for answer in answers}) == len(answers) == 9
+
+
+async def test_webhooks_hear_of_the_end(
+    batches: Batches, running_app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[tuple[str, str, dict[str, str]]] = []
+
+    async def notify(owner: str, event_type: str, data: dict[str, str], *, scope: Scope) -> None:
+        assert scope.owner == owner
+        told.append((owner, event_type, data))
+
+    monkeypatch.setattr(running_app.state.webhooks, "notify", notify)
+    good, bad = await batches.run([GOOD]), await batches.run(b"nothing")
+    assert told == [("local", "batch.completed", {"id": good["id"]}), ("local", "batch.failed", {"id": bad["id"]})]
+
+
+async def test_a_disabled_users_batch_rests_and_a_keys_limits_hold(
+    client_as: ClientAs, backend: ScriptedBackend, running_app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "QUOTA_SECONDS", 0.01)
+    directory = running_app.state.accounts.directory
+    users = {"ben": replace(user("ben"), disabled=True)}
+    monkeypatch.setattr(directory, "users", users)
+    around = running_app.state.batches._around
+    assert around.caller("ben", None) is None
+    async with client_as("ben") as http:
+        batches = Batches(http)
+        batch = await batches.begin([GOOD])
+        await batches.wait(batch, "in_progress")
+        await asyncio.sleep(0.03)
+        assert backend.requests == []
+        users["ben"] = user("ben")
+        assert (await batches.wait(batch))["status"] == "completed"
+    monkeypatch.setattr(directory, "keys", {b"": replace(key("ben"), id="key_1", tokens_per_minute=7)})
+    assert around.caller("ben", "key_1").key_limits.tokens_per_minute == 7
+    assert around.caller("ben", "key_gone").key_limits.tokens_per_minute is None
+
+
+async def test_a_deleted_users_batches_end(
+    batches: Batches, backend: ScriptedBackend, running_app: FastAPI, settings: Settings
+) -> None:
+    backend.gate = asyncio.Event()
+    await batches.begin(chat_line(f"line-{index}") for index in range(40))
+    await until(lambda: len(backend.requests) == settings.batch_concurrency)
+    running_app.state.batches.forget("local")
+    await until(lambda: not (settings.data_dir / "batches" / "local").exists())
+    assert len(backend.cancelled) == settings.batch_concurrency
+    assert running_app.state.batches._around.turns.free == settings.batch_concurrency
+
+
+async def test_another_users_batches_are_not_there(batches: Batches, client_as: ClientAs) -> None:
     file = await batches.upload([GOOD])
     batch = (await batches.create(file)).json()["id"]
     async with client_as("ben") as http:

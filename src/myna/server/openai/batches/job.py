@@ -39,6 +39,8 @@ from myna.store.records import now
 End = Literal["completed", "expired", "cancelled"]
 
 OUTPUT_PURPOSE = "batch_output"
+MODERATIONS = "/v1/moderations"
+"""Its models are none of those that are loaded."""
 RETRY_SECONDS = 30.0
 """Until a batch whose files could not be read or written is tried again."""
 BUSY_SECONDS = 1.0
@@ -189,7 +191,7 @@ class Job:
             async with aclosing(around.files.lines(self.owner, batch.input_file_id)) as lines:
                 checked = await check_lines(lines, batch.endpoint, around.max_lines)
             errors = checked.errors
-            if not errors and checked.model is not None:
+            if not errors and checked.model is not None and batch.endpoint != MODERATIONS:
                 model, _ = split_name(around.models, checked.model, None)
                 known_model(around.models, model)
         except NotFound as error:

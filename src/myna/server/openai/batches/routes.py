@@ -11,6 +11,7 @@ from starlette.responses import Response
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt, json_response
 from myna.server.identity import identity_of, owner_of
+from myna.server.openai.batches.job import MODERATIONS
 from myna.server.openai.batches.service import BatchService
 from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.pages import PageQuery, list_response, query_schema
@@ -19,7 +20,7 @@ from myna.store.batches import StoredBatch
 
 router = APIRouter(prefix="/v1/batches")
 
-ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings")
+ENDPOINTS = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", MODERATIONS)
 ELSEWHERE = {
     "/v1/images/generations": "there are no models that make images yet",
     "/v1/images/edits": "there are no models that make images yet",
