@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx2
@@ -11,7 +13,9 @@ import pytest
 from fastapi import FastAPI
 
 from myna.errors import EngineBusy
+from myna.server import logs
 from myna.server.logs import FIELDS, JsonLines, TextLines
+from myna.settings import Settings
 from tests.server.scripted import MODEL, ScriptedBackend
 
 CHAT = "/v1/chat/completions"
@@ -128,6 +132,39 @@ async def test_without_the_level_no_line_is_made(client: httpx2.AsyncClient, cap
     caplog.set_level(logging.WARNING, "myna")
     await client.get("/v1/models")
     assert not caplog.records
+
+
+@contextmanager
+def bare_logging() -> Iterator[None]:
+    """Logging as a process finds it, without the handlers of pytest."""
+    root, own = logging.getLogger(), logging.getLogger("myna")
+    before = root.handlers[:], root.level, own.level
+    root.handlers[:] = []
+    try:
+        yield
+    finally:
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
+        own.setLevel(before[2])
+
+
+def test_libraries_are_never_asked_for_details(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    """They would write every statement with what is stored, and every frame of a WebSocket."""
+    with bare_logging():
+        logs.configure(settings.model_copy(update={"log_level": "debug", "log_format": "json"}))
+        logging.getLogger("aiosqlite").debug("INSERT %s", SECRET)
+        logging.getLogger("websockets.server").debug("> TEXT %s", SECRET)
+        logging.getLogger("myna.server").debug("a detail")
+    [line] = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["message"] == "a detail"
+
+
+def test_nothing_below_the_level_is_written(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    with bare_logging():
+        logs.configure(settings)
+        logging.getLogger("myna.server").info("quiet")
+        logging.getLogger("myna.server").warning("loud")
+    assert capsys.readouterr().err.endswith(" WARNING myna.server: loud\n")
 
 
 def test_lines_for_people_leave_out_what_is_not_there() -> None:

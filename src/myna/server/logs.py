@@ -51,7 +51,10 @@ def configure(settings: Settings) -> None:
     """Write warnings and worse to stderr, or more where asked for; with ``info``, a line for every request."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
-    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    # Libraries would tell at the level of debug what they store and send, chats and all.
+    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler])
+    logging.getLogger("myna").setLevel(level)
 
 
 def harmless(text: str, limit: int = LONGEST_CLIENT_ID) -> str:
