@@ -17,8 +17,8 @@ export function handleShortcut(event: KeyboardEvent): void {
 
 function actionOf(event: KeyboardEvent): (() => void) | null {
   const command = event.metaKey || event.ctrlKey;
-  // An open dialog has the keyboard to itself.
-  if (document.querySelector("dialog[open]")) return null;
+  // Before somebody is there, there is nothing to reach; and an open dialog has the keyboard to itself.
+  if (app.user === null || document.querySelector("dialog[open]")) return null;
   if (command && event.shiftKey) {
     switch (event.key.toLowerCase()) {
       case "o":
@@ -26,7 +26,7 @@ function actionOf(event: KeyboardEvent): (() => void) | null {
       case "s":
         return () => layout.toggleSidebar();
       case "m":
-        return () => (layout.modelMenu = !layout.modelMenu);
+        return router.section === null ? () => (layout.modelMenu = !layout.modelMenu) : null;
       case ";":
       case ":":
         return copyLastAnswer;

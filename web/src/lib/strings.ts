@@ -50,6 +50,7 @@ export const strings = {
       { title: "Think of ideas", prompt: "Suggest five simple dinners with rice and vegetables." },
     ],
     privacy: "Everything runs and stays on this computer.",
+    privacyOfServer: "Everything runs and stays on this server.",
   },
 
   composer: {
@@ -164,7 +165,6 @@ export const strings = {
     show: "Show password",
     submit: "Sign in",
     unready: "This part of the page could not be loaded. Is Myna still running?",
-    reload: "Load the page anew",
   },
 
   setUp: {
