@@ -65,6 +65,12 @@ async def test_the_tier_that_was_used_is_named_to_who_asked(client: httpx2.Async
     assert {frame["service_tier"] for frame in frames(streamed)[:-1]} == {"default"}
 
 
+async def test_the_flexible_tier_gives_way(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
+    assert (await client.post(CHAT, json=body(service_tier="flex"))).json()["service_tier"] == "flex"
+    await client.post(CHAT, json=body(service_tier="auto"))
+    assert [request.background for request in backend.requests] == [True, False]
+
+
 async def test_hints_for_a_cache_change_nothing(client: httpx2.AsyncClient, backend: ScriptedBackend) -> None:
     part = {"type": "text", "text": "Hi", "prompt_cache_breakpoint": {"mode": "explicit"}}
     hints = {

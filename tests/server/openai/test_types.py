@@ -81,7 +81,7 @@ NOT_YET: list[tuple[str, Any]] = [
     ("audio", {}),
     ("verbosity", "low"),
     ("moderation", {}),
-    ("service_tier", "flex"),
+    ("service_tier", "priority"),
     ("web_search_options", {}),
 ]
 

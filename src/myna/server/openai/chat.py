@@ -61,7 +61,8 @@ async def create_chat_completion(request: Request) -> Response:
 
     async def answer() -> Response:
         model = await serve_model(request, body.model, body.adapter)
-        events = run_all(model.backend, copies(replace(generation, adapter=model.adapter), body.n), body.n)
+        backend = replace(model.backend, background=model.backend.background or body.tier == "flex")
+        events = run_all(backend, copies(replace(generation, adapter=model.adapter), body.n), body.n)
         names = [tool.name for tool in use.tools]
         choices = [Choice(names, use.parallel) for _ in range(body.n)]
         common = {
@@ -72,7 +73,7 @@ async def create_chat_completion(request: Request) -> Response:
             "system_fingerprint": model.fingerprint,
         }
         if body.service_tier is not None:
-            common["service_tier"] = "default"
+            common["service_tier"] = body.tier
         if not body.stream:
             labels = {} if body.metadata is None else {"metadata": body.metadata}
             return await _complete(common | labels, choices, events, keeper)

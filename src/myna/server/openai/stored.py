@@ -66,7 +66,7 @@ class Keeper:
         self.owner = owner_of(request)
         self.asked = {name: getattr(body, name) for name in SHOWN} | {
             "input_user": body.user,
-            "service_tier": "default",
+            "service_tier": body.tier,
             "metadata": body.metadata or {},
         }
         self.messages = [

@@ -52,7 +52,7 @@ CHAT_UNSUPPORTED: dict[str, Refusal] = {
     "modalities": Refusal("answers are text", (["text"],)),
     "moderation": Refusal("answers are not moderated on their way; ask POST /v1/moderations"),
     "prompt_cache_options": CACHE_OPTIONS,
-    "service_tier": Refusal("there is one tier", ("auto", "default")),
+    "service_tier": Refusal("nothing here is faster than the default", ("auto", "default", "flex")),
     "verbosity": Refusal("no model here takes one; say in a message how long the answer should be", ("medium",)),
     "web_search_options": Refusal("there is no web search yet"),
 }
@@ -235,11 +235,16 @@ class ChatCompletionBody(GenerationBody):
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP_LOGPROBS)] | None = None
     prediction: Annotated[Prediction, WithJsonSchema(PREDICTION_SCHEMA)] | None = None
     store: bool = False
-    service_tier: Literal["auto", "default"] | None = None
+    service_tier: Literal["auto", "default", "flex"] | None = None
     tools: list[Any] | None = None
     tool_choice: Any = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+
+    @property
+    def tier(self) -> Literal["default", "flex"]:
+        """The tier that is used; ``flex`` gives way to requests that are not."""
+        return "flex" if self.service_tier == "flex" else "default"
 
     @property
     def tool_use(self) -> ToolUse:
