@@ -157,6 +157,18 @@ async def test_the_first_account_is_made_with_the_token_and_once(exposed: House)
     assert await (await exposed.program(KEY)).status("GET", "/metrics") == 200
 
 
+async def test_names_for_others_without_an_account_are_warned_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(data_dir=tmp_path, allowed_hosts=("chat.example",))
+    async with house(settings) as running:
+        assert "whoever reaches this server as chat.example is its owner" in caplog.text
+        await running.first()
+    caplog.clear()
+    async with house(settings):
+        assert caplog.text == ""
+
+
 async def test_guessing_the_token_is_slowed_down(exposed: House) -> None:
     stranger = await exposed.stranger()
     body = {"name": "Eve", "password": PASSWORD, "token": "guess"}

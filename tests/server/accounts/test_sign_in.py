@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 from typing import Any
 
 import pytest
 
+from myna.errors import EngineBusy
 from myna.server.accounts import passwords
 from myna.server.accounts.directory import IDLE_MS
 from myna.server.accounts.throttle import Throttle, network_of
@@ -219,6 +222,30 @@ async def test_sessions_that_rest_for_long_are_removed(
     assert home.accounts.directory.sessions == {}
     async with home.app.state.database.read("local") as scope:
         assert await scope.all(scope.select(sessions)) == []
+
+
+async def test_so_many_wait_for_their_password_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "MAX_WAITING", 3)
+    running, most, go = 0, 0, threading.Event()
+
+    def slow(password: str) -> str:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        go.wait(10)
+        running -= 1
+        return "hash"
+
+    monkeypatch.setattr(passwords, "_hash", slow)
+    kept = passwords.Passwords()
+    waiting = [asyncio.create_task(kept.hash("password")) for _ in range(3)]
+    await asyncio.sleep(0)
+    with pytest.raises(EngineBusy):
+        await kept.hash("one too many")
+    go.set()
+    assert await asyncio.gather(*waiting) == ["hash"] * 3
+    assert most <= passwords.AT_ONCE
+    assert await kept.hash("there is room again") == "hash"
 
 
 async def test_a_password_is_kept_as_argon2id(monkeypatch: pytest.MonkeyPatch) -> None:

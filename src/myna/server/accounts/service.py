@@ -48,6 +48,7 @@ class Accounts:
         """Makes the first account where others could reach the server; None where none is asked for."""
         self.database: Database
         self._local = is_loopback(settings.host)
+        self._other_names = settings.allowed_hosts
         key = settings.api_key
         self._environment = None if key is None else digest(key.get_secret_value())
         self._departures: list[Callable[[str], None]] = []
@@ -96,6 +97,11 @@ class Accounts:
             self.directory.keys = {key.digest: key for key in await keys.all_of_them(transaction)}
         if self.state == "set_up":
             self.setup_token = secrets.token_urlsafe(24)
+        elif self.state == "single" and self._other_names:
+            logger.warning(
+                "There are no accounts: whoever reaches this server as %s is its owner. Make one first.",
+                ", ".join(self._other_names),
+            )
         housekeeping = asyncio.create_task(self._keep_house(), name="accounts")
         try:
             yield
