@@ -12,7 +12,7 @@ from myna.engine.sequence import Sequence
 from myna.engine.stream import TextStream
 from myna.errors import EngineBusy
 
-from .fakes import fake_engine, request, run
+from .fakes import FakeExecutor, fake_engine, request, run
 
 SIZE = 4
 
@@ -192,6 +192,17 @@ def test_nothing_waits_for_ever_on_a_server_that_is_never_idle() -> None:
             target.remove(target.running[0])
     assert {"b0", "b1"} <= set(ended), "each had a turn"
     assert ended.index("b1") - ended.index("b0") > 1, "one at a time"
+
+
+def test_how_long_a_batch_waits_is_not_counted_as_how_long_people_do() -> None:
+    engine = fake_engine(FakeExecutor(may_end=False))
+    run(engine, request("live", max_tokens=5), *(request(f"b{n}", max_tokens=5, background=True) for n in range(3)))
+    statistics = engine.statistics()
+    assert statistics["generated_tokens_total"] == 20
+    counts = [
+        statistics[f"{name}_count"] for name in ("queue_seconds", "first_token_seconds", "between_tokens_seconds")
+    ]
+    assert counts == [1, 1, 4]
 
 
 @pytest.mark.parametrize("blocks", [9, 64])

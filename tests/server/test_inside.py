@@ -11,6 +11,8 @@ from fastapi import FastAPI
 
 from myna.server.identity import Identity
 from myna.server.inside import call
+from myna.server.metrics import Metrics
+from myna.server.observe import Observe
 from tests.server.scripted import MODEL, ScriptedBackend
 
 ADA = Identity("ada", "Ada", "member", "inference")
@@ -48,6 +50,16 @@ async def test_it_is_in_its_callers_name_and_in_the_background_if_asked(app: Fas
         await call(app, ADA, "/v1/embeddings", embedding, background=background)
         assert (backend.requests[-1].owner, backend.requests[-1].background) == ("ada", background)
         assert backend.embeddings[-1].background == background
+
+
+async def test_how_long_nobody_waits_is_not_counted(app: FastAPI) -> None:
+    metrics = next(each.args[0] for each in app.user_middleware if each.cls is Observe)
+    assert isinstance(metrics, Metrics)
+    for background in (True, False):
+        await call(app, ADA, "/v1/chat/completions", json.dumps(ASKED).encode(), background=background)
+    exposed = metrics.exposition({}).decode()
+    assert 'myna_http_first_byte_seconds_count{route="/v1/chat/completions"} 1.0' in exposed
+    assert 'myna_http_requests_total{method="POST",route="/v1/chat/completions",status="200"} 2.0' in exposed
 
 
 async def test_cancelling_the_task_cancels_the_work(app: FastAPI, backend: ScriptedBackend) -> None:

@@ -299,10 +299,10 @@ class Engine:
 
     def _append(self, sequence: Sequence, token_id: int, logprob: TokenLogprob | None, now: float) -> bool:
         """Add a token to a sequence and tell its client; whether it goes on, or was ended as this was its last."""
-        if sequence.first_token_at:
-            self.counters.between_tokens.observe(now - sequence.last_token_at)
-        else:
+        if not sequence.first_token_at:
             self._start(sequence, now)
+        elif not sequence.background:
+            self.counters.between_tokens.observe(now - sequence.last_token_at)
         sequence.last_token_at = now
         sequence.tokens.append(token_id)
         self.counters.generated_tokens += 1
@@ -332,8 +332,9 @@ class Engine:
 
     def _start(self, sequence: Sequence, now: float) -> None:
         sequence.first_token_at = now
-        self.counters.queue.observe(max(0.0, sequence.admitted_at - sequence.arrived_at))
-        self.counters.first_token.observe(now - sequence.arrived_at)
+        if not sequence.background:  # there is nobody who waits
+            self.counters.queue.observe(max(0.0, sequence.admitted_at - sequence.arrived_at))
+            self.counters.first_token.observe(now - sequence.arrived_at)
         self.counters.prompt_tokens += sequence.num_prompt
         self.counters.cached_tokens += sequence.cached_tokens
         scored = sequence.prompt_logprobs

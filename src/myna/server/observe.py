@@ -10,6 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from myna.server.identity import IN_SCOPE
+from myna.server.inside import IN_BACKGROUND
 from myna.server.logs import FIELDS, harmless
 from myna.server.meter import USE_IN_SCOPE, Meter, Use
 from myna.server.metrics import UNMATCHED, Metrics
@@ -53,7 +54,8 @@ class Observe:
                 headers["x-request-id"] = use.request_id
                 if use.limits:
                     headers.update(self.meter.rates.headers(use.limits))
-                self.metrics.first_byte.labels(_route(scope)).observe(time.perf_counter() - began)
+                if not scope.get(IN_BACKGROUND):  # else there is nobody who waits
+                    self.metrics.first_byte.labels(_route(scope)).observe(time.perf_counter() - began)
             elif self.tracing is not None and not message.get("more_body", False):
                 self.tracing.describe_request(use)  # now: with its last byte the request's span ends
             await send(message)
