@@ -56,7 +56,7 @@ class Schemas:
         if "const" in schema:
             return _json(schema["const"])
         if "enum" in schema:
-            return _either([_json(value) for value in schema["enum"]])
+            return _either([_json(value) for value in schema["enum"] if value is not None])
         options = [option for option in _options(schema) if self.resolve(option).get("type") != "null"]
         if options:
             return _either(list(dict.fromkeys(self.kind(option) for option in options)))
@@ -104,7 +104,9 @@ class Schemas:
 
 
 def _options(schema: Schema) -> list[Schema]:
-    return [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    kinds = schema.get("type")
+    several = [{**schema, "type": kind} for kind in kinds] if isinstance(kinds, list) else []
+    return [*schema.get("anyOf", ()), *schema.get("oneOf", ()), *several]
 
 
 def _either(words: list[str]) -> str:
