@@ -108,14 +108,19 @@ class Draft:
                 parts = (line.split(b"\t", 3) for line in lines)
                 yield b"".join(part[3] for part in parts if part[1] == kind)
 
-    async def close(self) -> None:
-        """Close the file once what is on its way is written."""
+    async def settled(self) -> None:
+        """Return when what is on its way is written, also what its sender has given up waiting for."""
         if (task := self._group.task) is not None:
             await asyncio.wait({task})
         async with self._writing:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            pass
+
+    async def close(self) -> None:
+        """Close the file once what is on its way is written."""
+        await self.settled()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     async def remove(self) -> None:
         """Close and delete it."""

@@ -279,6 +279,7 @@ class Job:
 
     async def _end(self, draft: Draft, end: End) -> None:
         """Make files of the draft, and close the batch."""
+        await draft.settled()
         if end == "expired" and self.batch.status == "in_progress":
             await self._tell_expired(draft)
         await self._make_files(draft)
