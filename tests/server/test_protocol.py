@@ -69,6 +69,18 @@ async def test_a_head_without_end_is_refused(connection: BoundedHttp, wire: Wire
     assert json.loads(body)["error"]["code"] == "head_too_large"
 
 
+@pytest.mark.parametrize(("path", "fields"), [("/v1/messages", {"type", "error"}), ("/api/chat", {"error"})])
+async def test_neighbours_heads_are_refused_in_their_shape(
+    connection: BoundedHttp, wire: Wire, path: str, fields: set[str]
+) -> None:
+    connection.data_received(f"POST {path}?beta=true HTTP/1.1\r\nHost: localhost\r\n".encode())
+    while not wire.closed:
+        connection.data_received(b"x: " + b"a" * 1000)
+    body = json.loads(wire.sent.partition(b"\r\n\r\n")[2])
+    assert set(body) == fields
+    assert isinstance(body["error"], dict) is ("type" in fields)
+
+
 async def test_each_request_has_its_own_bound(connection: BoundedHttp, wire: Wire) -> None:
     """Bodies do not count, and neither does what a connection sent before."""
     for _ in range(3):

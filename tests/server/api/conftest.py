@@ -23,6 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from myna.errors import MynaError, NotFound
 from myna.hub import catalog
 from myna.server import api
+from myna.server.meter import Meter
 from myna.server.metrics import Metrics
 from myna.server.shell import create_shell
 from myna.settings import Settings
@@ -172,6 +173,7 @@ class Served:
     models: ScriptedModels
     hub: ScriptedHub
     services: api.ApiServices
+    meter: Meter
     server: uvicorn.Server
     task: asyncio.Task[None]
     chat_id: str = field(default_factory=new_id)
@@ -226,14 +228,14 @@ async def serve(data_dir: Path) -> AsyncIterator[Served]:
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio"))
     async with (
         opened(settings.data_dir) as database,
-        api.open_services(database, models, hub) as services,  # type: ignore[arg-type]
+        api.open_services(database, models, hub, app.state.meter) as services,  # type: ignore[arg-type]
     ):
         app.state.api = services
         listening = socket.create_server(("127.0.0.1", 0))  # connections wait in it until the server takes them
         task = asyncio.create_task(server.serve(sockets=[listening]))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         async with httpx2.AsyncClient(base_url=url) as http:
-            served = Served(url, http, backend, models, hub, services, server, task)
+            served = Served(url, http, backend, models, hub, services, app.state.meter, server, task)
             yield served
         services.disconnect()
         await served.end()

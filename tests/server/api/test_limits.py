@@ -1,0 +1,39 @@
+"""Answers in chats are limited and counted like all others."""
+
+from __future__ import annotations
+
+from myna.server.identity import Limits
+from tests.runs.conversation import new_id
+from tests.server.api.conftest import Served
+
+
+def used(served: Served) -> int:
+    return served.meter.usage._today.get("local", 0)
+
+
+async def test_the_tokens_of_a_chat_count(served: Served) -> None:
+    await served.exchange("Hi", "Hello")
+    assert used(served) == 7 + len("Hello"), "the scripted model counts characters, and 7 tokens for any prompt"
+    created, reply = await served.ask("Go on")
+    reply.start()
+    reply.say("and so")
+    reply.finish("length")
+    if (log := served.services.runs.live("local", created["run"]["id"])) is not None:
+        await log.ended.wait()
+    assert used(served) == 2 * 7 + len("Hello") + len("and so")
+
+
+async def test_a_chat_beyond_the_limit_is_refused_and_nothing_of_it_stored(served: Served) -> None:
+    served.meter._default = Limits(requests_per_minute=2)
+    first = await served.exchange("one", "uno")
+    await served.exchange("two", "dos", first["messages"][1]["id"])
+    body = {
+        "message": {"id": new_id(), "parent_id": None, "text": "three"},
+        "run": {"id": new_id(), "message_id": new_id()},
+    }
+    refused = await served.call("POST", f"/api/chats/{served.chat_id}/messages", body, expect=429)
+    assert refused["error"]["code"] == "rate_limit_exceeded"
+    again = {"parent_id": first["messages"][0]["id"], "id": new_id(), "message_id": new_id()}
+    await served.call("POST", f"/api/chats/{served.chat_id}/runs", again, expect=429)
+    opened = await served.call("GET", f"/api/chats/{served.chat_id}")
+    assert len(opened["messages"]) == 4
