@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from myna.errors import InvalidParameter, NotFound
-from myna.store import conversations
+from myna.store import conversations, pages
 from myna.store.database import Database, opened
 from myna.store.pages import PageRequest, new_id
 from tests.store.rows import OWNER
@@ -66,13 +66,31 @@ async def test_a_long_conversation_is_read_in_pages_of_constant_cost(database: D
         async with database.read(OWNER) as scope:
             with counted(database) as count:
                 found = await conversations.items(scope, conversation, PageRequest(100, after, "asc"))
-        assert count.statements <= 3
+        assert count.statements <= 4
         assert len(found.items) == 100
         seen += [item["id"] for item in found.items]
         if not found.has_more:
             break
         after = seen[-1]
     assert seen == [f"i{index}" for index in range(500)]
+
+
+async def test_a_page_of_large_items_is_shorter(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "PAGE_CHARACTERS", 2_500)
+    conversation = await created(database)
+    async with database.write(OWNER) as scope:
+        sizes = (10, 1_000, 1_000, 5_000, 1_000, 10)
+        large = [{"id": str(index), "text": "x" * size} for index, size in enumerate(sizes)]
+        await conversations.append(scope, conversation, large)
+    after, seen = None, []
+    async with database.read(OWNER) as scope:
+        while True:
+            found = await conversations.items(scope, conversation, PageRequest(5, after, "asc"))
+            seen.append("".join(item["id"] for item in found.items))
+            after = found.items[-1]["id"]
+            if not found.has_more:
+                break
+    assert seen == ["012", "3", "45"]
 
 
 async def test_a_page_begins_after_an_item_of_the_conversation(database: Database) -> None:

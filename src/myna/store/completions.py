@@ -53,7 +53,8 @@ async def listed(
         statement = statement.where(completions.c.model == model)
     for key, value in (metadata or {}).items():
         statement = statement.where(completions.c.id.in_(_with_label(scope, key, value)))
-    found = await page(scope, statement, completions.c.id, wanted, lambda row: row.completion)
+    column = completions.c.completion
+    found = await page(scope, statement, completions.c.id, wanted, lambda row: row.completion, holding=column)
     return Page(await _labelled(scope, found.items), found.has_more)
 
 
@@ -93,7 +94,8 @@ async def messages(scope: Scope, completion_id: str, wanted: PageRequest) -> Pag
         return f"{completion_id}-{row.position}", row.message
 
     statement = scope.select(completion_messages).where(completion_messages.c.completion_id == completion_id)
-    return await page(scope, statement, completion_messages.c.position, wanted, read, after=after)
+    columns = completion_messages.c
+    return await page(scope, statement, columns.position, wanted, read, after=after, holding=columns.message)
 
 
 def _position(completion_id: str, message_id: str) -> int:

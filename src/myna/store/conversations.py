@@ -128,10 +128,11 @@ async def items(scope: Scope, conversation_id: str, wanted: PageRequest) -> Page
         if row is None:
             raise InvalidParameter(f"'after' {wanted.after} is no item of the conversation.", param="after")
         after = row.position
-    statement = scope.select(conversation_items, conversation_items.c.item).where(
-        conversation_items.c.conversation_id == conversation_id
+    columns = conversation_items.c
+    statement = scope.select(conversation_items, columns.item).where(columns.conversation_id == conversation_id)
+    return await page(
+        scope, statement, columns.position, wanted, lambda row: row.item, after=after, holding=columns.item
     )
-    return await page(scope, statement, conversation_items.c.position, wanted, lambda row: row.item, after=after)
 
 
 async def history(scope: Scope, conversation_id: str) -> list[Item]:

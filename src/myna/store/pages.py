@@ -11,9 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Generic, Literal, TypeVar
 
-from sqlalchemy import Column, Row, Select, String
+from sqlalchemy import Column, Row, Select, String, Text, cast, func
 
 from myna.store.scope import Scope
 
@@ -22,6 +23,8 @@ Item = TypeVar("Item")
 
 OBJECT_ID = String(64)
 """Type of columns for ids of `new_id`."""
+PAGE_CHARACTERS = 8 << 20
+"""What one page may hold of JSON, so that a hundred objects of the largest size are not in memory at once."""
 
 _last = 0
 _lock = threading.Lock()
@@ -60,6 +63,7 @@ async def page(
     read: Callable[[Row[Any]], Item],
     *,
     after: Any = None,
+    holding: Column[Any] | None = None,
 ) -> Page[Item]:
     """The wanted part of what a statement selects.
 
@@ -70,11 +74,18 @@ async def page(
         wanted: which part.
         read: makes an item of a row.
         after: the value of ``key`` after which the part begins; by default ``wanted.after``, for a key of ids.
+        holding: a column of JSON that may be large: a page has no more rows than hold `PAGE_CHARACTERS`, but one.
     """
     after = wanted.after if after is None else after
     descending = wanted.order == "desc"
     if after is not None:
         statement = statement.where(key < after if descending else key > after)
-    statement = statement.order_by(key.desc() if descending else key.asc()).limit(wanted.limit + 1)
-    rows = await scope.all(statement)
-    return Page([read(row) for row in rows[: wanted.limit]], len(rows) > wanted.limit)
+    statement = statement.order_by(key.desc() if descending else key.asc())
+    if holding is None:
+        rows = await scope.all(statement.limit(wanted.limit + 1))
+        return Page([read(row) for row in rows[: wanted.limit]], len(rows) > wanted.limit)
+    sizes = await scope.all(statement.with_only_columns(func.length(cast(holding, Text))).limit(wanted.limit + 1))
+    held = list(accumulate(size for (size,) in sizes[: wanted.limit]))
+    count = max(1, sum(total <= PAGE_CHARACTERS for total in held))
+    rows = await scope.all(statement.limit(count))
+    return Page([read(row) for row in rows], len(sizes) > count)
