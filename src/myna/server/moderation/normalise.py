@@ -127,6 +127,8 @@ class Normaliser:
         """Letters with something between them: the known words that they spell, if they do; else as they are."""
         if len(letters) < 3:
             return [word for letter in letters for word in _SHORT.get(letter, (letter,))]
+        if len(letters) > MAX_WORD:
+            return letters
         joined = "".join(letters)
         best: list[list[str] | None] = [[], *([None] * len(joined))]
         for end in range(1, len(joined) + 1):
