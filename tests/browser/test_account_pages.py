@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import MynaServer, Visit
 from tests.browser.doing import composer
@@ -214,6 +214,15 @@ def test_a_member_is_offered_only_what_members_may(visit_as: Callable[..., Page]
     page.get_by_role("button", name="Karla: account and more").click()
     expect(page.get_by_role("menuitem")).to_have_text(["Account", "API keys", "API reference", "Sign out"])
     page.keyboard.press("Escape")
+
+    def with_one_to_fetch(route: Route) -> None:
+        response = route.fetch()
+        models = response.json()["models"]
+        absent = models[0] | {"name": "parrot:1b", "title": "Parrot", "on_disk": False, "default": False}
+        route.fulfill(response=response, json={"models": [*models, absent], "default": models[0]["name"]})
+
+    page.route("**/api/models", with_one_to_fetch)
+    page.reload()
     page.get_by_role("button", name="SmolLM2").click()
     menu = page.get_by_role("dialog", name="Choose a model")
     expect(menu.get_by_text("An owner or admin can download it.").first).to_be_visible()
