@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from starlette.testclient import TestClient
 
 from myna.errors import ConfigurationError, EngineCrashed
+from myna.server import tracing
 from myna.server.identity import LOCAL
 from myna.server.inside import call
 from myna.server.tracing import open_tracing
@@ -151,6 +152,18 @@ async def test_a_client_that_goes_is_no_failure(app: FastAPI, collector: Collect
     generation = collector.spans[f"chat {MODEL}"]
     assert (generation["error.type"], generation["failed"]) == ("cancelled", False)
     assert generation["gen_ai.usage.output_tokens"] == 1
+
+
+def test_a_collector_that_is_gone_does_not_hold_up_the_end(
+    app: FastAPI, web: TestClient, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracing, "CLOSE_SECONDS", 0.01)
+    answering = threading.Event()
+    monkeypatch.setattr(collector, "take", lambda body: answering.wait(30))
+    web.post(CHAT, json=ASKED)
+    app.state.tracing.close()
+    assert not collector.spans, "it is not waited for"
+    answering.set()
 
 
 def test_without_the_extra_the_start_says_how_to_get_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,8 +52,8 @@ def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if settings.log_format == "json" else TextLines())
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    # Libraries would tell at the level of debug what they store and send, chats and all.
-    logging.basicConfig(level=max(level, logging.INFO), handlers=[handler])
+    # Libraries would tell in their details what they store and send, chats and all.
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler])
     logging.getLogger("myna").setLevel(level)
 
 

@@ -9,6 +9,7 @@ generative AI (https://opentelemetry.io/docs/specs/semconv/gen-ai/); prompts and
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from myna.server.meter import Use
 
 PROVIDER_NAME = "myna"
+CLOSE_SECONDS = 2.0
+"""How long the last spans may take to be sent."""
 
 
 class Tracing:
@@ -39,8 +42,10 @@ class Tracing:
         self._tracer = provider.get_tracer("myna", myna.__version__)
 
     def close(self) -> None:
-        """Send what is not yet sent; takes as long as the collector does, at most half a minute."""
-        self.provider.shutdown()
+        """Send what is not yet sent; a collector that cannot be reached does not hold up the end for long."""
+        sending = threading.Thread(target=self.provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(CLOSE_SECONDS)
 
     def describe_request(self, use: Use) -> None:
         """Tell the span of the current request what it has used."""
