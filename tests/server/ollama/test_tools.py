@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx2
 import ollama
 import pytest
+from fastapi import FastAPI
 
 from myna.chat import ReasoningPart, TextPart, Tool, ToolCallPart, ToolResultPart
 from myna.errors import InvalidParameter
@@ -174,3 +177,33 @@ async def test_what_is_malformed_is_refused_by_name(
     answer = await client.post("/api/chat", json={"model": MODEL} | body)
     assert answer.status_code == 400
     assert named in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("described", "capabilities"),
+    [
+        ({"dialect": "plain"}, ["completion"]),
+        ({"dialect": "chatml", "infill": True}, ["completion", "insert", "tools"]),
+        ({"dialect": "its own chat template", "template": "…<think>…"}, ["completion", "tools", "thinking"]),
+        ({"kind": "encoder"}, ["embedding"]),
+        ({"kind": "reranker"}, []),
+    ],
+)
+def test_editors_are_told_what_a_model_can_do(
+    host: ollama.Client,
+    app: FastAPI,
+    monkeypatch: pytest.MonkeyPatch,
+    described: dict[str, Any],
+    capabilities: list[str],
+) -> None:
+    model = SimpleNamespace(title="A model", architecture="llama", parameters=7, licence=None, context=64, **described)
+    app.state.hub = SimpleNamespace(find=lambda name: Path(name))
+    monkeypatch.setattr("myna.server.ollama.models._describe", lambda path: (model, 0.0))
+    shown = host.show(MODEL)
+    assert shown.capabilities == capabilities
+    assert shown.modelinfo == {
+        "general.architecture": "llama",
+        "general.basename": "A model",
+        "general.parameter_count": 7,
+        "llama.context_length": 64,
+    }
