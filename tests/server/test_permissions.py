@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,9 +12,11 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from myna.server.app import create_app
+from myna.server.auth import is_for_programs
 from myna.server.identity import Identity
 from myna.server.openai.missing import is_missing
 from myna.server.permissions import NEEDS, Need, lacking, need_of
+from myna.server.shapes import OLLAMA_PATHS
 from myna.settings import Settings
 from tests.server.people import ScriptedHub, ScriptedModels
 from tests.server.scripted import ScriptedBackend
@@ -66,6 +70,26 @@ def test_every_entry_that_is_open_is_meant_to_be() -> None:
 )
 def test_the_table_is_read_as_paths_are(method: str, path: str, need: Need | None) -> None:
     assert need_of(method, path) == need
+
+
+def test_paths_of_strangers_are_not_kept() -> None:
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            assert need_of("GET", f"/v1/files/{number}-{'x' * 60_000}") == "read"
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1_000_000
+
+
+def test_what_programs_use_is_guarded_by_the_key_of_the_settings() -> None:
+    own = ("/api/", "/docs", "/healthz")  # the application's, which a page shows
+    paths = [route.partition(" ")[2] for route in NEEDS]
+    assert {path for path in paths if not is_for_programs(path)} == {
+        path for path in paths if path.startswith(own) and path not in OLLAMA_PATHS
+    }
 
 
 def caller(role: str = "member", permission: str = "all", key: str | None = "key_1") -> Identity:

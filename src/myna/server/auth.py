@@ -72,7 +72,7 @@ class Guard:
         """Who is asking; a key counts before a cookie, so that a wrong one is never overlooked."""
         accounts = self.accounts
         state = accounts.state
-        if state == "single" and not (accounts.has_environment_key and _is_for_programs(path)):
+        if state == "single" and not (accounts.has_environment_key and is_for_programs(path)):
             return LOCAL
         secret = _key_in(headers)
         if secret is not None:
@@ -123,8 +123,10 @@ def _need(scope: Scope) -> Need:
     return "all" if taken else "open"
 
 
-def _is_for_programs(path: str) -> bool:
-    return path.startswith("/v1/") or path in ("/v1", "/metrics", "/openapi.json") or path in OLLAMA_PATHS
+def is_for_programs(path: str) -> bool:
+    """Whether a path is used by programs rather than by the browser application."""
+    others = ("/v1", "/v2/rerank", "/rerank", "/metrics", "/openapi.json")
+    return path.startswith("/v1/") or path in others or path in OLLAMA_PATHS
 
 
 def _key_in(headers: Headers) -> str | None:

@@ -82,9 +82,9 @@ NEEDS: dict[str, Need] = {
     "POST /v1/tokenize": "inference",
     "POST /v1/detokenize": "inference",
     "POST /v1/rerank": "inference",
-    "POST /v1/infill": "inference",
     "POST /v2/rerank": "inference",
     "POST /rerank": "inference",
+    "POST /v1/infill": "inference",
     "POST /v1/moderations": "inference",
     "POST /v1/responses": "inference",
     "POST /v1/responses/input_tokens": "inference",
@@ -130,6 +130,8 @@ NEEDS: dict[str, Need] = {
     "GET /v1/webhook_event_types": "any",
 }
 """Method and path; ``*`` is one segment of it, ``**`` any number. The first entry that fits counts."""
+LONGEST_REMEMBERED = 256
+"""Characters of a path whose need is remembered: those of strangers must not fill the memory."""
 
 
 def _pattern(path: str) -> str:
@@ -140,9 +142,13 @@ _EXACT: dict[str, Need] = {route: need for route, need in NEEDS.items() if "*" n
 _PATTERNS = [(re.compile(_pattern(route), re.DOTALL), need) for route, need in NEEDS.items() if "*" in route]
 
 
-@functools.lru_cache(maxsize=4096)
 def need_of(method: str, path: str) -> Need | None:
     """What a request needs by the table; None for what is not in it. A WebSocket's method is ``WEBSOCKET``."""
+    return (_need_of if len(path) <= LONGEST_REMEMBERED else _need_of.__wrapped__)(method, path)
+
+
+@functools.lru_cache(maxsize=4096)
+def _need_of(method: str, path: str) -> Need | None:
     route = f"{'GET' if method == 'HEAD' else method} {path}"
     if route in _EXACT:
         return _EXACT[route]
