@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import traceback
 from contextlib import closing
 from pathlib import Path
 
@@ -45,6 +46,17 @@ async def test_what_fails_is_undone(database: Database) -> None:
     async with database.write(OWNER) as scope:
         await chats.create(scope, made)
     assert heard == [frozenset({OWNER})]
+
+
+async def test_errors_in_the_log_tell_nothing_of_what_was_to_be_stored(database: Database) -> None:
+    secret = chat(title="what nobody else is to read")
+    with pytest.raises(StoreError) as failed:  # noqa: PT012 - the block is what fails
+        async with database.write(OWNER) as scope:
+            await chats.create(scope, secret)
+            await chats.create(scope, secret)
+    told = "".join(traceback.format_exception(failed.value))
+    assert "INSERT INTO chats" in told
+    assert "nobody" not in told
 
 
 async def test_memory_follows_a_commit_whose_writer_was_cancelled_meanwhile(database: Database) -> None:

@@ -30,13 +30,16 @@ class PostgreSQL:
         self._url = url
         self._holder = holder
         options = {"connect_timeout": CONNECT_SECONDS}
-        self.writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=options)
+        self.writer = create_async_engine(
+            url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=options, hide_parameters=True
+        )
         self.reader = create_async_engine(
             url,
             pool_size=READERS,
             max_overflow=0,
             pool_pre_ping=True,
             connect_args=options,
+            hide_parameters=True,
             isolation_level="REPEATABLE READ",
             execution_options={"postgresql_readonly": True},
         )

@@ -30,8 +30,8 @@ class SQLite:
     def __init__(self, path: Path) -> None:
         self._path = path
         address = url(path, driver="aiosqlite")
-        self.writer = create_async_engine(address, pool_size=1, max_overflow=0)
-        self.reader = create_async_engine(address, pool_size=READERS, max_overflow=0)
+        self.writer = create_async_engine(address, pool_size=1, max_overflow=0, hide_parameters=True)
+        self.reader = create_async_engine(address, pool_size=READERS, max_overflow=0, hide_parameters=True)
         configure(self.writer.sync_engine, writes=True)
         configure(self.reader.sync_engine, writes=False)
 
