@@ -282,6 +282,7 @@ async def test_what_is_asked_wrong(stored_client: httpx2.AsyncClient) -> None:
     for path, param in (
         (f"/{made}?starting_after=1", "starting_after"),
         (f"/{made}?stream=true&starting_after=-1", "starting_after"),
+        (f"/{made}?stream=true&starting_after={2**63}", "starting_after"),
         (f"/{made}?stream=perhaps", "stream"),
         (f"/{made}?include[]=nothing", "include[0]"),
         (f"/{made}?verbose=1", "verbose"),

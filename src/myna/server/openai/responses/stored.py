@@ -27,7 +27,7 @@ class RetrieveQuery(Query):
     """``starting_after`` is the number of the last event that is known. Logprobs are there if they were asked for."""
 
     stream: bool = False
-    starting_after: Annotated[int, Field(ge=0)] | None = None
+    starting_after: Annotated[int, Field(ge=0, le=2**53)] | None = None
     include: list[str] | None = None
     include_obfuscation: bool = False
 
