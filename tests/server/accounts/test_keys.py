@@ -49,6 +49,18 @@ async def test_a_key_is_changed_and_deleted_at_once(home: House, ann: Person) ->
     await ann.call("PATCH", path, {"name": "x"}, 404)
 
 
+@pytest.mark.parametrize("path", ["/api/generate", "/api/chat"])
+async def test_only_owners_and_admins_unload_a_model_for_all(home: House, ann: Person, path: str) -> None:
+    """Everybody's answers would end."""
+    ben, unload = await home.invite(ann, "Ben"), {"model": MODEL, "keep_alive": 0}
+    for who in (await home.key_of(ben), await home.key_of(ann, "inference")):
+        assert "error" in await who.call("POST", path, unload, 403)
+        assert (await who.call("POST", path, {"model": MODEL}, 200))["done_reason"] == "load"
+    assert home.models.unloaded == []
+    await (await home.key_of(ann)).call("POST", path, unload, 200)
+    assert home.models.unloaded == [MODEL]
+
+
 async def test_a_key_expires(home: House, ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     program = await home.key_of(ann, expires_at=3_000_000_000_000)
     assert await program.status("GET", "/v1/models") == 200

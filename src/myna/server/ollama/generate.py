@@ -16,9 +16,10 @@ from starlette.responses import Response
 
 from myna.chat import Message
 from myna.engine.request import Delta, Finished, GenerationRequest, Grammar, Started, TokenLogprob
-from myna.errors import InvalidParameter
+from myna.errors import InvalidParameter, Refused
 from myna.models.dialects.answer import AnswerEvent, AnswerParser
 from myna.server.errors import excerpt, json_response
+from myna.server.identity import identity_of
 from myna.server.limits import MAX_TOP_LOGPROBS
 from myna.server.ollama.answers import Piece, Pieces
 from myna.server.ollama.messages import NO_IMAGES, parse_messages, parse_tools
@@ -27,6 +28,7 @@ from myna.server.ollama.wire import Body, Lines, create_router, lines, nanosecon
 from myna.server.openai.connection import answer_while_connected, request_schema
 from myna.server.openai.generation import finish_reason, known_model, serve_model
 from myna.server.openai.types import check_text
+from myna.server.permissions import lacking
 
 router = create_router()
 
@@ -211,7 +213,10 @@ async def _load(request: Request, body: AnswerBody, nothing: dict[str, Any]) -> 
 
     async def answer() -> Response:
         if body.unloads:
-            await models.unload(known_model(models, body.name))
+            name = known_model(models, body.name)
+            if (reason := lacking(identity_of(request), "models")) is not None:  # it ends everybody's answers
+                raise Refused(reason)
+            await models.unload(name)
         else:
             await serve_model(request, body.name)
         reason = "unload" if body.unloads else "load"
