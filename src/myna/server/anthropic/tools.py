@@ -12,7 +12,7 @@ from myna.chat import Message, Tool, ToolCallPart, ToolResultPart
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt
 from myna.server.limits import MAX_TOOLS
-from myna.server.openai.types import check_text
+from myna.server.openai.texts import check_text
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

@@ -12,7 +12,8 @@ from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.anthropic.tools import check_uses, parse_tool_use, parse_use, result_id
 from myna.server.errors import excerpt
 from myna.server.limits import MAX_MESSAGE_PARTS, MAX_MESSAGES, MAX_STOP_LENGTH, MAX_STOP_STRINGS
-from myna.server.openai.types import Body, Refusal, check_text
+from myna.server.openai.body import Body, Refusal
+from myna.server.openai.texts import check_text
 
 NO_THOUGHTS: dict[str, Any] = {"type": "disabled"}
 UNSUPPORTED: dict[str, Refusal] = {

@@ -18,7 +18,7 @@ from myna.server.ollama.wire import Body, create_router, nanoseconds
 from myna.server.openai.connection import answer_while_connected, request_schema
 from myna.server.openai.embeddings import vectors
 from myna.server.openai.generation import serve_model
-from myna.server.openai.types import check_text
+from myna.server.openai.texts import check_text
 
 router = create_router()
 

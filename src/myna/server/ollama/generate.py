@@ -27,7 +27,7 @@ from myna.server.ollama.options import sampling
 from myna.server.ollama.wire import Body, Lines, create_router, lines, nanoseconds, timestamp
 from myna.server.openai.connection import answer_while_connected, request_schema
 from myna.server.openai.generation import finish_reason, known_model, serve_model
-from myna.server.openai.types import check_text
+from myna.server.openai.texts import check_text
 from myna.server.permissions import lacking
 
 router = create_router()

@@ -9,8 +9,8 @@ from myna.chat import Message, Part, ReasoningPart, Role, TextPart, Tool, ToolCa
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt
 from myna.server.limits import MAX_MESSAGES, MAX_TOOL_CALLS
+from myna.server.openai.texts import check_text
 from myna.server.openai.tools import parse_tool_use
-from myna.server.openai.types import check_text
 
 NO_IMAGES = "the models here read text only."
 ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant", "tool": "tool"}

@@ -11,7 +11,7 @@ from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.hub import catalog
 from myna.server.errors import from_validation
 from myna.server.limits import MAX_STOP_LENGTH, MAX_STOP_STRINGS
-from myna.server.openai.types import check_text
+from myna.server.openai.texts import check_text
 
 UNSUPPORTED = ("mirostat", "tfs_z", "typical_p")
 """Ways to choose that are not built; the values that turn them off are accepted."""

@@ -13,11 +13,11 @@ from myna.errors import UnsupportedParameter
 from myna.server.errors import json_response
 from myna.server.identity import owner_of
 from myna.server.limits import MAX_CONVERSATION_ITEMS
+from myna.server.openai.body import JsonBody, Metadata, MetadataBody
 from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.pages import OrderedPageQuery, Query, list_response, query_schema
 from myna.server.openai.responses.items import Item, parse_items, public
 from myna.server.openai.responses.types import LOGPROBS, check_include
-from myna.server.openai.types import JsonBody, Metadata, MetadataBody
 from myna.store import conversations
 from myna.store.conversations import Conversation
 from myna.store.database import Database

@@ -9,6 +9,7 @@ from typing import Any
 from myna.engine.request import Grammar
 from myna.errors import InvalidParameter
 from myna.server.errors import excerpt, suggestion
+from myna.server.openai.texts import check_text
 
 FORMATS: dict[str, tuple[str, ...]] = {"text": (), "json_object": (), "json_schema": ("json_schema",)}
 """Types of ``response_format``, and what each has beside its type."""
@@ -84,11 +85,7 @@ def own_grammar(value: dict[str, Any]) -> Grammar:
         return _schema(text, "grammar.value")
     if not isinstance(text, str):
         raise InvalidParameter(f"'grammar.value' must be a text; got {excerpt(text)}.", param="grammar.value")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidParameter("'grammar.value' holds half a character.", param="grammar.value") from None
-    return Grammar("regex" if kind == "regex" else "lark", text, "grammar")
+    return Grammar("regex" if kind == "regex" else "lark", check_text(text, "grammar.value"), "grammar")
 
 
 def _schema(value: Any, where: str) -> Grammar:

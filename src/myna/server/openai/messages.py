@@ -10,7 +10,7 @@ from myna.chat import Message, Part, ReasoningPart, Role, TextPart, ToolCallPart
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt, suggestion
 from myna.server.limits import MAX_MESSAGE_PARTS, MAX_MESSAGES, MAX_TOOL_CALLS
-from myna.server.openai.types import check_text
+from myna.server.openai.texts import check_text
 
 ROLES: dict[str, Role] = {
     "system": "system",

@@ -16,7 +16,7 @@ from myna.server.limits import MAX_MODERATION_CHARACTERS, MAX_MODERATION_INPUTS
 from myna.server.meter import admit
 from myna.server.moderation import CATEGORIES, Scores, default_classifier
 from myna.server.openai.connection import answer_while_connected, read_json, request_schema
-from myna.server.openai.types import check_text
+from myna.server.openai.texts import check_text
 
 router = APIRouter()
 

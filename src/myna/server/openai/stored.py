@@ -16,9 +16,11 @@ from myna.errors import StoreError
 from myna.server.errors import describe, json_response, status_of
 from myna.server.identity import owner_of
 from myna.server.openai.answers import Choice
+from myna.server.openai.body import Metadata, MetadataBody
 from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.pages import OrderedPageQuery, list_response, query_schema
-from myna.server.openai.types import ChatCompletionBody, Metadata, MetadataBody, check_texts
+from myna.server.openai.texts import check_texts
+from myna.server.openai.types import ChatCompletionBody
 from myna.store import completions
 from myna.store.database import Database
 from myna.store.pages import Order

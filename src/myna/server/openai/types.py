@@ -1,45 +1,32 @@
-"""The OpenAI API's requests: their fields, ranges, and what is known but not available here.
+"""Requests of completions and embeddings: their fields, ranges, and what is known but not available here.
 
-Source: https://platform.openai.com/docs/api-reference. Fields that are not OpenAI's are `EXTENSIONS`, under the names
-that vLLM and others gave them. A field with the value null counts as not given, as OpenAI has it.
+Source: https://platform.openai.com/docs/api-reference. Fields that are not OpenAI's (`docs/api.md` calls them
+extensions) have the names that vLLM and others gave them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from myna.engine.request import Grammar, SamplingParams
-from myna.errors import InvalidParameter, UnsupportedParameter
-from myna.server.errors import excerpt, from_validation
+from myna.errors import InvalidParameter
+from myna.server.errors import excerpt
 from myna.server.limits import (
     MAX_CHOICES,
     MAX_EMBEDDING_INPUTS,
     MAX_LOGIT_BIAS,
-    MAX_METADATA,
-    MAX_METADATA_KEY,
-    MAX_METADATA_VALUE,
     MAX_PROMPTS,
     MAX_STOP_LENGTH,
     MAX_STOP_STRINGS,
     MAX_TOP_LOGPROBS,
-    MAX_USER_LENGTH,
 )
+from myna.server.openai.body import Body, Label, Metadata, Name, Refusal
 from myna.server.openai.forms import requested_form
+from myna.server.openai.texts import check_text, texts_or_tokens
 from myna.server.openai.tools import ToolUse, parse_tool_use
-
-EXTENSIONS = ("top_k", "min_p", "repetition_penalty", "ignore_eos", "grammar", "dialect", "adapter")
-
-
-class Refusal(NamedTuple):
-    """Why a field of OpenAI's is not available here; ``neutral`` are its values that ask for nothing."""
-
-    reason: str
-    neutral: tuple[Any, ...] = ()
-
 
 CACHE_OPTIONS = Refusal(
     "the prefix cache keeps what it has room for; it takes no options",
@@ -57,19 +44,7 @@ CHAT_UNSUPPORTED: dict[str, Refusal] = {
     "web_search_options": Refusal("there is no web search yet"),
 }
 
-StopString = Annotated[str, StringConstraints(min_length=1, max_length=MAX_STOP_LENGTH)]
-TokenId = Annotated[int, Field(ge=0, lt=1 << 31)]
-Label = Annotated[str, StringConstraints(max_length=MAX_USER_LENGTH)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_LENGTH)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
-Metadata = Annotated[
-    dict[
-        Annotated[str, StringConstraints(max_length=MAX_METADATA_KEY)],
-        Annotated[str, StringConstraints(max_length=MAX_METADATA_VALUE)],
-    ],
-    Field(max_length=MAX_METADATA),
-]
-"""Labels of a stored object."""
 
 
 class StreamOptions(BaseModel):
@@ -98,57 +73,6 @@ class Prediction(BaseModel):
     content: str | list[dict[str, Any]]
 
 
-class JsonBody(BaseModel):
-    """What all requests with a body share."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
-    unsupported: ClassVar[dict[str, Refusal]] = {}
-
-    @classmethod
-    def parse(cls, body: Any) -> Self:
-        """A request from decoded JSON.
-
-        Raises:
-            InvalidParameter: an unknown, missing or malformed field, or one out of range, by name.
-            UnsupportedParameter: a field of OpenAI's that is not available here.
-        """
-        if not isinstance(body, dict):
-            raise InvalidParameter(f"The body must be a JSON object; got {excerpt(body)}.")
-        given = {name: value for name, value in body.items() if value is not None}
-        for name, (reason, neutral) in cls.unsupported.items():
-            if name in given and (given[name] if name in cls.model_fields else given.pop(name)) not in neutral:
-                allowed = " or ".join(excerpt(value) for value in neutral)
-                raise UnsupportedParameter(
-                    f"'{name}' is not supported{f', other than {allowed}' if neutral else ''}: {reason}. Leave it out.",
-                    param=name,
-                )
-        try:
-            return cls.model_validate(given)
-        except ValidationError as error:
-            known = (*cls.model_fields, *cls.unsupported)
-            raise from_validation(error.errors(include_url=False), known) from None
-
-
-class Body(JsonBody):
-    """What all requests to a model share."""
-
-    model: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-    user: Label | None = None
-
-
-class MetadataBody(JsonBody):
-    """New labels for a stored object, in place of those it has; null for none."""
-
-    metadata: Metadata = {}
-
-    @classmethod
-    def parse(cls, body: Any) -> Self:
-        """As `JsonBody.parse`; null is not the same as nothing."""
-        if isinstance(body, dict) and "metadata" not in body:
-            raise InvalidParameter("Missing required parameter: 'metadata'.", param="metadata")
-        return super().parse(body)
-
-
 class SamplingBody(Body):
     """What all requests share that a model answers with text: how it is chosen, and labels."""
 
@@ -160,7 +84,9 @@ class SamplingBody(Body):
     repetition_penalty: Annotated[float, Field(gt=0, le=10)] = 1.0
     presence_penalty: Penalty = 0.0
     frequency_penalty: Penalty = 0.0
-    logit_bias: Annotated[dict[str, Annotated[float, Field(ge=-100, le=100)]], Field(max_length=MAX_LOGIT_BIAS)] = {}
+    logit_bias: dict[str, Annotated[float, Field(ge=-100, le=100)]] = Field(
+        default_factory=dict, max_length=MAX_LOGIT_BIAS
+    )
     seed: Annotated[int, Field(ge=-(1 << 63), lt=1 << 64)] | None = None
     stop: Any = None
     ignore_eos: bool = False
@@ -357,58 +283,6 @@ class EmbeddingBody(Body):
         if "" in inputs:
             raise InvalidParameter("'input' holds an empty text; leave it out.", param="input")
         return inputs
-
-
-def texts_or_tokens(value: Any, param: str, most: int) -> Sequence[str | tuple[int, ...]]:
-    """One or several texts, or one or several lists of token ids; all of one kind.
-
-    Raises:
-        InvalidParameter: anything else, or more of them than ``most``.
-    """
-    items = value if isinstance(value, list) else [value]
-    if items and all(_is_token(token) for token in items) and isinstance(value, list):
-        items = [items]
-    if not 1 <= len(items) <= most:
-        raise InvalidParameter(f"'{param}' must hold 1 to {most} {param}s; got {len(items)}.", param=param)
-    if all(isinstance(text, str) for text in items):
-        return [check_text(text, param) for text in items]
-    if all(isinstance(ids, list) and ids and all(_is_token(token) for token in ids) for ids in items):
-        return [tuple(ids) for ids in items]
-    raise InvalidParameter(
-        f"'{param}' must be a text, an array of token ids (0 and above), or an array of either; got {excerpt(value)}.",
-        param=param,
-    )
-
-
-def check_text(text: str, param: str) -> str:
-    """A text that can be encoded: JSON's escapes can spell half a character, which no tokenizer knows.
-
-    Raises:
-        InvalidParameter: it holds an unpaired surrogate.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidParameter(
-            f"'{param}' holds half a character (an unpaired surrogate) at position {error.start}.", param=param
-        ) from None
-    return text
-
-
-def check_texts(value: Any) -> None:
-    """Plain data all of whose texts can be encoded; see `check_text`.
-
-    Raises:
-        InvalidParameter: one of them holds an unpaired surrogate.
-    """
-    try:
-        msgspec.json.encode(value)
-    except UnicodeEncodeError:
-        raise InvalidParameter("The request holds half a character (an unpaired surrogate).") from None
-
-
-def _is_token(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31
 
 
 def _stop_strings(value: Any) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from myna.errors import InvalidParameter, RequestError, TooLarge
 from myna.server.errors import excerpt, json_response
 from myna.server.files import FileService
 from myna.server.identity import owner_of
+from myna.server.openai.body import JsonBody
 from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.files import (
     EXPIRES_AFTER_SCHEMA,
@@ -29,7 +30,6 @@ from myna.server.openai.files import (
     kept_seconds,
 )
 from myna.server.openai.multipart import Form, form_schema, harmless_name
-from myna.server.openai.types import JsonBody
 from myna.store import files, uploads
 from myna.store.files import StoredFile
 from myna.store.pages import new_id

@@ -11,9 +11,9 @@ from starlette.responses import Response
 from myna.errors import RequestError, UnsupportedParameter
 from myna.server.errors import json_response
 from myna.server.identity import identity_of, owner_of
+from myna.server.openai.body import JsonBody
 from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.pages import PageQuery, list_response, query_schema
-from myna.server.openai.types import JsonBody
 from myna.server.webhooks import EVENT_TYPES, WebhookService
 from myna.server.webhooks.sender import SendFailed
 from myna.server.webhooks.signing import hint, new_secret

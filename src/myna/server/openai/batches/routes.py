@@ -13,9 +13,9 @@ from myna.server.errors import excerpt, json_response
 from myna.server.identity import identity_of, owner_of
 from myna.server.openai.batches.job import MODERATIONS
 from myna.server.openai.batches.service import BatchService
+from myna.server.openai.body import JsonBody, Metadata
 from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.pages import PageQuery, list_response, query_schema
-from myna.server.openai.types import JsonBody, Metadata
 from myna.store.batches import StoredBatch
 
 router = APIRouter(prefix="/v1/batches")

@@ -16,6 +16,7 @@ from myna.errors import EngineError, MynaError, PromptTooLong
 from myna.server.errors import json_response
 from myna.server.identity import owner_of
 from myna.server.openai.answers import Choice
+from myna.server.openai.body import JsonBody, Label, Name, Refusal
 from myna.server.openai.connection import answer_while_connected, read_json, request_schema
 from myna.server.openai.generation import ServedModel, now, serve_model
 from myna.server.openai.responses.context import (
@@ -29,7 +30,6 @@ from myna.server.openai.responses.items import new_id as new_item_id
 from myna.server.openai.responses.items import public
 from myna.server.openai.responses.prompt import SUMMARY
 from myna.server.openai.responses.types import UNSUPPORTED, ContextBody
-from myna.server.openai.types import JsonBody, Label, Name, Refusal
 from myna.store.pages import new_id
 
 router = APIRouter(prefix="/v1/responses")

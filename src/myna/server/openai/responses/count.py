@@ -11,12 +11,12 @@ from starlette.responses import Response
 from myna.errors import MynaError
 from myna.server.errors import json_response
 from myna.server.identity import owner_of
+from myna.server.openai.body import Refusal
 from myna.server.openai.connection import answer_while_connected, read_json, request_schema
 from myna.server.openai.generation import DEFAULT_MODEL_ALIAS, serve_model
 from myna.server.openai.responses.context import fitted, in_terms_of_responses, read_context
 from myna.server.openai.responses.create import prompt_of
 from myna.server.openai.responses.types import ContextBody
-from myna.server.openai.types import Refusal
 from myna.store.pages import new_id
 
 router = APIRouter(prefix="/v1/responses")

@@ -15,7 +15,7 @@ from typing import Any
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt, suggestion
 from myna.server.limits import MAX_MESSAGE_PARTS, MAX_MESSAGES
-from myna.server.openai.types import check_text
+from myna.server.openai.texts import check_text
 
 Item = dict[str, Any]
 

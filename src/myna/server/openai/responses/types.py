@@ -13,10 +13,12 @@ from myna.engine.request import Grammar, SamplingParams
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt, suggestion
 from myna.server.limits import MAX_TOP_LOGPROBS
+from myna.server.openai.body import JsonBody, Label, Name, Refusal
 from myna.server.openai.forms import named_schema, own_grammar
 from myna.server.openai.responses.tools import parse_tools
+from myna.server.openai.texts import check_text
 from myna.server.openai.tools import ToolUse
-from myna.server.openai.types import CACHE_OPTIONS, JsonBody, Label, Name, Refusal, SamplingBody, check_text
+from myna.server.openai.types import CACHE_OPTIONS, SamplingBody
 
 LOGPROBS = "message.output_text.logprobs"
 INCLUDABLE: dict[str, str | None] = {
