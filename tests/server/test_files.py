@@ -14,6 +14,7 @@ from myna.settings import Settings
 from myna.store import files as rows
 from myna.store.blobs import BLOCK_BYTES
 from myna.store.database import opened
+from myna.store.files import StoredFile
 from myna.store.pages import PageRequest
 
 
@@ -34,6 +35,17 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
+async def store(
+    files: FileService,
+    owner: str,
+    filename: str,
+    purpose: str,
+    contents: AsyncIterator[bytes],
+    keep_seconds: int | None = None,
+) -> StoredFile:
+    return await files.keep(owner, await files.write(owner, contents), filename, purpose, keep_seconds)
+
+
 async def lines(files: FileService, owner: str, file_id: str) -> list[bytes]:
     return [line async for line in files.lines(owner, file_id)]
 
@@ -43,7 +55,7 @@ def on_disk(data_dir: Path) -> set[str]:
 
 
 async def test_a_file_is_its_owners_alone(files: FileService) -> None:
-    file = await files.store("ann", "mine.txt", "user_data", chunks(b"mi", b"ne"))
+    file = await store(files, "ann", "mine.txt", "user_data", chunks(b"mi", b"ne"))
     assert file.id.startswith("file-")
     assert (await files.get("ann", file.id)) == file
     assert files.path("ann", file).read_bytes() == b"mine"
@@ -65,13 +77,13 @@ async def test_a_file_is_its_owners_alone(files: FileService) -> None:
     ],
 )
 async def test_lines_come_whole(files: FileService, content: bytes, expected: list[bytes]) -> None:
-    file = await files.store("ann", "in.jsonl", "batch", chunks(content))
+    file = await store(files, "ann", "in.jsonl", "batch", chunks(content))
     assert await lines(files, "ann", file.id) == expected
 
 
 async def test_a_line_without_end_is_not_gathered(files: FileService, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_BODY_BYTES", 1 << 20)
-    file = await files.store("ann", "in.jsonl", "batch", chunks(b"{}\n", b"x" * (3 << 20)))
+    file = await store(files, "ann", "in.jsonl", "batch", chunks(b"{}\n", b"x" * (3 << 20)))
     async with aclosing(files.lines("ann", file.id)) as read:
         assert await anext(read) == b"{}"
         with pytest.raises(InvalidParameter, match="longer than 1 MiB"):
@@ -82,8 +94,8 @@ async def test_a_file_is_gone_when_its_time_is_over(tmp_path: Path, monkeypatch:
     time = [1_000]
     monkeypatch.setattr(module, "now", lambda: time[0])
     async with serving(tmp_path) as files:
-        short = await files.store("ann", "short", "user_data", chunks(b"short"), expires_at=2_000)
-        long = await files.store("ann", "long", "user_data", chunks(b"long"))
+        short = await store(files, "ann", "short", "user_data", chunks(b"short"), keep_seconds=1)
+        long = await store(files, "ann", "long", "user_data", chunks(b"long"))
         time[0] = 1_999
         assert (await files.get("ann", short.id)).expires_at == 2_000
         time[0] = 2_000
@@ -96,7 +108,7 @@ async def test_a_file_is_gone_when_its_time_is_over(tmp_path: Path, monkeypatch:
 
 async def test_a_restart_keeps_files_and_puts_blobs_without_one_aside(tmp_path: Path) -> None:
     async with serving(tmp_path) as files:
-        file = await files.store("ann", "kept", "user_data", chunks(b"kept"))
+        file = await store(files, "ann", "kept", "user_data", chunks(b"kept"))
         blob = await files.write("ann", chunks(b"killed before the row was written"))
     assert on_disk(tmp_path) == {file.blob, blob.id}
     async with serving(tmp_path) as files:
@@ -112,7 +124,7 @@ async def test_a_row_that_is_not_written_leaves_no_blob(
 
     monkeypatch.setattr(rows, "add", fail)
     with pytest.raises(NotFound, match="a fault"):
-        await files.store("ann", "lost", "user_data", chunks(b"lost"))
+        await store(files, "ann", "lost", "user_data", chunks(b"lost"))
     assert on_disk(tmp_path) == set()
 
 
@@ -129,7 +141,7 @@ async def test_a_file_that_was_committed_stays_though_its_sender_is_cancelled(
         await commit(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(files.database, "_commit", cancelled_meanwhile)
-    storing = asyncio.create_task(files.store("ann", "kept", "user_data", chunks(b"kept")))
+    storing = asyncio.create_task(store(files, "ann", "kept", "user_data", chunks(b"kept")))
     with pytest.raises(asyncio.CancelledError):
         await storing
     [file] = (await files.listed("ann", PageRequest())).items
@@ -139,16 +151,16 @@ async def test_a_file_that_was_committed_stays_though_its_sender_is_cancelled(
 async def test_all_files_of_a_user_have_a_limit_and_each_has(tmp_path: Path) -> None:
     async with serving(tmp_path, max_upload_bytes=8, max_stored_bytes=10) as files:
         with pytest.raises(TooLarge, match="larger than the 8 bytes"):
-            await files.store("ann", "large", "user_data", chunks(b"123456789"))
-        first = await files.store("ann", "first", "user_data", chunks(b"12345678"))
+            await store(files, "ann", "large", "user_data", chunks(b"123456789"))
+        first = await store(files, "ann", "first", "user_data", chunks(b"12345678"))
         with pytest.raises(TooLarge, match="10 bytes in all"):
-            await files.store("ann", "second", "user_data", chunks(b"123"))
-        await files.store("ben", "ben's", "user_data", chunks(b"123"))
+            await store(files, "ann", "second", "user_data", chunks(b"123"))
+        await store(files, "ben", "ben's", "user_data", chunks(b"123"))
         await files.delete("ann", first.id)
-        await files.store("ann", "second", "user_data", chunks(b"123"))
+        await store(files, "ann", "second", "user_data", chunks(b"123"))
         # Two at once, each of which there is room for, but not for both.
         results = await asyncio.gather(
-            *(files.store("ann", name, "user_data", chunks(b"12345")) for name in "ab"), return_exceptions=True
+            *(store(files, "ann", name, "user_data", chunks(b"12345")) for name in "ab"), return_exceptions=True
         )
         assert sorted(isinstance(result, TooLarge) for result in results) == [False, True]
         assert len(on_disk(tmp_path)) == 3

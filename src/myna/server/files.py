@@ -40,31 +40,18 @@ class FileService:
         self.most = settings.max_upload_bytes
         self.most_stored = settings.max_stored_bytes
 
-    async def store(
-        self, owner: str, filename: str, purpose: str, chunks: AsyncIterator[bytes], expires_at: int | None = None
-    ) -> StoredFile:
-        """Keep a file as its bytes come.
-
-        Args:
-            owner: whose it is.
-            filename: as it was given; it never becomes a path.
-            purpose: what it is for.
-            chunks: its contents.
-            expires_at: when it is removed, in Unix milliseconds.
-
-        Raises:
-            TooLarge: larger than a file may be, or than what the owner may still store.
-            StorageFull, StoreError: it cannot be written; nothing of it is kept.
-        """
-        return await self.keep(owner, await self.write(owner, chunks), filename, purpose, expires_at)
-
     async def write(self, owner: str, chunks: AsyncIterator[bytes], most: int | None = None) -> Blob:
-        """Write a blob that is yet to become a file: it must be kept or discarded. Raises as `store` does.
+        """Write a blob that is yet to become a file: it must be kept or discarded.
 
         Args:
             owner: whose it is.
             chunks: its contents.
             most: bytes it may have; what any file may, if None.
+
+        Raises:
+            TooLarge: larger than a file may be, or than what the owner may still store.
+            StorageFull, StoreError: it cannot be written; nothing of it is kept.
+            Whatever ``chunks`` raises.
         """
         most = self.most if most is None else min(most, self.most)
         async with self.database.read(owner) as scope:
@@ -77,20 +64,15 @@ class FileService:
         return await self.blobs.create(owner, chunks, most)
 
     async def keep(
-        self,
-        owner: str,
-        blob: Blob,
-        filename: str,
-        purpose: str,
-        expires_at: int | None = None,
-        created_at: int | None = None,
+        self, owner: str, blob: Blob, filename: str, purpose: str, keep_seconds: int | None = None
     ) -> StoredFile:
-        """Make a blob a file, created now if nothing else is said; if that fails, the blob is discarded.
+        """Make a blob a file, as `new_file` does, with a row; if that fails, the blob is discarded.
 
-        Raises as `store` does.
+        Raises:
+            TooLarge: the owner has stored so much meanwhile that this is too much.
+            StoreError: the row cannot be written.
         """
-        created = now() if created_at is None else created_at
-        file = StoredFile(new_id("file-"), filename, purpose, blob.bytes, blob.sha256, blob.id, created, expires_at)
+        file = new_file(blob, filename, purpose, keep_seconds)
         async with self.placing(owner, blob) as scope:
             await self.check_room(scope, blob.bytes)
             await files.add(scope, file)
@@ -196,6 +178,20 @@ class FileService:
             f"Your files may take {self.most_stored} bytes in all, and with this one they would take more. "
             "Delete some that you no longer need."
         )
+
+
+def new_file(blob: Blob, filename: str, purpose: str, keep_seconds: int | None) -> StoredFile:
+    """A file that is created now.
+
+    Args:
+        blob: its contents.
+        filename: as it was given; it never becomes a path.
+        purpose: what it is for.
+        keep_seconds: how long it is kept; until it is deleted, if None.
+    """
+    created = now()
+    expires = None if keep_seconds is None else created + keep_seconds * 1000
+    return StoredFile(new_id("file-"), filename, purpose, blob.bytes, blob.sha256, blob.id, created, expires)
 
 
 @asynccontextmanager

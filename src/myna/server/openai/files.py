@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -22,11 +22,9 @@ from myna.server.identity import owner_of
 from myna.server.openai.multipart import Form, form_schema
 from myna.server.openai.pages import OrderedPageQuery, list_response, query_schema
 from myna.store.files import StoredFile
-from myna.store.records import now
 
 router = APIRouter(prefix="/v1/files")
 
-Purpose = Literal["assistants", "batch", "user_data"]
 PURPOSES = ("assistants", "batch", "user_data")
 """What a file may be uploaded for. Nothing reads ``assistants`` and ``user_data`` but who stored them."""
 UNAVAILABLE = {
@@ -52,6 +50,8 @@ class ExpiresAfter(BaseModel):
 
 
 EXPIRES_AFTER_SCHEMA = ExpiresAfter.model_json_schema()
+ExpiresAfterField = Annotated[ExpiresAfter, WithJsonSchema(EXPIRES_AFTER_SCHEMA)]
+"""Spelt out, since a schema inside a route cannot refer to another."""
 
 
 class FileFields(BaseModel):
@@ -103,8 +103,7 @@ class FileQuery(OrderedPageQuery):
 )
 async def create_file(request: Request) -> Response:
     """Upload a file."""
-    files: FileService = request.app.state.files
-    owner = owner_of(request)
+    files, owner = files_of(request), owner_of(request)
     form = Form(request, file="file", fields=FORM_FIELDS)
     await form.begin()
     if "purpose" in form.fields:  # else it follows the file
@@ -117,32 +116,29 @@ async def create_file(request: Request) -> Response:
     except BaseException:
         await files.discard([(owner, blob.id)])
         raise
-    created = now()
-    expires = expiry(created, kept_seconds(fields.purpose, fields.expires_after))
-    file = await files.keep(owner, blob, form.filename, fields.purpose, expires, created_at=created)
+    keep_seconds = kept_seconds(fields.purpose, fields.expires_after)
+    file = await files.keep(owner, blob, form.filename, fields.purpose, keep_seconds)
     return json_response(file_object(file))
 
 
 @router.get("", openapi_extra=query_schema(FileQuery))
 async def list_files(request: Request) -> Response:
     """List your files."""
-    files: FileService = request.app.state.files
     query = FileQuery.parse(request)
-    return list_response(await files.listed(owner_of(request), query.wanted, purpose=query.purpose), file_object)
+    page = await files_of(request).listed(owner_of(request), query.wanted, purpose=query.purpose)
+    return list_response(page, file_object)
 
 
 @router.get("/{file_id}")
 async def retrieve_file(request: Request, file_id: str) -> Response:
     """What is known of a file."""
-    files: FileService = request.app.state.files
-    return json_response(file_object(await files.get(owner_of(request), file_id)))
+    return json_response(file_object(await files_of(request).get(owner_of(request), file_id)))
 
 
 @router.delete("/{file_id}")
 async def delete_file(request: Request, file_id: str) -> Response:
     """Delete a file."""
-    files: FileService = request.app.state.files
-    await files.delete(owner_of(request), file_id)
+    await files_of(request).delete(owner_of(request), file_id)
     return json_response({"id": file_id, "object": "file", "deleted": True})
 
 
@@ -150,8 +146,7 @@ async def delete_file(request: Request, file_id: str) -> Response:
 @router.get("/{file_id}/content")
 async def download_file(request: Request, file_id: str) -> Response:
     """The contents of a file."""
-    files: FileService = request.app.state.files
-    owner = owner_of(request)
+    files, owner = files_of(request), owner_of(request)
     file = await files.get(owner, file_id)
     path = files.path(owner, file)
     try:
@@ -218,6 +213,12 @@ class TextCheck:
         self._lines += chunk.count(b"\n")
 
 
+def files_of(request: Request) -> FileService:
+    """Where files are kept."""
+    service: FileService = request.app.state.files
+    return service
+
+
 def check_purpose(purpose: str) -> str:
     """A purpose that a file may be uploaded for.
 
@@ -255,11 +256,6 @@ def kept_seconds(purpose: str, expires_after: ExpiresAfter | None) -> int | None
     if expires_after is not None:
         return expires_after.seconds
     return BATCH_KEPT_SECONDS if purpose == "batch" else None
-
-
-def expiry(created: int, seconds: int | None) -> int | None:
-    """When a file made at a time (Unix milliseconds) and kept so long is removed."""
-    return None if seconds is None else created + seconds * 1000
 
 
 def file_object(file: StoredFile) -> dict[str, Any]:

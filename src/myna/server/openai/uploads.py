@@ -14,19 +14,18 @@ from starlette.responses import Response
 
 from myna.errors import InvalidParameter, RequestError, TooLarge
 from myna.server.errors import excerpt, json_response
-from myna.server.files import FileService
+from myna.server.files import FileService, new_file
 from myna.server.identity import owner_of
 from myna.server.openai.body import JsonBody
 from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.files import (
-    EXPIRES_AFTER_SCHEMA,
     PURPOSES,
-    ExpiresAfter,
+    ExpiresAfterField,
     TextCheck,
     check_content,
     check_purpose,
-    expiry,
     file_object,
+    files_of,
     kept_seconds,
 )
 from myna.server.openai.multipart import Form, form_schema, harmless_name
@@ -55,7 +54,7 @@ class NewUpload(JsonBody):
     filename: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
     mime_type: Annotated[str, StringConstraints(max_length=255)]
     purpose: Annotated[str, WithJsonSchema({"type": "string", "enum": list(PURPOSES)})]
-    expires_after: Annotated[ExpiresAfter, WithJsonSchema(EXPIRES_AFTER_SCHEMA)] | None = None
+    expires_after: ExpiresAfterField | None = None
 
 
 class Completion(JsonBody):
@@ -142,12 +141,6 @@ async def cancel_upload(request: Request, upload_id: str) -> Response:
     return json_response(upload_object(upload, "cancelled"))
 
 
-def files_of(request: Request) -> FileService:
-    """Where parts and files are kept."""
-    service: FileService = request.app.state.files
-    return service
-
-
 def check_pending(upload: Upload) -> None:
     """Whether an upload still takes parts.
 
@@ -220,11 +213,7 @@ async def make_file(service: FileService, owner: str, upload_id: str, body: Comp
     except BaseException:
         await service.discard([(owner, blob.id)])
         raise
-    made = now()
-    file = StoredFile(
-        new_id("file-"), upload.filename, upload.purpose, blob.bytes, blob.sha256, blob.id, made,
-        expiry(made, upload.keep_seconds),
-    )  # fmt: skip
+    file = new_file(blob, upload.filename, upload.purpose, upload.keep_seconds)
     async with service.placing(owner, blob) as scope:
         check_pending(await uploads.get(scope, upload_id, now()))
         gone = await uploads.finish(scope, upload_id, "completed", part_ids=body.part_ids, file=asdict(file))

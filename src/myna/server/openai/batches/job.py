@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from myna.errors import MynaError, NotFound, StoreError
 from myna.server.accounts import Accounts
 from myna.server.accounts.directory import identity
-from myna.server.files import FileService
+from myna.server.files import FileService, new_file
 from myna.server.identity import LOCAL, Identity, Limits
 from myna.server.inside import Answer, call
 from myna.server.openai.batches.draft import ERROR, OUTPUT, Draft, Record, Usage
@@ -32,8 +32,6 @@ from myna.server.webhooks import WebhookService
 from myna.store import batches, files
 from myna.store.batches import StoredBatch
 from myna.store.database import Database
-from myna.store.files import StoredFile
-from myna.store.pages import new_id
 from myna.store.records import now
 
 End = Literal["completed", "expired", "cancelled"]
@@ -321,17 +319,7 @@ class Job:
         """Make a file of one kind of lines, and the batch know of it, in one transaction."""
         around, batch = self._around, self.batch
         blob = await around.files.write(self.owner, _closed(draft.lines(kind)))
-        created = now()
-        file = StoredFile(
-            new_id("file-"),
-            f"{batch.id}_{name}.jsonl",
-            OUTPUT_PURPOSE,
-            blob.bytes,
-            blob.sha256,
-            blob.id,
-            created,
-            None if batch.keep_seconds is None else created + batch.keep_seconds * 1000,
-        )
+        file = new_file(blob, f"{batch.id}_{name}.jsonl", OUTPUT_PURPOSE, batch.keep_seconds)
         async with around.files.placing(self.owner, blob) as scope:
             await around.files.check_room(scope, blob.bytes)
             await files.add(scope, file)

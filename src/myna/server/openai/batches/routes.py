@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 from starlette.responses import Response
 
 from myna.errors import InvalidParameter, UnsupportedParameter
@@ -15,6 +15,7 @@ from myna.server.openai.batches.job import MODERATIONS
 from myna.server.openai.batches.service import BatchService
 from myna.server.openai.body import JsonBody, Metadata
 from myna.server.openai.connection import read_json, request_schema
+from myna.server.openai.files import ExpiresAfterField
 from myna.server.openai.pages import PageQuery, list_response, query_schema
 from myna.store.batches import StoredBatch
 
@@ -29,23 +30,14 @@ ELSEWHERE = {
 """What OpenAI takes besides, and why it is refused."""
 
 
-class OutputExpiresAfter(BaseModel):
-    """When the files that a batch makes are removed by themselves; counted from when they are made."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    anchor: Literal["created_at"]
-    seconds: Annotated[int, Field(ge=3600, le=2_592_000)]
-
-
 class BatchBody(JsonBody):
-    """A request for a batch."""
+    """A request for a batch. ``output_expires_after`` counts from when each of its files is made."""
 
     input_file_id: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     endpoint: Annotated[str, Field(json_schema_extra={"enum": list(ENDPOINTS)})]
     completion_window: Literal["24h"]
     metadata: Metadata | None = None
-    output_expires_after: OutputExpiresAfter | None = None
+    output_expires_after: ExpiresAfterField | None = None
 
     def check_endpoint(self) -> None:
         """Whether requests for the endpoint can be batched.
