@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from myna.chat import Message, Tool, ToolCallPart, ToolResultPart
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt
-from myna.server.limits import MAX_TOOLS
 from myna.server.openai.texts import check_text
-
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class ToolUse:
-    """Tools that may be used; ``must_call``: one has to be; ``parallel``: several at once."""
-
-    tools: tuple[Tool, ...] = ()
-    must_call: bool = False
-    parallel: bool = True
+from myna.server.openai.tools import TOOL_NAME, ToolUse, read_tools
 
 
 def parse_tool_use(tools: list[Any], choice: dict[str, Any] | None) -> ToolUse:
@@ -33,14 +21,7 @@ def parse_tool_use(tools: list[Any], choice: dict[str, Any] | None) -> ToolUse:
         InvalidParameter: one of them is malformed, two tools have one name, or one is chosen that is not there.
         UnsupportedParameter: a tool that Anthropic runs.
     """
-    if len(tools) > MAX_TOOLS:
-        raise InvalidParameter(f"'tools' may hold {MAX_TOOLS} tools; got {len(tools)}.", param="tools")
-    read: dict[str, Tool] = {}
-    for index, each in enumerate(tools):
-        tool = _tool(each, f"tools[{index}]")
-        if tool.name in read:
-            raise InvalidParameter(f"'tools[{index}].name' {tool.name} is another tool's name.", param="tools")
-        read[tool.name] = tool
+    read = read_tools(tools, _tool, "name")
     kind = "auto" if choice is None else choice.get("type")
     if kind == "none" or (kind == "auto" and not read):
         return ToolUse()
@@ -62,7 +43,7 @@ def parse_tool_use(tools: list[Any], choice: dict[str, Any] | None) -> ToolUse:
 def parse_use(block: dict[str, Any], where: str) -> ToolCallPart:
     """A use of a tool, as the model asked for it before. Raises InvalidParameter."""
     match block:
-        case {"id": str(call_id), "name": str(name), "input": dict(arguments)} if _NAME.fullmatch(name):
+        case {"id": str(call_id), "name": str(name), "input": dict(arguments)} if TOOL_NAME.fullmatch(name):
             return ToolCallPart(check_text(call_id, where), name, json.dumps(arguments))
     raise InvalidParameter(f"'{where}' must have an id, a tool's name and an input; got {excerpt(block)}.", param=where)
 
@@ -98,7 +79,7 @@ def _tool(tool: Any, where: str) -> Tool:
     if isinstance(tool, dict) and tool.get("type", "custom") != "custom":
         raise UnsupportedParameter(f"'{where}.type' {excerpt(tool['type'])} is run by Anthropic alone.", param=where)
     match tool:
-        case {"name": str(name), "input_schema": dict(schema)} if _NAME.fullmatch(name):
+        case {"name": str(name), "input_schema": dict(schema)} if TOOL_NAME.fullmatch(name):
             description = tool.get("description") or ""
             if isinstance(description, str):
                 check_text(description, f"{where}.description")

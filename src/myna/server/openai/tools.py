@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt
 from myna.server.limits import MAX_SCHEMA_DEPTH, MAX_TOOLS
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,32 @@ def parse_tool_use(tools: list[Any] | None, choice: Any, parallel: bool | None) 
         if parallel is not None:
             raise InvalidParameter("'parallel_tool_calls' is allowed only with 'tools'.", param="parallel_tool_calls")
         return ToolUse()
+    read = read_tools(tools, _tool, "function.name")
+    return _choose(ToolUse(tuple(read.values()), parallel=parallel is not False), choice)
+
+
+def read_tools(tools: list[Any], read: Callable[[Any, str], Tool], name: str) -> dict[str, Tool]:
+    """Tools by their names, in the order in which they were given.
+
+    Args:
+        tools: of a request, of whichever API.
+        read: makes a tool of one of them and its place in the request.
+        name: where in each of them its name stands.
+
+    Raises:
+        InvalidParameter: there are too many, or two have one name.
+        Whatever ``read`` raises.
+    """
     if len(tools) > MAX_TOOLS:
         raise InvalidParameter(f"'tools' may hold {MAX_TOOLS} tools; got {len(tools)}.", param="tools")
-    read: dict[str, Tool] = {}
+    by_name: dict[str, Tool] = {}
     for index, each in enumerate(tools):
-        tool = _tool(each, f"tools[{index}]")
-        if tool.name in read:
-            where = f"tools[{index}].function.name"
+        tool = read(each, f"tools[{index}]")
+        if tool.name in by_name:
+            where = f"tools[{index}].{name}"
             raise InvalidParameter(f"'{where}' {tool.name} is another tool's name already.", param=where)
-        read[tool.name] = tool
-    return _choose(ToolUse(tuple(read.values()), parallel=parallel is not False), choice)
+        by_name[tool.name] = tool
+    return by_name
 
 
 def _choose(use: ToolUse, choice: Any) -> ToolUse:
@@ -120,7 +137,7 @@ def read_function(function: Any, where: str, *, strict_by_default: bool = False)
     _refuse_unknown(function, ("name", "description", "parameters", "strict"), where)
     name: Any = function.get("name")
     description: Any = function.get("description", "")
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not TOOL_NAME.fullmatch(name):
         raise InvalidParameter(
             f"'{where}.name' must be 1 to 64 letters, digits, '_' or '-'; got {excerpt(name)}.", param=f"{where}.name"
         )

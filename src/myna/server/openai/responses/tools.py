@@ -8,8 +8,7 @@ from typing import Any
 from myna.chat import Tool
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.errors import excerpt
-from myna.server.limits import MAX_TOOLS
-from myna.server.openai.tools import ToolUse, named_tool, read_function
+from myna.server.openai.tools import ToolUse, named_tool, read_function, read_tools
 
 HOSTED_CHOICES = (
     "apply_patch",
@@ -41,15 +40,7 @@ def parse_tools(tools: list[Any] | None, choice: Any, parallel: bool | None) -> 
         if choice not in (None, "none", "auto"):
             raise InvalidParameter("'tool_choice' is allowed only with 'tools'.", param="tool_choice")
         return ToolUse()
-    if len(tools) > MAX_TOOLS:
-        raise InvalidParameter(f"'tools' may hold {MAX_TOOLS} tools; got {len(tools)}.", param="tools")
-    read: dict[str, Tool] = {}
-    for index, each in enumerate(tools):
-        tool = _tool(each, f"tools[{index}]")
-        if tool.name in read:
-            where = f"tools[{index}].name"
-            raise InvalidParameter(f"'{where}' {tool.name} is another tool's name already.", param=where)
-        read[tool.name] = tool
+    read = read_tools(tools, _tool, "name")
     return _choose(ToolUse(tuple(read.values()), parallel=parallel is not False), choice)
 
 
