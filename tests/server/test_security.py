@@ -301,6 +301,14 @@ def test_a_body_declared_too_large_is_refused_unread(web: TestClient) -> None:
     assert response.json()["error"]["code"] == "content_too_large"
 
 
+@pytest.mark.parametrize("path", ["/api/session", "/api/setup", "/api/account/password", "/api/users/user_1"])
+def test_strangers_may_send_little(web: TestClient, path: str) -> None:
+    """Signing in is open to all, and a body of 16 MiB takes seconds to be read."""
+    response = web.post(path, content=b" " * (64 << 10) + b"{}", headers=JSON)
+    assert response.status_code == 413
+    assert "larger than 64 KiB" in response.json()["error"]["message"]
+
+
 def test_a_body_that_grows_too_large_is_refused(web: TestClient) -> None:
     def pieces() -> object:
         yield b'{"a": "'

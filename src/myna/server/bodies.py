@@ -12,7 +12,7 @@ from typing import Literal
 
 from starlette.datastructures import Headers
 
-from myna.server.limits import FORM_OVERHEAD_BYTES, MAX_BODY_BYTES
+from myna.server.limits import FORM_OVERHEAD_BYTES, MAX_ACCOUNT_BODY_BYTES, MAX_BODY_BYTES
 from myna.server.openai.missing import is_missing
 from myna.settings import Settings
 
@@ -20,6 +20,7 @@ MediaType = Literal["application/json", "multipart/form-data"]
 
 FORMS = (("POST", re.compile("/v1/files")), ("POST", re.compile("/v1/uploads/[^/]+/parts")))
 """Routes that take a form with a file, and nothing else."""
+ACCOUNTS = re.compile("/api/(session|setup|account|users)(/.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class BodyRule:
     @property
     def too_large(self) -> str:
         """What to say of a body that is larger."""
-        return f"The body is larger than {self.most >> 20} MiB."
+        most = f"{self.most >> 20} MiB" if self.most >> 20 else f"{self.most >> 10} KiB"
+        return f"The body is larger than {most}."
 
     @property
     def undeclared(self) -> str:
@@ -47,6 +49,7 @@ class BodyRules:
 
     def __init__(self, settings: Settings) -> None:
         self.json = BodyRule("application/json", MAX_BODY_BYTES)
+        self.account = BodyRule("application/json", MAX_ACCOUNT_BODY_BYTES)
         self.form = BodyRule("multipart/form-data", settings.max_upload_bytes + FORM_OVERHEAD_BYTES)
         self.unread = BodyRule(None, 10**12)
 
@@ -54,6 +57,8 @@ class BodyRules:
         """The rule for one request."""
         if is_missing(path):
             return self.unread
+        if ACCOUNTS.fullmatch(path):
+            return self.account
         return self.form if any(method == form and each.fullmatch(path) for form, each in FORMS) else self.json
 
 

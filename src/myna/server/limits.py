@@ -4,6 +4,8 @@ from __future__ import annotations
 
 MAX_BODY_BYTES = 16 << 20
 """Largest request body; text of a context of a million tokens fits."""
+MAX_ACCOUNT_BODY_BYTES = 64 << 10
+"""Of the routes about accounts, of which strangers may use some: reading a large body takes seconds."""
 FORM_OVERHEAD_BYTES = 64 << 10
 """What a form may have around its file."""
 MAX_HEADER_BYTES = 64 << 10
@@ -42,6 +44,8 @@ MAX_CONVERSATION_ITEMS = 20
 """Items that are put into a conversation at once, as OpenAI has it."""
 MAX_NESTING = 64
 """Depth of arrays and objects in a JSON body."""
+MAX_NAMES = 10_000
+"""In one object of a JSON body; each that is unknown makes an error of its own."""
 
 KEEP_ALIVE_SECONDS = 75
 """Idle connections: longer than the pools of the usual clients keep theirs, so that they close first."""

@@ -154,6 +154,7 @@ async def test_a_missing_field_is_refused_by_name(client: httpx2.AsyncClient, fi
         (b'{"user": ' + b"[" * 100_000, "nested deeper"),
         (b'{"user": ' + b"[" * 100 + b"]" * 100 + b"}", "nested deeper"),
         (b'{"seed": ' + b"9" * 5000 + b"}", "a number of thousands of digits."),
+        (b'{"metadata": {' + b",".join(b'"%d": 0' % name for name in range(10_001)) + b"}}", "more than 10000 names"),
     ],
     ids=lambda value: repr(value)[:24],
 )

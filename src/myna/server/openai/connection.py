@@ -7,8 +7,10 @@ its blocks are free again.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -18,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from myna.errors import InvalidParameter, MynaError, ServerStopping
 from myna.server.errors import CLIENT_CLOSED_REQUEST
-from myna.server.limits import MAX_NESTING
+from myna.server.limits import MAX_NAMES, MAX_NESTING
 from myna.server.openai.sse import error_frame
 
 Result = TypeVar("Result")
@@ -32,7 +34,7 @@ async def read_json(request: Request) -> Any:
     """The request's body as plain data.
 
     Raises:
-        InvalidParameter: not UTF-8, not JSON, or nested too deeply.
+        InvalidParameter: not UTF-8, not JSON, nested too deeply, or with an object of too many names.
     """
     body = await request.body()
     try:
@@ -40,7 +42,8 @@ async def read_json(request: Request) -> Any:
     except UnicodeDecodeError as error:
         raise InvalidParameter(f"The body is not valid UTF-8: {error.reason} at byte {error.start}.") from None
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        with _no_collection():
+            value = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         raise InvalidParameter(
             f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
@@ -49,7 +52,7 @@ async def read_json(request: Request) -> Any:
         raise InvalidParameter(f"The body is nested deeper than {MAX_NESTING} levels.") from None
     except ValueError:  # Python bounds what it converts
         raise InvalidParameter("The body holds a number of thousands of digits.") from None
-    _check_nesting(value)
+    _check_shape(value)
     return value
 
 
@@ -139,10 +142,25 @@ def _refuse_constant(name: str) -> None:
     raise InvalidParameter(f"The body is not valid JSON: {name} is no JSON number.")
 
 
-def _check_nesting(value: Any) -> None:
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Collect no garbage: while millions of objects are made, all of which stay, that would take most of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _check_shape(value: Any) -> None:
     """Later steps walk the data by recursion (messages quote it), so its depth is bounded here, without any."""
     level = [value]
     for _ in range(MAX_NESTING):
+        for container in level:
+            if isinstance(container, dict) and len(container) > MAX_NAMES:
+                raise InvalidParameter(f"An object in the body has more than {MAX_NAMES} names.")
         level = [
             item
             for container in level
