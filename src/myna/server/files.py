@@ -8,7 +8,6 @@ once, and from the disk soon after.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from myna.errors import InvalidParameter, StoreError, TooLarge
 from myna.server.limits import MAX_BODY_BYTES
+from myna.server.tasks import beside
 from myna.settings import Settings
 from myna.store import files, uploads
 from myna.store.blobs import Blob, Blobs
@@ -207,10 +207,5 @@ async def open_files(database: Database, settings: Settings) -> AsyncIterator[Fi
     if unclaimed := await blobs.prepare(wanted):
         logger.warning("Put %d files aside that are not in the database; they are removed after 30 days.", unclaimed)
     service = FileService(database, blobs, settings)
-    sweeping = asyncio.create_task(service.sweep_forever())
-    try:
+    async with beside(service.sweep_forever()):
         yield service
-    finally:
-        sweeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sweeping

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, time, timedelta
 
 from myna.errors import QuotaExhausted, StoreError
+from myna.server.tasks import beside
 from myna.store import usage
 from myna.store.database import Database
 from myna.store.usage import DayUsage
@@ -80,12 +81,10 @@ class Usage:
         async with database.transaction() as transaction:
             for owner, tokens in (await usage.tokens_of_day(transaction, self._turn_page())).items():
                 self._today[owner] = self._today.get(owner, 0) + tokens
-        writing = asyncio.create_task(self._write_on(database), name="usage writer")
         try:
-            yield
+            async with beside(self._write_on(database)):
+                yield
         finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
             with contextlib.suppress(StoreError):  # whoever comes to need the disk will say so
                 await self.write(database)
 

@@ -19,6 +19,7 @@ from myna.server.accounts.passwords import Passwords
 from myna.server.accounts.throttle import Throttle
 from myna.server.binding import is_loopback
 from myna.server.identity import LOCAL, Identity
+from myna.server.tasks import beside
 from myna.settings import Settings
 from myna.store import keys, sessions, users
 from myna.store.database import Database
@@ -102,13 +103,10 @@ class Accounts:
                 "There are no accounts: whoever reaches this server as %s is its owner. Make one first.",
                 ", ".join(self._other_names),
             )
-        housekeeping = asyncio.create_task(self._keep_house(), name="accounts")
         try:
-            yield
+            async with beside(self._keep_house()):
+                yield
         finally:
-            housekeeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await housekeeping
             with contextlib.suppress(MynaError):
                 await self.note_uses()
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from myna.errors import StoreError
 from myna.server.binding import is_loopback
+from myna.server.tasks import beside
 from myna.server.webhooks.sender import Sender, SendFailed
 from myna.server.webhooks.targets import Resolve, resolve_name
 from myna.settings import Settings
@@ -196,11 +197,8 @@ async def open_webhooks(
 ) -> AsyncIterator[WebhookService]:
     """Deliver webhooks for as long as the block runs, those that an earlier process left first."""
     service = WebhookService(database, Sender(private=private_targets(settings), resolve=resolve))
-    delivering = asyncio.create_task(service.deliver_forever())
     try:
-        yield service
+        async with beside(service.deliver_forever()):
+            yield service
     finally:
-        delivering.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await delivering
         await service.close()

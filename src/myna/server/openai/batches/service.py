@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import shutil
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from myna.server.identity import Identity
 from myna.server.openai.batches.draft import leftovers
 from myna.server.openai.batches.job import Job, Surroundings
 from myna.server.openai.batches.turns import Key, Turns
+from myna.server.tasks import beside
 from myna.settings import Settings
 from myna.store import batches, files
 from myna.store.batches import StoredBatch
@@ -205,13 +205,10 @@ async def open_batches(app: FastAPI, settings: Settings) -> AsyncIterator[BatchS
     )
     state.accounts.on_departure(service.forget)
     await service.start()
-    watching = asyncio.create_task(_stop_in_time(app, service))
     try:
-        yield service
+        async with beside(_stop_in_time(app, service)):
+            yield service
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
         await service.close()
 
 
