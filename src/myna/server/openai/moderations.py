@@ -7,14 +7,14 @@ import uuid
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.responses import Response
 
 from myna.errors import InvalidParameter, NotFound, UnsupportedParameter
-from myna.server.errors import excerpt, from_validation, json_response
+from myna.server.errors import excerpt, json_response
 from myna.server.limits import MAX_MODERATION_CHARACTERS, MAX_MODERATION_INPUTS
 from myna.server.meter import admit
 from myna.server.moderation import CATEGORIES, Scores, default_classifier
+from myna.server.openai.body import JsonBody
 from myna.server.openai.connection import answer_while_connected, read_json, request_schema
 from myna.server.openai.texts import check_text
 
@@ -33,10 +33,8 @@ NAMES = (
 """Names that are accepted: clients send OpenAI's."""
 
 
-class ModerationBody(BaseModel):
+class ModerationBody(JsonBody):
     """``POST /v1/moderations``. A text, several, or the parts of one input."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     input: Any
     model: str = MODEL
@@ -69,7 +67,7 @@ class ModerationBody(BaseModel):
 @router.post("/v1/moderations", openapi_extra=request_schema(ModerationBody))
 async def create_moderation(request: Request) -> Response:
     """Find content in texts that somebody may not want to see."""
-    body = _parse(await read_json(request))
+    body = ModerationBody.parse(await read_json(request))
     texts = body.texts
     if body.model not in NAMES:
         raise NotFound(f"There is no moderation model {excerpt(body.model)}; there is {MODEL}.", param="model")
@@ -81,15 +79,6 @@ async def create_moderation(request: Request) -> Response:
         return json_response({"id": f"modr-{uuid.uuid4().hex}", "model": MODEL, "results": results})
 
     return await answer_while_connected(request, answer())
-
-
-def _parse(body: Any) -> ModerationBody:
-    if not isinstance(body, dict):
-        raise InvalidParameter(f"The body must be a JSON object; got {excerpt(body)}.")
-    try:
-        return ModerationBody.model_validate({name: value for name, value in body.items() if value is not None})
-    except ValidationError as error:
-        raise from_validation(error.errors(include_url=False), ModerationBody.model_fields) from None
 
 
 def _part(part: Any, where: str) -> str:
