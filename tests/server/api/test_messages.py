@@ -68,6 +68,13 @@ async def test_what_cannot_be_sent_is_named(served: Served) -> None:
     assert (await served.call("GET", "/api/chats"))["chats"] == []
 
 
+async def test_unknown_fields_without_number_are_not_told_one_by_one(served: Served) -> None:
+    endless = {f"field {number}": 0 for number in range(101)}
+    for asked in (body() | endless, body(run__parameters=endless)):
+        error = await served.call("POST", f"/api/chats/{served.chat_id}/messages", asked, expect=400)
+        assert "at most 100 fields" in error["error"]["message"]
+
+
 async def test_an_unknown_model_or_parent_makes_no_chat(served: Served) -> None:
     path = f"/api/chats/{served.chat_id}/messages"
     error = await served.call("POST", path, body(run__model="scriptd"), expect=404)

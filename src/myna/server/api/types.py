@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 MAX_TEXT = 1_000_000
 """Characters of a message; far above any context, far below what would hurt the store."""
+MOST_FIELDS = 100
+"""Of one object; each that is unknown makes an error of its own, and a million of them take seconds."""
 
 
 def _storable(text: str) -> str:
@@ -31,6 +33,13 @@ class Request(BaseModel):
     """A body or frame from the browser."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_fields(cls, given: object) -> object:
+        if isinstance(given, dict) and len(given) > MOST_FIELDS:
+            raise ValueError(f"an object has at most {MOST_FIELDS} fields")
+        return given
 
 
 class Parameters(Request):
