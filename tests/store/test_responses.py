@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from myna.errors import InvalidParameter, NotFound
-from myna.store import responses
+from myna.store import conversations, pages, responses
 from myna.store.database import Database
 from myna.store.records import now
 from myna.store.responses import NO_EVENTS, StoredResponse
@@ -50,6 +50,25 @@ async def test_a_broken_chain_says_where(database: Database) -> None:
             await responses.chain(scope, "a")
         assert error.value.param == "previous_response_id"
         assert await responses.items_of_ids(scope, ["a1"]) == {}
+
+
+async def test_no_more_is_read_than_the_memory_should_hold(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "READ_CHARACTERS", 2_500)
+    long = [item(name) | {"text": "x" * 1_000} for name in ("one", "two", "three")]
+    async with database.write(OWNER) as scope:
+        await responses.add(scope, response("a"), long[:2])
+        await responses.add(scope, response("b", "a"), long[2:])
+        await conversations.create(scope, "conv_1", {}, long[:2])
+    async with database.read(OWNER) as scope:
+        assert await responses.chain(scope, "a") == await conversations.history(scope, "conv_1") == long[:2]
+        with pytest.raises(InvalidParameter, match="read at once"):
+            await responses.chain(scope, "b")
+        with pytest.raises(InvalidParameter, match="read at once"):
+            await responses.items_of_ids(scope, ["one", "two", "three"])
+    async with database.write(OWNER) as scope:
+        await conversations.append(scope, "conv_1", long[2:])
+        with pytest.raises(InvalidParameter, match="conv_1 holds"):
+            await conversations.history(scope, "conv_1")
 
 
 async def test_an_open_response_comes_to_its_end(database: Database) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from myna.errors import InvalidParameter, NotFound
-from myna.store.pages import Page, PageRequest, page
+from myna.store.pages import Page, PageRequest, check_size, page
 from myna.store.records import now
 from myna.store.scope import Scope
 from myna.store.tables.conversations import conversation_items, conversations
@@ -140,13 +140,13 @@ async def history(scope: Scope, conversation_id: str) -> list[Item]:
 
     Raises:
         NotFound: the owner has no conversation of this id.
+        InvalidParameter: they hold more than is read at once.
     """
     await get(scope, conversation_id)
-    rows = await scope.all(
-        scope.select(conversation_items, conversation_items.c.item)
-        .where(conversation_items.c.conversation_id == conversation_id)
-        .order_by(conversation_items.c.position)
-    )
+    column = conversation_items.c.item
+    statement = scope.select(conversation_items, column).where(conversation_items.c.conversation_id == conversation_id)
+    await check_size(scope, statement, column, f"The conversation {conversation_id}", "conversation")
+    rows = await scope.all(statement.order_by(conversation_items.c.position))
     return [row.item for row in rows]
 
 

@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from sqlalchemy import Column, Row, Select, String, Text, cast, func
 
+from myna.errors import InvalidParameter
 from myna.store.scope import Scope
 
 Order = Literal["asc", "desc"]
@@ -25,6 +26,9 @@ OBJECT_ID = String(64)
 """Type of columns for ids of `new_id`."""
 PAGE_CHARACTERS = 8 << 20
 """What one page may hold of JSON, so that a hundred objects of the largest size are not in memory at once."""
+
+READ_CHARACTERS = 32 << 20
+"""What is read of JSON at once where all of it is wanted: far above any context, far below what hurts the server."""
 
 _last = 0
 _lock = threading.Lock()
@@ -89,3 +93,24 @@ async def page(
     count = max(1, sum(total <= PAGE_CHARACTERS for total in held))
     rows = await scope.all(statement.limit(count))
     return Page([read(row) for row in rows], len(sizes) > count)
+
+
+async def check_size(scope: Scope, statement: Select[Any], column: Column[Any], what: str, param: str) -> None:
+    """Whether all that a statement selects may be read at once.
+
+    Args:
+        scope: whose rows.
+        statement: what to select, without order.
+        column: the one of JSON.
+        what: how the rows together are called.
+        param: the field that asked for them.
+
+    Raises:
+        InvalidParameter: they hold more than `READ_CHARACTERS`.
+    """
+    row = await scope.first(statement.with_only_columns(func.sum(func.length(cast(column, Text))).label("size")))
+    if row is not None and row.size is not None and row.size > READ_CHARACTERS:
+        raise InvalidParameter(
+            f"{what} holds {row.size:,} characters; at most {READ_CHARACTERS:,} are read at once. Begin anew.",
+            param=param,
+        )

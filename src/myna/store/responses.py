@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Row, and_, delete, insert, literal, select, tuple_
 
 from myna.errors import InvalidParameter, NotFound
+from myna.store.pages import check_size
 from myna.store.records import now
 from myna.store.scope import Scope, Transaction
 from myna.store.tables.responses import response_events, response_items, responses
@@ -144,7 +145,7 @@ async def chain(scope: Scope, response_id: str, *, may_be_broken: bool = False) 
 
     Raises:
         NotFound: the owner has none of this id.
-        InvalidParameter: one that it goes on from was deleted.
+        InvalidParameter: one that it goes on from was deleted, or all of it is more than is read at once.
     """
     path = (
         scope.select(responses, responses.c.id, responses.c.previous_id, literal(0).label("height"))
@@ -164,20 +165,24 @@ async def chain(scope: Scope, response_id: str, *, may_be_broken: bool = False) 
             "send the conversation as 'input'.",
             param="previous_response_id",
         )
-    rows = await scope.all(
-        scope.select(response_items, response_items.c.item)
-        .where(response_items.c.response_id == path.c.id)
-        .order_by(path.c.height.desc(), response_items.c.position)
-    )
+    column = response_items.c.item
+    statement = scope.select(response_items, column).where(response_items.c.response_id == path.c.id)
+    what = f"The conversation up to the response {response_id}"
+    await check_size(scope, statement, column, what, "previous_response_id")
+    rows = await scope.all(statement.order_by(path.c.height.desc(), response_items.c.position))
     return [row.item for row in rows]
 
 
 async def items_of_ids(scope: Scope, ids: Iterable[str]) -> dict[str, Item]:
-    """Those of the given items that are stored with any response, by id."""
-    rows = await scope.all(
-        scope.select(response_items, response_items.c.item).where(response_items.c.id.in_(list(ids)))
-    )
-    return {row.item["id"]: row.item for row in rows}
+    """Those of the given items that are stored with any response, by id.
+
+    Raises:
+        InvalidParameter: all of them are more than is read at once.
+    """
+    column = response_items.c.item
+    statement = scope.select(response_items, column).where(response_items.c.id.in_(list(ids)))
+    await check_size(scope, statement, column, "What 'input' refers to", "input")
+    return {row.item["id"]: row.item for row in await scope.all(statement)}
 
 
 async def append_events(transaction: Transaction, events: Iterable[tuple[str, str, int, bytes]]) -> None:
