@@ -8,14 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import uuid
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import msgspec
 from fastapi import FastAPI
 
 from myna.errors import MynaError, NotFound, StoreError
@@ -26,6 +24,7 @@ from myna.server.identity import LOCAL, Identity, Limits
 from myna.server.inside import Answer, call
 from myna.server.openai.batches.draft import ERROR, OUTPUT, Draft, Record, Usage
 from myna.server.openai.batches.lines import LINES_AT_A_TIME, LineError, check_lines, is_blank, read_line
+from myna.server.openai.batches.results import answer_line, expired_line, usage_of
 from myna.server.openai.batches.turns import Turns
 from myna.server.openai.generation import Models, known_model, split_name
 from myna.server.webhooks import WebhookService
@@ -51,7 +50,6 @@ CLOCK_SECONDS = 60.0
 """Between looks at the clock, which may be set, or have gone on while the machine slept."""
 
 logger = logging.getLogger(__name__)
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,31 +80,6 @@ class Surroundings:
         found = next((each for each in directory.keys_of(owner) if each.id == key), None)
         limits = Limits() if found is None else Limits(found.requests_per_minute, found.tokens_per_minute)
         return replace(identity(user), key=key, key_limits=limits)
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
-
-
-class _Tokens(msgspec.Struct):
-    """A usage object, in the words of either of OpenAI's APIs."""
-
-    prompt_tokens: int = 0
-    input_tokens: int = 0
-    completion_tokens: int = 0
-    output_tokens: int = 0
-    prompt_tokens_details: _Details | None = None
-    input_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    output_tokens_details: _Details | None = None
-
-
-class _Body(msgspec.Struct):
-    usage: _Tokens | None = None
-
-
-_read_body = msgspec.json.Decoder(_Body).decode
 
 
 class Job:
@@ -253,9 +226,8 @@ class Job:
         """Ask, and return when the answer is in the draft."""
         line = read_line(raw, self.batch.endpoint)
         answer = await self._ask(line.body)
-        response = {"status_code": answer.status, "request_id": answer.request_id, "body": _body_of(answer)}
         kind = OUTPUT if answer.status == 200 else ERROR
-        await draft.append(Record(number, kind, _usage_of(answer), _result(line.custom_id, response=response)))
+        await draft.append(Record(number, kind, usage_of(answer), answer_line(line.custom_id, answer)))
 
     async def _ask(self, body: bytes) -> Answer:
         """A line's answer; what is the server's fault, or a matter of time, is tried again."""
@@ -295,10 +267,6 @@ class Job:
 
     async def _tell_expired(self, draft: Draft) -> None:
         """Give each line without an answer the error that it came too late."""
-        error = {
-            "code": "batch_expired",
-            "message": "This request could not be executed before the completion window expired.",
-        }
         records: list[Record] = []
         number = 0
         try:
@@ -307,7 +275,7 @@ class Job:
                     number += 1
                     if not draft.has(number) and not is_blank(raw):
                         custom_id = read_line(raw, self.batch.endpoint).custom_id
-                        records.append(Record(number, ERROR, Usage(), _result(custom_id, error=error)))
+                        records.append(Record(number, ERROR, Usage(), expired_line(custom_id)))
                     if len(records) == LINES_AT_A_TIME:
                         await draft.append(*records)
                         records = []
@@ -328,37 +296,6 @@ class Job:
 
 def _counts(draft: Draft) -> dict[str, Any]:
     return {"completed": draft.completed, "failed": draft.failed, "usage": draft.usage._asdict()}
-
-
-def _result(custom_id: str, *, response: Any = None, error: Any = None) -> bytes:
-    """A line of an output or error file."""
-    return _encode(
-        {"id": f"batch_req_{uuid.uuid4().hex}", "custom_id": custom_id, "response": response, "error": error}
-    )
-
-
-def _body_of(answer: Answer) -> msgspec.Raw | str:
-    """An answer's body as part of a line: JSON as it is, but for what is laid out over several lines."""
-    if answer.headers.get("content-type", "").startswith("application/json") and b"\n" not in answer.body:
-        return msgspec.Raw(answer.body)
-    return answer.body.decode(errors="replace")
-
-
-def _usage_of(answer: Answer) -> Usage:
-    try:
-        tokens = _read_body(answer.body).usage
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        tokens = None
-    if tokens is None:
-        return Usage()
-    taken = tokens.prompt_tokens_details or tokens.input_tokens_details or _Details()
-    given = tokens.completion_tokens_details or tokens.output_tokens_details or _Details()
-    return Usage(
-        tokens.prompt_tokens or tokens.input_tokens,
-        taken.cached_tokens,
-        tokens.completion_tokens or tokens.output_tokens,
-        given.reasoning_tokens,
-    )
 
 
 async def _closed(lines: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
