@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = ()
     """Pages of other origins that may use the API of programs, such as https://app.example; never with cookies."""
     api_key: SecretStr | None = None
-    """Asked for by the OpenAI API and the metrics; needed to bind a host that other machines can reach."""
+    """A key of user "local" with everything permitted; without accounts the OpenAI API and the metrics ask for it."""
     max_upload_bytes: int = Field(default=512 << 20, ge=1, le=1 << 39)
     """Largest file that may be sent at once; OpenAI's limit by default."""
     max_stored_bytes: int = Field(default=0, ge=0)

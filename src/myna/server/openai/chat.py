@@ -22,9 +22,9 @@ from myna.server.openai.connection import (
 )
 from myna.server.openai.generation import (
     copies,
-    now,
     run_all,
     serve_model,
+    unix_seconds,
     usage,
 )
 from myna.server.openai.logprobs import chat_logprobs
@@ -56,7 +56,7 @@ async def create_chat_completion(request: Request) -> Response:
         reasoning_effort=body.reasoning_effort,
     )
     include_usage, padded = body.include_usage, body.padded
-    created = now()
+    created = unix_seconds()
     keeper = Keeper(request, body) if body.store else None
 
     async def answer() -> Response:

@@ -19,9 +19,9 @@ from myna.server.openai.generation import (
     ServedModel,
     copies,
     finish_reason,
-    now,
     run_all,
     serve_model,
+    unix_seconds,
     usage,
 )
 from myna.server.openai.logprobs import CompletionLogprobs, joined
@@ -104,7 +104,7 @@ async def create_completion(request: Request) -> Response:
         common = {
             "id": request_id,
             "object": "text_completion",
-            "created": now(),
+            "created": unix_seconds(),
             "model": model.name,
             "system_fingerprint": model.fingerprint,
         }

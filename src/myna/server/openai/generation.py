@@ -217,6 +217,6 @@ def usage(started: Sequence[Started], finished: Sequence[Finished]) -> dict[str,
     }
 
 
-def now() -> int:
-    """``created``: Unix time in seconds."""
+def unix_seconds() -> int:
+    """The time of now, as OpenAI's objects have it; rows have milliseconds (`myna.store.records.now`)."""
     return int(time.time())

@@ -18,7 +18,7 @@ from myna.server.identity import owner_of
 from myna.server.openai.answers import Choice
 from myna.server.openai.body import JsonBody, Label, Name, Refusal
 from myna.server.openai.connection import answer_while_connected, read_json, request_schema
-from myna.server.openai.generation import ServedModel, now, serve_model
+from myna.server.openai.generation import ServedModel, serve_model, unix_seconds
 from myna.server.openai.responses.context import (
     Context,
     in_terms_of_responses,
@@ -98,7 +98,7 @@ async def compact_conversation(request: Request) -> Response:
             {
                 "id": new_id("resp_"),
                 "object": "response.compaction",
-                "created_at": now(),
+                "created_at": unix_seconds(),
                 "output": [*said, compaction],
                 "usage": {
                     "input_tokens": used.prompt,

@@ -16,7 +16,7 @@ from myna.errors import MynaError, StoreError
 from myna.server.errors import describe, json_response, status_of
 from myna.server.identity import owner_of
 from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
-from myna.server.openai.generation import ServedModel, now, serve_model
+from myna.server.openai.generation import ServedModel, serve_model, unix_seconds
 from myna.server.openai.responses.background import INTERRUPTED, Job
 from myna.server.openai.responses.context import Context, fitted, in_terms_of_responses, read_context
 from myna.server.openai.responses.frames import Event, FrameWriter, Piece, failure
@@ -121,7 +121,7 @@ def _begun(response_id: str, model: ServedModel, echo: dict[str, Any]) -> dict[s
     return {
         "id": response_id,
         "object": "response",
-        "created_at": now(),
+        "created_at": unix_seconds(),
         "status": "in_progress",
         "completed_at": None,
         "error": None,

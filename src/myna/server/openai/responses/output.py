@@ -20,7 +20,7 @@ from myna.models.dialects.answer import (
     Reasoning,
     Text,
 )
-from myna.server.openai.generation import now
+from myna.server.openai.generation import unix_seconds
 from myna.server.openai.logprobs import chat_logprobs
 from myna.server.openai.responses.frames import Event, Piece
 from myna.server.openai.responses.items import TOKENS, Item, new_id, public
@@ -197,7 +197,7 @@ class Output:
         self.ended = True
         self.response["status"] = status
         if status == "completed":
-            self.response["completed_at"] = now()
+            self.response["completed_at"] = unix_seconds()
         if self._started is not None:
             self.response["usage"] = self._usage(self._started, completion_tokens)
         return [*events, whole(end_kind(status), self.shown)]
