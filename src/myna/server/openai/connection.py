@@ -22,8 +22,15 @@ from myna.errors import InvalidParameter, MynaError, ServerStopping
 from myna.server.errors import CLIENT_CLOSED_REQUEST
 from myna.server.limits import MAX_NAMES, MAX_NESTING
 from myna.server.openai.sse import error_frame
+from myna.store.database import Database
 
 Result = TypeVar("Result")
+
+
+def database_of(request: Request) -> Database:
+    """The server's database, which its lifespan has opened."""
+    database: Database = request.app.state.database
+    return database
 
 
 class ClientGone(Exception):

@@ -14,13 +14,12 @@ from myna.server.errors import json_response
 from myna.server.identity import owner_of
 from myna.server.limits import MAX_CONVERSATION_ITEMS
 from myna.server.openai.body import JsonBody, Metadata, MetadataBody
-from myna.server.openai.connection import read_json, request_schema
+from myna.server.openai.connection import database_of, read_json, request_schema
 from myna.server.openai.pages import OrderedPageQuery, Query, list_response, query_schema
 from myna.server.openai.responses.items import Item, parse_items, public
 from myna.server.openai.responses.types import LOGPROBS, check_include
 from myna.store import conversations
 from myna.store.conversations import Conversation
-from myna.store.database import Database
 from myna.store.pages import Page, new_id
 
 router = APIRouter(prefix="/v1/conversations")
@@ -64,14 +63,14 @@ async def create_conversation(request: Request) -> Response:
     """Create a conversation."""
     body = ConversationBody.parse(await read_json(request))
     items = _parse(body.items)
-    async with _database(request).write(owner_of(request)) as scope:
+    async with database_of(request).write(owner_of(request)) as scope:
         return _response(await conversations.create(scope, new_id("conv_"), body.metadata, items))
 
 
 @router.get("/{conversation_id}")
 async def get_conversation(request: Request, conversation_id: str) -> Response:
     """Get a conversation."""
-    async with _database(request).read(owner_of(request)) as scope:
+    async with database_of(request).read(owner_of(request)) as scope:
         return _response(await conversations.get(scope, conversation_id))
 
 
@@ -79,14 +78,14 @@ async def get_conversation(request: Request, conversation_id: str) -> Response:
 async def update_conversation(request: Request, conversation_id: str) -> Response:
     """Replace the metadata of a conversation."""
     metadata = MetadataBody.parse(await read_json(request)).metadata
-    async with _database(request).write(owner_of(request)) as scope:
+    async with database_of(request).write(owner_of(request)) as scope:
         return _response(await conversations.update(scope, conversation_id, metadata))
 
 
 @router.delete("/{conversation_id}")
 async def delete_conversation(request: Request, conversation_id: str) -> Response:
     """Delete a conversation with its items."""
-    async with _database(request).write(owner_of(request)) as scope:
+    async with database_of(request).write(owner_of(request)) as scope:
         await conversations.delete(scope, conversation_id)
     return json_response({"id": conversation_id, "object": "conversation.deleted", "deleted": True})
 
@@ -96,7 +95,7 @@ async def create_items(request: Request, conversation_id: str) -> Response:
     """Add items to a conversation."""
     render = IncludeQuery.parse(request).render
     items = _parse(ItemsBody.parse(await read_json(request)).items)
-    async with _database(request).write(owner_of(request)) as scope:
+    async with database_of(request).write(owner_of(request)) as scope:
         await conversations.append(scope, conversation_id, items)
     return list_response(Page(items, has_more=False), render)
 
@@ -106,7 +105,7 @@ async def list_items(request: Request, conversation_id: str) -> Response:
     """List the items of a conversation."""
     query = ItemListQuery.parse(request)
     render = query.render
-    async with _database(request).read(owner_of(request)) as scope:
+    async with database_of(request).read(owner_of(request)) as scope:
         page = await conversations.items(scope, conversation_id, query.wanted)
     return list_response(page, render)
 
@@ -115,14 +114,14 @@ async def list_items(request: Request, conversation_id: str) -> Response:
 async def get_item(request: Request, conversation_id: str, item_id: str) -> Response:
     """Get an item of a conversation."""
     render = IncludeQuery.parse(request).render
-    async with _database(request).read(owner_of(request)) as scope:
+    async with database_of(request).read(owner_of(request)) as scope:
         return json_response(render(await conversations.item(scope, conversation_id, item_id)))
 
 
 @router.delete("/{conversation_id}/items/{item_id}")
 async def delete_item(request: Request, conversation_id: str, item_id: str) -> Response:
     """Delete an item of a conversation; answers the conversation."""
-    async with _database(request).write(owner_of(request)) as scope:
+    async with database_of(request).write(owner_of(request)) as scope:
         return _response(await conversations.delete_item(scope, conversation_id, item_id))
 
 
@@ -156,8 +155,3 @@ def _response(conversation: Conversation) -> Response:
             "metadata": conversation.metadata,
         }
     )
-
-
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database

@@ -17,12 +17,11 @@ from myna.server.errors import describe, json_response, status_of
 from myna.server.identity import owner_of
 from myna.server.openai.answers import Choice
 from myna.server.openai.body import Metadata, MetadataBody
-from myna.server.openai.connection import read_json, request_schema
+from myna.server.openai.connection import database_of, read_json, request_schema
 from myna.server.openai.pages import OrderedPageQuery, list_response, query_schema
 from myna.server.openai.texts import check_texts
 from myna.server.openai.types import ChatCompletionBody
 from myna.store import completions
-from myna.store.database import Database
 from myna.store.pages import Order
 
 router = APIRouter()
@@ -64,7 +63,7 @@ class Keeper:
     """
 
     def __init__(self, request: Request, body: ChatCompletionBody) -> None:
-        self.database = _database(request)
+        self.database = database_of(request)
         self.owner = owner_of(request)
         self.asked = {name: getattr(body, name) for name in SHOWN} | {
             "input_user": body.user,
@@ -101,7 +100,7 @@ def failed_response(error: StoreError, completion: dict[str, Any]) -> Response:
 async def list_completions(request: Request) -> Response:
     """List stored chat completions."""
     query = CompletionListQuery.parse(request)
-    async with _database(request).read(owner_of(request)) as scope:
+    async with database_of(request).read(owner_of(request)) as scope:
         page = await completions.listed(scope, query.wanted, query.model, query.metadata)
     return list_response(page, lambda completion: completion)
 
@@ -109,7 +108,7 @@ async def list_completions(request: Request) -> Response:
 @router.get("/v1/chat/completions/{completion_id}")
 async def get_completion(request: Request, completion_id: str) -> Response:
     """Get a stored chat completion."""
-    async with _database(request).read(owner_of(request)) as scope:
+    async with database_of(request).read(owner_of(request)) as scope:
         return json_response(await completions.get(scope, completion_id))
 
 
@@ -117,14 +116,14 @@ async def get_completion(request: Request, completion_id: str) -> Response:
 async def update_completion(request: Request, completion_id: str) -> Response:
     """Replace the metadata of a stored chat completion."""
     metadata = MetadataBody.parse(await read_json(request)).metadata
-    async with _database(request).write(owner_of(request)) as scope:
+    async with database_of(request).write(owner_of(request)) as scope:
         return json_response(await completions.update(scope, completion_id, metadata))
 
 
 @router.delete("/v1/chat/completions/{completion_id}")
 async def delete_completion(request: Request, completion_id: str) -> Response:
     """Delete a stored chat completion."""
-    async with _database(request).write(owner_of(request)) as scope:
+    async with database_of(request).write(owner_of(request)) as scope:
         await completions.delete(scope, completion_id)
     return json_response({"id": completion_id, "object": "chat.completion.deleted", "deleted": True})
 
@@ -133,7 +132,7 @@ async def delete_completion(request: Request, completion_id: str) -> Response:
 async def list_messages(request: Request, completion_id: str) -> Response:
     """List the messages that a stored chat completion answers."""
     wanted = MessageListQuery.parse(request).wanted
-    async with _database(request).read(owner_of(request)) as scope:
+    async with database_of(request).read(owner_of(request)) as scope:
         page = await completions.messages(scope, completion_id, wanted)
     return list_response(page, lambda item: _message(*item))
 
@@ -144,8 +143,3 @@ def _message(message_id: str, message: dict[str, Any]) -> dict[str, Any]:
     parts = content if isinstance(content, list) else None
     text = content if parts is None else "".join(part["text"] for part in parts)
     return {"id": message_id} | message | {"content": text, "content_parts": parts, "name": message.get("name")}
-
-
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database

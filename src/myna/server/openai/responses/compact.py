@@ -17,7 +17,7 @@ from myna.server.errors import json_response
 from myna.server.identity import owner_of
 from myna.server.openai.answers import Choice
 from myna.server.openai.body import JsonBody, Label, Name, Refusal
-from myna.server.openai.connection import answer_while_connected, read_json, request_schema
+from myna.server.openai.connection import answer_while_connected, database_of, read_json, request_schema
 from myna.server.openai.generation import ServedModel, serve_model, unix_seconds
 from myna.server.openai.responses.context import (
     Context,
@@ -84,7 +84,7 @@ async def compact_conversation(request: Request) -> Response:
     body = CompactBody.parse(await read_json(request))
 
     async def answer() -> Response:
-        context = await read_context(request.app.state.database, owner_of(request), body.context_body)
+        context = await read_context(database_of(request), owner_of(request), body.context_body)
         model = await serve_model(request, body.model)
         backend = replace(model.backend, background=model.backend.background or body.service_tier == "flex")
         used = _Used()

@@ -12,7 +12,7 @@ from myna.errors import MynaError
 from myna.server.errors import json_response
 from myna.server.identity import owner_of
 from myna.server.openai.body import Refusal
-from myna.server.openai.connection import answer_while_connected, read_json, request_schema
+from myna.server.openai.connection import answer_while_connected, database_of, read_json, request_schema
 from myna.server.openai.generation import DEFAULT_MODEL_ALIAS, serve_model
 from myna.server.openai.responses.context import fitted, in_terms_of_responses, read_context
 from myna.server.openai.responses.create import prompt_of
@@ -40,7 +40,7 @@ async def count_input_tokens(request: Request) -> Response:
     _ = body.text_form  # the form is no part of the prompt, but has to be one
 
     async def answer() -> Response:
-        context = await read_context(request.app.state.database, owner_of(request), body)
+        context = await read_context(database_of(request), owner_of(request), body)
         model = await serve_model(request, body.model)
         generation = prompt_of(new_id("count_"), body, context, use, effort)
         try:
