@@ -144,6 +144,18 @@ async def test_guesses_from_one_address_are_slowed_down_and_others_are_not(home:
     await home.sign_in("Ann")
 
 
+async def test_who_was_turned_away_untried_has_not_failed(
+    home: House, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowded, right = await home.stranger(), {"name": "ann", "password": PASSWORD}
+    with monkeypatch.context() as crowd:
+        crowd.setattr(passwords, "MAX_WAITING", 0)
+        for _ in range(12):
+            busy = await crowded.call("POST", "/api/session", right, 429)
+            assert busy["error"]["code"] == "engine_busy"
+    await crowded.call("POST", "/api/session", right, 200)
+
+
 async def test_strangers_cannot_keep_an_owner_out_of_where_he_is_signed_in(home: House, ann: Person) -> None:
     for n in range(60):
         stranger = await home.stranger(f"198.51.100.{n}")

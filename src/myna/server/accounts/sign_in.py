@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from typing import Any
 
-from myna.errors import AccountDisabled, NotFound, Refused, TooManyAttempts, WrongPassword
+from myna.errors import AccountDisabled, EngineBusy, NotFound, Refused, TooManyAttempts, WrongPassword
 from myna.server.accounts.directory import IDLE_MS, digest
 from myna.server.accounts.passwords import check_password, name_key
 from myna.server.accounts.service import Accounts
@@ -49,7 +49,12 @@ async def check(accounts: Accounts, name: str, password: str, *, address: str) -
         if wait := throttle.attempt(source):
             _take_back(counts[:position])
             raise TooManyAttempts(f"Too many attempts to sign in; try again in {wait} seconds.", retry_after=wait)
-    if not await accounts.passwords.matches(password, None if user is None else user.password) or user is None:
+    try:
+        is_right = await accounts.passwords.matches(password, None if user is None else user.password)
+    except EngineBusy:  # nothing was tried
+        _take_back(counts)
+        raise
+    if user is None or not is_right:
         raise WrongPassword(WRONG)
     _take_back(counts)
     if user.disabled:
