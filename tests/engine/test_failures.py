@@ -9,6 +9,10 @@ from myna.engine.failures import describe_error, failed, rebuild_error
 SAMPLES = {
     "PromptTooLong": errors.PromptTooLong(9, 8),
     "ModelFileError": errors.ModelFileError("a.gguf", "it is empty"),
+    "LimitReached": errors.LimitReached("enough", unit="requests", retry_after=1.5),
+    "RateLimited": errors.RateLimited("too many", unit="tokens", retry_after=2.0),
+    "QuotaExhausted": errors.QuotaExhausted("used up", unit="tokens", retry_after=9.0),
+    "TooManyAttempts": errors.TooManyAttempts("too often", retry_after=3),
     "SourcesUnreachable": errors.SourcesUnreachable("a", [("hub", "no network")]),
 }
 

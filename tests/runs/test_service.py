@@ -311,6 +311,7 @@ async def test_a_turn_costs_the_same_in_a_long_chat_and_a_short_one(talk: Talk, 
         reply.say("yes")
         reply.finish()
         await talk.ended(run.id)
+        await database.settled()  # what the end of the run still writes is none of the next turn's
         return created.messages[1].id, sent
 
     leaf, _ = await turn(None)
