@@ -11,9 +11,9 @@ from myna.engine.request import GenerationRequest, SamplingParams
 from myna.errors import InvalidParameter, UnsupportedParameter
 from myna.server.anthropic.tools import check_uses, parse_tool_use, parse_use, result_id
 from myna.server.errors import excerpt
-from myna.server.limits import MAX_MESSAGE_PARTS, MAX_MESSAGES, MAX_STOP_LENGTH, MAX_STOP_STRINGS
+from myna.server.limits import MAX_MESSAGE_PARTS, MAX_MESSAGES
 from myna.server.openai.body import Body, Refusal
-from myna.server.openai.texts import check_text
+from myna.server.openai.texts import check_text, stop_strings
 
 NO_THOUGHTS: dict[str, Any] = {"type": "disabled"}
 UNSUPPORTED: dict[str, Refusal] = {
@@ -96,21 +96,12 @@ class MessageBody(CountBody):
         Raises:
             InvalidParameter: the stop sequences are malformed.
         """
-        stop = self.stop_sequences
-        if len(stop) > MAX_STOP_STRINGS or not all(
-            isinstance(text, str) and 1 <= len(text) <= MAX_STOP_LENGTH for text in stop
-        ):
-            raise InvalidParameter(
-                f"'stop_sequences' may hold {MAX_STOP_STRINGS} texts of 1 to {MAX_STOP_LENGTH} characters; "
-                f"got {excerpt(stop)}.",
-                param="stop_sequences",
-            )
         return SamplingParams(
             max_tokens=self.max_tokens,
             temperature=self.temperature,
             top_p=self.top_p,
             top_k=self.top_k,
-            stop=tuple(check_text(text, "stop_sequences") for text in stop),
+            stop=stop_strings(self.stop_sequences, "stop_sequences"),
         )
 
 

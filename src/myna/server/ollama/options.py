@@ -7,11 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from myna.engine.request import SamplingParams
-from myna.errors import InvalidParameter, UnsupportedParameter
+from myna.errors import UnsupportedParameter
 from myna.hub import catalog
 from myna.server.errors import from_validation
-from myna.server.limits import MAX_STOP_LENGTH, MAX_STOP_STRINGS
-from myna.server.openai.texts import check_text
+from myna.server.openai.texts import stop_strings
 
 UNSUPPORTED = ("mirostat", "tfs_z", "typical_p")
 """Ways to choose that are not built; the values that turn them off are accepted."""
@@ -55,11 +54,6 @@ def sampling(model: str, options: dict[str, Any] | None, logprobs: int | None = 
         read = Options.model_validate(advised | given)
     except ValidationError as error:
         raise from_validation(error.errors(include_url=False)) from None
-    if len(read.stop) > MAX_STOP_STRINGS or not all(1 <= len(text) <= MAX_STOP_LENGTH for text in read.stop):
-        raise InvalidParameter(
-            f"The option stop may hold {MAX_STOP_STRINGS} texts of 1 to {MAX_STOP_LENGTH} characters.",
-            param="options.stop",
-        )
     return SamplingParams(
         max_tokens=read.num_predict if read.num_predict > 0 else None,
         temperature=read.temperature,
@@ -70,6 +64,6 @@ def sampling(model: str, options: dict[str, Any] | None, logprobs: int | None = 
         presence_penalty=read.presence_penalty,
         frequency_penalty=read.frequency_penalty,
         seed=None if read.seed < 0 else read.seed % (1 << 64),
-        stop=tuple(check_text(text, "options.stop") for text in read.stop),
+        stop=stop_strings(read.stop, "options.stop"),
         logprobs=logprobs,
     )

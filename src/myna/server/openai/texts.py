@@ -10,6 +10,7 @@ from pydantic import Field
 
 from myna.errors import InvalidParameter
 from myna.server.errors import excerpt
+from myna.server.limits import MAX_STOP_LENGTH, MAX_STOP_STRINGS
 
 TokenId = Annotated[int, Field(ge=0, lt=1 << 31)]
 
@@ -33,6 +34,23 @@ def texts_or_tokens(value: Any, param: str, most: int) -> Sequence[str | tuple[i
         f"'{param}' must be a text, an array of token ids (0 and above), or an array of either; got {excerpt(value)}.",
         param=param,
     )
+
+
+def stop_strings(value: Any, param: str) -> tuple[str, ...]:
+    """The texts at which an answer ends: one, several or, of null, none.
+
+    Raises:
+        InvalidParameter: anything else; too many; one that is empty, too long or holds half a character.
+    """
+    strings = [value] if isinstance(value, str) else [] if value is None else value
+    fine = isinstance(strings, list) and len(strings) <= MAX_STOP_STRINGS
+    if not fine or not all(isinstance(text, str) and 1 <= len(text) <= MAX_STOP_LENGTH for text in strings):
+        raise InvalidParameter(
+            f"'{param}' must be a text or an array of up to {MAX_STOP_STRINGS} texts of 1 to {MAX_STOP_LENGTH} "
+            f"characters; got {excerpt(value)}.",
+            param=param,
+        )
+    return tuple(check_text(text, param) for text in strings)
 
 
 def check_text(text: str, param: str) -> str:

@@ -19,13 +19,11 @@ from myna.server.limits import (
     MAX_EMBEDDING_INPUTS,
     MAX_LOGIT_BIAS,
     MAX_PROMPTS,
-    MAX_STOP_LENGTH,
-    MAX_STOP_STRINGS,
     MAX_TOP_LOGPROBS,
 )
 from myna.server.openai.body import Body, Label, Metadata, Name, Refusal
 from myna.server.openai.forms import requested_form
-from myna.server.openai.texts import check_text, texts_or_tokens
+from myna.server.openai.texts import check_text, stop_strings, texts_or_tokens
 from myna.server.openai.tools import ToolUse, parse_tool_use
 
 CACHE_OPTIONS = Refusal(
@@ -109,7 +107,7 @@ class SamplingBody(Body):
             frequency_penalty=self.frequency_penalty,
             logit_bias=_token_biases(self.logit_bias),
             seed=None if self.seed is None else self.seed % (1 << 64),
-            stop=_stop_strings(self.stop),
+            stop=stop_strings(self.stop, "stop"),
             ignore_eos=self.ignore_eos,
             **more,
         )
@@ -283,18 +281,6 @@ class EmbeddingBody(Body):
         if "" in inputs:
             raise InvalidParameter("'input' holds an empty text; leave it out.", param="input")
         return inputs
-
-
-def _stop_strings(value: Any) -> tuple[str, ...]:
-    strings = [value] if isinstance(value, str) else [] if value is None else value
-    fine = isinstance(strings, list) and len(strings) <= MAX_STOP_STRINGS
-    if not fine or not all(isinstance(text, str) and 1 <= len(text) <= MAX_STOP_LENGTH for text in strings):
-        raise InvalidParameter(
-            f"'stop' must be a text or an array of up to {MAX_STOP_STRINGS} texts of 1 to {MAX_STOP_LENGTH} "
-            f"characters; got {excerpt(value)}.",
-            param="stop",
-        )
-    return tuple(check_text(text, "stop") for text in strings)
 
 
 def _token_biases(biases: dict[str, float]) -> dict[int, float]:
