@@ -37,7 +37,11 @@ class Missing:
 
 
 MISSING: tuple[Missing, ...] = (
-    Missing(("/vector_stores",), "not yet", "There is no search over files yet."),
+    Missing(
+        ("/vector_stores",),
+        "not yet",
+        "There is no search over files yet; rank texts with /v1/embeddings or /v1/rerank.",
+    ),
     Missing(("/audio",), "not yet", "There are no models for speech yet."),
     Missing(("/images",), "not yet", "There are no models that make images yet."),
     Missing(("/videos",), "not yet", "There are no models that make videos yet."),
