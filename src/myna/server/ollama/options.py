@@ -12,9 +12,8 @@ from myna.hub import catalog
 from myna.server.errors import from_validation
 from myna.server.openai.texts import stop_strings
 
-UNSUPPORTED = ("mirostat", "tfs_z", "typical_p")
-"""Ways to choose that are not built; the values that turn them off are accepted."""
 OFF = {"mirostat": 0, "tfs_z": 1, "typical_p": 1}
+"""Ways to choose that are not built; the values that turn them off are accepted."""
 
 
 class Options(BaseModel):
@@ -45,8 +44,8 @@ def sampling(model: str, options: dict[str, Any] | None, logprobs: int | None = 
         UnsupportedParameter: an option asks for a way to choose that is not available here.
     """
     given = {name: value for name, value in (options or {}).items() if value is not None}
-    for name in UNSUPPORTED:
-        if given.get(name, OFF[name]) != OFF[name]:
+    for name, off in OFF.items():
+        if given.get(name, off) != off:
             raise UnsupportedParameter(f"The option {name} is not supported; leave it out.", param=f"options.{name}")
     entry = catalog.find(model)
     advised = {"temperature": entry.sampling.temperature, "top_p": entry.sampling.top_p} if entry else {}
