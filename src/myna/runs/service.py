@@ -251,6 +251,12 @@ class RunService:
         for answer in doomed:
             await answer.interrupt()
 
+    def interrupt(self, owner: str) -> None:
+        """End an owner's runs with what they have; they can be carried on."""
+        for (of_owner, _), answer in list(self._answers.items()):
+            if of_owner == owner:
+                answer.abandon()
+
     def forget(self, owner: str) -> None:
         """The owner is gone with all his rows, by the transaction that is committed now: end his runs unwritten."""
         for (of_owner, _), answer in list(self._answers.items()):

@@ -42,6 +42,10 @@ class CallersModel:
     background: bool = False
     tracing: Tracing | None = None
 
+    def check_quota(self) -> None:
+        """Whether the caller may still use a model today. Raises QuotaExhausted."""
+        self.meter.check_quota(self.caller)
+
     async def generate(
         self, request: GenerationRequest, *, is_copy: bool = False
     ) -> AsyncGenerator[Started | Delta | Finished, None]:

@@ -72,9 +72,12 @@ class Meter:
         Raises:
             RateLimited, QuotaExhausted: it has to wait.
         """
-        limits = self.limits(caller)
-        self.usage.check(caller.user, limits[_user(caller.user)].tokens_per_day)
-        self.rates.admit(limits)
+        self.check_quota(caller)
+        self.rates.admit(self.limits(caller))
+
+    def check_quota(self, caller: Identity) -> None:
+        """Whether somebody has tokens left today. Raises QuotaExhausted."""
+        self.usage.check(caller.user, self.limits(caller)[_user(caller.user)].tokens_per_day)
 
     def spend(
         self, owner: str, key: str | None, model: str, *, requests: int = 0, prompt: int = 0, completion: int = 0

@@ -214,3 +214,29 @@ async def test_the_answers_of_who_is_deleted_end_and_leave_nothing(home: House, 
         for table in metadata.tables.values():
             if "owner" in table.c:
                 assert await scope.all(scope.select(table)) == [], table.name
+
+
+async def test_the_answers_of_who_is_disabled_end_with_what_they_have(home: House, ann: Page, ben: Page) -> None:
+    home.backend.gate = asyncio.Event()
+    ids = [str(uuid.uuid4()) for _ in range(4)]
+    asked = {
+        "message": {"id": ids[1], "parent_id": None, "text": "Hi"},
+        "run": {"id": ids[2], "message_id": ids[3]},
+    }
+    await ben.call("POST", f"/api/chats/{ids[0]}/messages", asked, expect=201)
+    asked = {"model": MODEL, "input": "Hi", "background": True}
+    response = await ben.call("POST", "/v1/responses", asked, expect=200)
+    run = home.app.state.api.runs.live(ben.id, ids[2])
+    log = home.app.state.responses.live(ben.id, response["id"])
+    assert run is not None
+    assert log is not None
+    await asyncio.to_thread(home.backend.paused.wait, 10)
+    await ann.call("PATCH", f"/api/users/{ben.id}", {"disabled": True}, expect=200)
+    async with asyncio.timeout(10):
+        await run.ended.wait()
+        await log.ended.wait()
+    await ann.call("PATCH", f"/api/users/{ben.id}", {"disabled": False}, expect=200)
+    await ben.call("POST", "/api/session", {"name": "Ben", "password": PASSWORD}, expect=200)
+    opened = (await ben.http.get(f"/api/chats/{ids[0]}")).json()
+    assert opened["messages"][1]["status"] == "interrupted"
+    assert (await ben.http.get(f"/v1/responses/{response['id']}")).json()["status"] == "cancelled"

@@ -53,6 +53,7 @@ class Accounts:
         key = settings.api_key
         self._environment = None if key is None else digest(key.get_secret_value())
         self._departures: list[Callable[[str], None]] = []
+        self._suspensions: list[Callable[[str], None]] = []
 
     @property
     def state(self) -> State:
@@ -86,6 +87,15 @@ class Accounts:
         self.connections.end(user_id, but=but)
         for forget in self._departures:
             forget(user_id)
+
+    def on_suspension(self, stop: Callable[[str], None]) -> None:
+        """Call ``stop`` with a user's id when he is disabled, as soon as that is committed: end what he has running."""
+        self._suspensions.append(stop)
+
+    def suspend(self, user_id: str) -> None:
+        """A user is disabled: end what he has running, with what it has."""
+        for stop in self._suspensions:
+            stop(user_id)
 
     @asynccontextmanager
     async def opened(self, database: Database) -> AsyncIterator[None]:

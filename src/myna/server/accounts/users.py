@@ -98,7 +98,7 @@ async def change(
     """Change a user's name, role or limits, disable a user or give a new password.
 
     It holds at once: the user's connections end, and with a new password or when disabled the sessions too. The keys of
-    a disabled user rest.
+    a disabled user rest, and his answers that run without him end with what they have.
 
     Args:
         accounts: the accounts.
@@ -143,6 +143,8 @@ async def change(
                 accounts.directory.drop_sessions(user_id)
             if signed_out or user.role != before.role:
                 accounts.connections.end(user_id, but=me)
+            if user.disabled:
+                accounts.suspend(user_id)
 
         transaction.after_commit.append(follow)
     return user, made

@@ -18,6 +18,7 @@ import pytest
 from fastapi import FastAPI
 
 from myna.errors import EngineCrashed
+from myna.server.identity import Limits
 from myna.server.openai.responses import service as service_module
 from myna.server.openai.responses.service import ResponseService
 from myna.store import responses
@@ -209,6 +210,27 @@ async def test_as_many_wait_as_may(
     third = await begun(stored_client)
     backend.gate.set()
     assert (await ended(service, third))["status"] == (await ended(service, first))["status"] == "completed"
+
+
+async def test_one_that_waited_does_not_begin_when_the_quota_is_used_up_meanwhile(
+    running_app: FastAPI,
+    stored_client: httpx2.AsyncClient,
+    service: ResponseService,
+    backend: ScriptedBackend,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    meter = running_app.state.meter
+    monkeypatch.setattr(meter, "_default", Limits(tokens_per_day=100))
+    service._room = asyncio.Semaphore(1)
+    backend.gate = asyncio.Event()
+    first, second = await begun(stored_client), await begun(stored_client)
+    await said(service, first, "Hello")
+    meter.spend("local", None, MODEL, prompt=100)
+    backend.gate.set()
+    assert (await ended(service, first))["status"] == "completed"
+    refused = await ended(service, second)
+    assert (refused["status"], refused["error"]["code"]) == ("failed", "rate_limit_exceeded")
+    assert "tokens" in refused["error"]["message"]
 
 
 async def test_the_end_is_told_to_webhooks_and_the_conversation(

@@ -30,7 +30,7 @@ def test_the_next_turn_finds_the_last_one_computed(client: openai.OpenAI) -> Non
         model=MODEL, input="Go on.", previous_response_id=first.id, max_output_tokens=8
     ) as stream:
         second = list(stream)[-1]
-    assert second.type == "response.incomplete"
+    assert second.type in ("response.completed", "response.incomplete")  # the model may find its end
     assert first.usage is not None
     assert second.response.usage is not None
     usage = second.response.usage

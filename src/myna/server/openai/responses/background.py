@@ -158,6 +158,12 @@ class BackgroundRun:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    def cancel(self) -> None:
+        """End it as cancelled, with what it has, and do not wait for that."""
+        self._ended_as = "cancelled"
+        if self._task is not None:
+            self._task.cancel()
+
     def drop(self) -> None:
         """End it and store nothing more of it: its owner is gone."""
         self.log.discard()
@@ -167,6 +173,7 @@ class BackgroundRun:
     async def _generate(self) -> None:
         output = self.log.output
         async with self._room:
+            self._model.check_quota()  # others of the same user may have used it up since this one was let in
             self.log.append(output.begin())
             async with aclosing(self._model.generate(self._request)) as events:
                 async for event in events:

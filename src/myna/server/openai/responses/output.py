@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from myna.engine.request import Delta, Finished, Started, TokenLogprob
-from myna.errors import EngineBusy, MynaError, RequestError
+from myna.errors import EngineBusy, LimitReached, MynaError, RequestError
 from myna.models.dialects.answer import (
     PLAIN_ANSWER,
     AnswerEvent,
@@ -220,6 +220,6 @@ def _logprobs(tokens: tuple[TokenLogprob, ...]) -> list[dict[str, Any]]:
 
 def _code(error: MynaError) -> str:
     """OpenAI's code for what went wrong with a response."""
-    if isinstance(error, EngineBusy):
+    if isinstance(error, EngineBusy | LimitReached):
         return "rate_limit_exceeded"
     return "invalid_prompt" if isinstance(error, RequestError) else "server_error"

@@ -88,6 +88,12 @@ class ResponseService:
         await asyncio.gather(*(run.end("interrupted") for run in self._runs.values()))
         await self.writer.close()
 
+    def cancel_all(self, owner: str) -> None:
+        """End an owner's background responses with what they have."""
+        for (of_owner, _), run in list(self._runs.items()):
+            if of_owner == owner:
+                run.cancel()
+
     def forget(self, owner: str) -> None:
         """The owner is gone: write nothing more of his."""
         self._departed.add(owner)
