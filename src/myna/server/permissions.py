@@ -33,6 +33,7 @@ NEEDS: dict[str, Need] = {
     "GET /api/account/sessions": "account",
     "DELETE /api/account/sessions": "account",
     "DELETE /api/account/sessions/*": "account",
+    "GET /api/account/usage": "read",
     "GET /api/account/keys": "account",
     "POST /api/account/keys": "account",
     "PATCH /api/account/keys/*": "account",

@@ -10,6 +10,7 @@ import pytest
 from myna.store.blobs import UNCLAIMED
 from myna.store.tables import metadata
 from tests.server.people import PASSWORD, House, Person
+from tests.server.scripted import MODEL
 
 
 async def listed(person: Person) -> dict[str, dict[str, Any]]:
@@ -216,3 +217,16 @@ async def test_all_of_a_users_goes_with_him(home: House, ann: Person) -> None:
         for table in metadata.tables.values():
             if "owner" in table.c:
                 assert await scope.all(scope.select(table)) == [], table.name
+
+
+async def test_everybody_sees_what_he_has_used_himself(home: House, ann: Person) -> None:
+    ben = await home.invite(ann, "Ben")
+    program = await home.key_of(ben, "all")
+    asked = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
+    answer = await program.call("POST", "/v1/chat/completions", asked, 200)
+    await home.app.state.meter.usage.write(home.app.state.database)
+    (used,) = (await ben.call("GET", "/api/account/usage?days=1", expect=200))["usage"]
+    counts = {name: answer["usage"][name] for name in ("prompt_tokens", "completion_tokens")}
+    assert used == {"day": used["day"], "model": MODEL, "key": program.id, "requests": 1, **counts}
+    assert (await ann.call("GET", "/api/account/usage", expect=200))["usage"] == []
+    assert await ben.status("GET", "/api/account/usage?days=0") == 400

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 
 from myna.server.accounts import sign_in
 from myna.server.api import account_types as types
-from myna.server.api.services import Known
+from myna.server.api.services import Known, Owner, Services
 from myna.server.api.session import address_of
 from myna.server.identity import identity_of
+from myna.store import usage
 
 router = APIRouter(prefix="/api/account")
+
+MAX_DAYS = 366
 
 
 @router.post("/password", status_code=204)
@@ -49,3 +55,14 @@ async def end_session(request: Request, accounts: Known, session_id: str) -> Non
 async def end_other_sessions(request: Request, accounts: Known) -> None:
     """Sign all other browsers out."""
     await sign_in.end_others(accounts, identity_of(request))
+
+
+@router.get("/usage")
+async def list_usage(
+    services: Services, owner: Owner, days: Annotated[int, Query(ge=1, le=MAX_DAYS)] = 30
+) -> types.UsageList:
+    """What was used on the last days, by day, model and key."""
+    today = datetime.now(UTC).date()
+    async with services.database.read(owner) as scope:
+        used = await usage.of_days(scope, today - timedelta(days=days - 1), today)
+    return types.UsageList.model_validate({"usage": used})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from myna.server.api.types import Answer, Request
 
@@ -174,3 +175,20 @@ class UserList(Answer):
     """Answer to ``GET /api/users``."""
 
     users: list[User]
+
+
+class DayUsage(Answer):
+    """What was used on a day of UTC, of one model, with one key (null: in the browser)."""
+
+    day: date
+    model: str
+    key: Annotated[str | None, BeforeValidator(lambda key: key or None)]
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class UsageList(Answer):
+    """Answer of ``GET /api/account/usage``."""
+
+    usage: list[DayUsage]
