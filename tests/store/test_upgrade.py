@@ -16,17 +16,6 @@ from myna.store import migrations, sqlite
 from myna.store.tables import metadata
 from myna.store.upgrade import upgrade
 
-NEXT = f"""
-import sqlalchemy as sa
-from alembic import op
-
-revision = "later"
-down_revision = "{migrations.HEAD}"
-
-
-def upgrade():
-"""
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -36,21 +25,6 @@ def path(tmp_path: Path) -> Path:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("INSERT INTO chats VALUES ('local', 'c', 'Kept', NULL, NULL, 1, 1, 1)")
     return path
-
-
-@pytest.fixture
-def later(tmp_path: Path) -> Callable[[str], Path]:
-    """Migrations as of a later version whose next revision has a given body."""
-
-    def scripts(body: str) -> Path:
-        versions = tmp_path / "later" / "versions"
-        versions.mkdir(parents=True)
-        for script in (migrations.SCRIPTS / "versions").glob("v*.py"):
-            (versions / script.name).write_text(script.read_text())
-        (versions / "v9999_later.py").write_text(NEXT + body)
-        return versions.parent
-
-    return scripts
 
 
 def titles(path: Path) -> list[str]:
