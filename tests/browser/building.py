@@ -67,10 +67,11 @@ def build() -> Path:
 
 
 def first_load(static: Path) -> dict[str, int]:
-    """Scripts that the page needs before it is usable, with their compressed sizes in bytes: those it names and all
-    that these import at once."""
+    """Scripts that the page needs before it is usable, with their compressed sizes in bytes: those it names, the words
+    of its language, and all that these import at once."""
     html = (static / "index.html").read_text(encoding="utf-8")
     waiting = re.findall(r'<(?:script[^>]+src|link[^>]+rel="modulepreload"[^>]+href)="(/[^"]+)"', html)
+    waiting += [str(words.relative_to(static)) for words in static.glob("assets/en-*.js")]
     sizes: dict[str, int] = {}
     while waiting:
         name = waiting.pop().lstrip("/")

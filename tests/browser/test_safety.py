@@ -144,6 +144,7 @@ def test_markdown_becomes_what_it_means(visiting: Visit) -> None:
 def test_the_first_load_is_small(static: Any, visiting: Visit) -> None:
     sizes = first_load(static)
     assert "theme.js" in sizes
+    assert sum(name.startswith("assets/en-") for name in sizes) == 1
     assert sum(sizes.values()) <= FIRST_LOAD_BUDGET, sizes
 
     # And the browser agrees about what is loaded before the first screen is there.

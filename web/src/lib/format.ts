@@ -1,7 +1,9 @@
 /** Numbers and times as people read them. */
 
-const number = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
-const clock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+import { locale } from "./language";
+
+const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
 
 export function formatNumber(value: number): string {
   return number.format(value);
@@ -73,7 +75,7 @@ export function periodOf(moment: number, now: number): Period {
   if (days <= 7) return "week";
   if (days <= 30) return "month";
   const sameYear = new Date(moment).getFullYear() === new Date(now).getFullYear();
-  const month = new Intl.DateTimeFormat(undefined, sameYear ? { month: "long" } : { month: "long", year: "numeric" });
+  const month = new Intl.DateTimeFormat(locale, sameYear ? { month: "long" } : { month: "long", year: "numeric" });
   return { month: month.format(moment) };
 }
 

@@ -1,8 +1,4 @@
-/** The addresses: "/" is a new chat, "/chat/{id}" an existing one, "/account" and below what concerns the account. */
-
-export type Section = "account" | "keys" | "users";
-
-const SECTIONS: Record<string, Section> = { "/account": "account", "/account/keys": "keys", "/account/users": "users" };
+/** The addresses: "/" is a new chat, "/chat/{id}" an existing one; all others are in pages.ts. */
 
 let path = $state(location.pathname);
 
@@ -17,9 +13,9 @@ export const router = {
     return match?.[1] ? decodeURIComponent(match[1]) : null;
   },
 
-  /** The account page that the address names, or null. */
-  get section(): Section | null {
-    return SECTIONS[path.replace(/\/$/, "")] ?? null;
+  /** The address, without a slash at its end. */
+  get path(): string {
+    return path.length > 1 ? path.replace(/\/$/, "") : path;
   },
 
   go(chatId: string | null, options: { replace?: boolean } = {}): void {
@@ -36,10 +32,6 @@ export const router = {
 
 export function chatPath(chatId: string | null): string {
   return chatId === null ? "/" : `/chat/${encodeURIComponent(chatId)}`;
-}
-
-export function sectionPath(section: Section): string {
-  return section === "account" ? "/account" : `/account/${section}`;
 }
 
 /** Whether a click on a link asks for a new tab or window, which is the browser's business. */

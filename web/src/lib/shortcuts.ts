@@ -1,6 +1,7 @@
 /** Keys that work anywhere on the page; strings.shortcuts lists them for people. */
 
 import { copyText } from "./clipboard";
+import { currentPage } from "./pages";
 import { router } from "./router.svelte";
 import { app } from "./state/app.svelte";
 import { layout } from "./state/layout.svelte";
@@ -26,7 +27,7 @@ function actionOf(event: KeyboardEvent): (() => void) | null {
       case "s":
         return () => layout.toggleSidebar();
       case "m":
-        return router.section === null ? () => (layout.modelMenu = !layout.modelMenu) : null;
+        return currentPage() === null ? () => (layout.modelMenu = !layout.modelMenu) : null;
       case ";":
       case ":":
         return copyLastAnswer;

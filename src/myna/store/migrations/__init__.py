@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 SCRIPTS = Path(__file__).parent
-HEAD = "0007"
+HEAD = "0014"
 """The newest revision; known without importing Alembic, which an ordinary start then need not do."""
 
 

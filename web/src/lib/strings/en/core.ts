@@ -1,11 +1,9 @@
-/** Every word that the application shows, in one place, so that a translation is one file. */
+/** The page itself: its frame, its messages and what goes wrong. */
 
-import { formatBytes } from "./format";
+import { formatBytes } from "../../format";
+import { command } from "../keys";
 
-const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
-const command = isApple ? "⌘" : "Ctrl";
-
-export const strings = {
+export default {
   app: "Myna",
   skip: "Skip to the conversation",
   title: (place: string | null) => (place ? `${place} · Myna` : "Myna"),
@@ -167,35 +165,12 @@ export const strings = {
     unready: "This part of the page could not be loaded. Is Myna still running?",
   },
 
-  setUp: {
-    title: "Create the first account",
-    lead: "This server can be reached from other computers, so it needs an account before it shows anything. The first account owns the server.",
-    protect: "Protect with an account",
-    protectText: "Until now everybody who uses this computer can read these chats. They will belong to this account, and it will need to sign in. It owns the server and can add others.",
-    token: "Set-up token",
-    tokenHint: "The terminal in which Myna runs shows it.",
-    nameHint: "Up to 64 characters. You sign in with it.",
-    submit: "Create account",
-    cancel: "Cancel",
-    done: "The account is made, and you are signed in.",
-  },
-
-  password: {
-    new: "New password",
-    again: "The same again",
-    differs: "The two are not the same.",
-    short: (least: number) => `At least ${least} characters. A few unrelated words are easy to remember.`,
-    weak: "Easy to guess: avoid names, common words and rows of keys.",
-    fair: "Fair. A word or two more would make it good.",
-    good: "Good.",
-    strength: "Strength",
-  },
-
   account: {
     menu: "Account and more",
     menuOf: (name: string) => `${name}: account and more`,
     thisComputer: "This computer",
     account: "Account",
+    create: "Create the first account",
     keys: "API keys",
     users: "Users",
     reference: "API reference",
@@ -219,97 +194,6 @@ export const strings = {
       member: "Their own chats, files and keys.",
     },
     signedInAs: (name: string, role: string) => `${name} · ${role}`,
-  },
-
-  passwordForm: {
-    title: "Password",
-    text: "Changing it signs out every other browser. API keys stay.",
-    old: "Password so far",
-    submit: "Change password",
-    done: "Your password is changed.",
-  },
-
-  signIns: {
-    title: "Where you are signed in",
-    current: "This browser",
-    used: (when: string) => `Last used ${when}`,
-    since: (when: string) => `since ${when}`,
-    unknown: "Unknown program",
-    on: (browser: string, system: string) => `${browser} on ${system}`,
-    end: "Sign out",
-    endLabel: (what: string) => `Sign out ${what}`,
-    endOthers: "Sign out all others",
-    ended: "It is signed out.",
-    othersEnded: "All other browsers are signed out.",
-  },
-
-  keys: {
-    text: "Programs use a key instead of your name and password. Each acts in your name, within what you allow it.",
-    use: "Base URL",
-    none: "You have no keys.",
-    make: "New key",
-    name: "Name",
-    nameHint: "What it is for, so that you know it again.",
-    permission: "It may",
-    permissions: { all: "Everything", read: "Read", inference: "Ask models" },
-    permissionHints: {
-      all: "All that you may do, except to manage accounts and keys.",
-      read: "Read what is yours, and change nothing.",
-      inference: "Use models, and read or change nothing of yours.",
-    },
-    expires: "Expires",
-    expiries: { never: "Never", week: "In 7 days", month: "In 30 days", quarter: "In 90 days", year: "In a year" },
-    limits: "Limits",
-    limitsHint: "Beside your own. Empty: none.",
-    requests: "Requests a minute",
-    tokens: "Tokens a minute",
-    notNumber: "Limits are whole numbers from 0.",
-    submit: "Create key",
-    made: "Your new key",
-    madeText: "Copy it now: it is stored only as a hash and cannot be shown again.",
-    secret: "Key",
-    copy: "Copy key",
-    done: "Done",
-    used: (when: string) => `last used ${when}`,
-    unused: "never used",
-    until: (when: string) => `expires ${when}`,
-    expired: (when: string) => `expired ${when}`,
-    perMinute: (requests: string | null, tokens: string | null) =>
-      [requests && `${requests} requests a minute`, tokens && `${tokens} tokens a minute`].filter(Boolean).join(", "),
-    revoke: "Revoke",
-    revokeLabel: (name: string) => `Revoke ${name}`,
-    revokeTitle: "Revoke this key?",
-    revokeText: (name: string) => `Programs that use “${name}” are refused at once. This cannot be undone.`,
-  },
-
-  users: {
-    text: "Each has chats, files and keys of their own, which nobody else sees.",
-    make: "New user",
-    name: "Name",
-    role: "Role",
-    roleOf: (name: string) => `Role of ${name}`,
-    submit: "Create user",
-    made: (name: string) => `A password for ${name}`,
-    madeText: "Hand it over now: it cannot be shown again. It can be changed after signing in, under Account.",
-    password: "Password",
-    copy: "Copy password",
-    you: "you",
-    disabled: "Disabled",
-    seen: (when: string) => `last seen ${when}`,
-    unseen: "not seen yet",
-    actions: (name: string) => `Actions for ${name}`,
-    newPassword: "New password",
-    newPasswordTitle: (name: string) => `Make a new password for ${name}?`,
-    newPasswordText: "The old one stops working, and every browser of theirs is signed out.",
-    newPasswordConfirm: "Make it",
-    disable: "Disable",
-    disableTitle: (name: string) => `Disable ${name}?`,
-    disableText: "They are signed out everywhere, and their keys are refused. Nothing of theirs is deleted.",
-    enable: "Enable",
-    remove: "Delete",
-    removeTitle: (name: string) => `Delete ${name}?`,
-    removeText: "All chats, files and keys of theirs are deleted for good.",
-    changed: (name: string, role: string) => `${name} is now ${role}.`,
   },
 
   connection: {
@@ -345,4 +229,4 @@ export const strings = {
       { keys: [command, "/"], does: "This list" },
     ],
   },
-} as const;
+};

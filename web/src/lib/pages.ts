@@ -1,0 +1,28 @@
+/**
+ * The pages beside the chats: each is fetched, with its words, when it is first opened. An address of several segments
+ * belongs to the first page that it begins with, which tells its own parts apart.
+ */
+
+import type { Component } from "svelte";
+import { router } from "./router.svelte";
+import { strings, withStrings } from "./strings";
+
+export interface Page {
+  path: string;
+  /** For the window's title; the page's words are not there yet when it is asked for, only the shell's. */
+  title: () => string;
+  load: () => Promise<{ default: Component }>;
+}
+
+export const PAGES: readonly Page[] = [
+  {
+    path: "/account",
+    title: () => strings.account.account,
+    load: withStrings("account", () => import("../components/account/AccountPage.svelte")),
+  },
+];
+
+/** The page that the address names; null where that is a chat. */
+export function currentPage(): Page | null {
+  return PAGES.find(({ path }) => router.path === path || router.path.startsWith(`${path}/`)) ?? null;
+}

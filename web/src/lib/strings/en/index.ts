@@ -1,0 +1,5 @@
+/** The words that the page needs from its first moment; those of pages that few open come with these. */
+
+import core from "./core";
+
+export default { ...core };

@@ -1,0 +1,5 @@
+/** Keys as this computer's keyboard names them. */
+
+const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
+
+export const command = isApple ? "⌘" : "Ctrl";
