@@ -20,6 +20,7 @@ from myna.store import (
     files,
     keys,
     messages,
+    preferences,
     responses,
     runs,
     sessions,
@@ -75,6 +76,7 @@ NOT_FOUND: dict[str, Ask] = {
     "responses.chain": lambda scope, ids: responses.chain(scope, RESPONSE),
 }
 EMPTY: dict[str, Ask] = {
+    "preferences.get": lambda scope, ids: _preferences(scope),
     "chats.find": lambda scope, ids: chats.find(scope, ids[0]),
     "chats.of_ids": lambda scope, ids: chats.of_ids(scope, [ids[0]]),
     "chats.page": lambda scope, ids: chats.page(scope, None, 10),
@@ -129,7 +131,7 @@ IMPOSSIBLE: dict[str, Ask] = {
 }
 OWN_ROWS_ONLY = {
     "chats.create", "changes.record", "changes.latest", "keys.add", "sessions.add", "conversations.create",
-    "files.add", "batches.add", "uploads.add", "webhooks.add",
+    "files.add", "batches.add", "uploads.add", "webhooks.add", "preferences.change",
     "completions.add", "responses.add",
 }  # fmt: skip
 
@@ -142,6 +144,7 @@ def test_the_sweep_below_knows_every_query() -> None:
             messages,
             runs,
             changes,
+            preferences,
             keys,
             sessions,
             conversations,
@@ -162,6 +165,10 @@ def test_the_sweep_below_knows_every_query() -> None:
 
 async def _text(scope: Scope, run_id: str) -> object:
     return (await runs.logged(scope, run_id))[2]
+
+
+async def _preferences(scope: Scope) -> object:
+    return (await preferences.get(scope)).instructions
 
 
 async def _completions(scope: Scope) -> object:
@@ -198,6 +205,7 @@ async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
         await users.add(scope.transaction, user("one"))
         await keys.add(scope, key("one"))
         await sessions.add(scope, session("one"))
+        await preferences.change(scope, instructions="secret")
         await conversations.create(scope, CONVERSATION, {"label": "secret"}, [{"id": "item"}])
         labelled = {"id": COMPLETION, "model": "m", "metadata": {"label": "secret"}}
         await completions.add(scope, labelled, [{"role": "user"}])

@@ -13,9 +13,12 @@ from typing import Protocol
 
 from myna.errors import InvalidParameter
 from myna.runs.log import RunLog
-from myna.store import changes, chats, messages, runs
+from myna.store import changes, chats, messages, preferences, runs
 from myna.store.database import Database
+from myna.store.preferences import Preferences
 from myna.store.records import Change, ChangeKind, Chat, EndEvent, Message, Run, RunEvent
+
+Listed = Chat | Message | Run | Preferences
 
 MAX_FOLLOWED = 100
 _BATCH = 200
@@ -46,7 +49,7 @@ class ChangeFrame:
     cursor: int
     kind: ChangeKind
     id: str
-    data: Chat | Message | Run | None
+    data: Listed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +188,15 @@ class Follower:
             def ids(kind: ChangeKind) -> list[str]:
                 return [id_ for kind_, id_ in newest if kind_ == kind]
 
-            data: dict[str, Chat | Message | Run] = {}
+            data: dict[str, Listed] = {}
             if wanted := ids("chat"):
                 data |= await chats.of_ids(scope, wanted)
             if wanted := ids("message"):
                 data |= await messages.of_ids(scope, wanted)
             if wanted := ids("run"):
                 data |= await runs.of_ids(scope, wanted)
+            if wanted := ids("preferences"):
+                data |= dict.fromkeys(wanted, await preferences.get(scope))
         if found:
             self._lists = found[-1].cursor
             self._lists_due = len(found) == _BATCH
@@ -199,7 +204,7 @@ class Follower:
         return [frame for frame in frames if frame is not None]
 
 
-def _frame(change: Change, data: dict[str, Chat | Message | Run]) -> ChangeFrame | None:
+def _frame(change: Change, data: dict[str, Listed]) -> ChangeFrame | None:
     if change.kind in ("chat_deleted", "message_deleted"):
         return ChangeFrame(change.cursor, change.kind, change.id, None)
     if change.id not in data:  # deleted since; that change follows

@@ -34,6 +34,8 @@ NEEDS: dict[str, Need] = {
     "DELETE /api/account/sessions": "account",
     "DELETE /api/account/sessions/*": "account",
     "GET /api/account/usage": "read",
+    "GET /api/account/preferences": "read",
+    "PATCH /api/account/preferences": "account",
     "GET /api/account/keys": "account",
     "POST /api/account/keys": "account",
     "PATCH /api/account/keys/*": "account",

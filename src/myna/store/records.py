@@ -11,7 +11,7 @@ from myna.chat import Role, TextPart
 MessageStatus = Literal["complete", "running", "interrupted", "stopped", "failed"]
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
 RunStatus = Literal["queued", "running", "complete", "interrupted", "stopped", "failed"]
-ChangeKind = Literal["chat", "chat_deleted", "message", "message_deleted", "run"]
+ChangeKind = Literal["chat", "chat_deleted", "message", "message_deleted", "run", "preferences"]
 
 OPEN: tuple[RunStatus, ...] = ("queued", "running")
 

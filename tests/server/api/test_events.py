@@ -240,3 +240,12 @@ async def test_requests_and_tabs_need_no_threads(served: Served) -> None:
         await tab.send(type="ping")
         await tab.next("pong")
     assert not [thread.name for thread in threading.enumerate() if "AnyIO" in thread.name]
+
+
+async def test_a_tab_hears_what_another_has_chosen(served: Served) -> None:
+    async with served.tab() as tab:
+        await tab.send(type="lists", after=0)
+        response = await served.http.patch("/api/account/preferences", json={"theme": "dark"})
+        assert response.status_code == 200
+        frame = await tab.next("change")
+        assert frame["change"] == {"kind": "preferences", "id": "preferences", "data": response.json()}

@@ -11,6 +11,8 @@ import type {
   NewApiKey,
   NewMessage,
   NewRun,
+  Preferences,
+  PreferencesChange,
   Role,
   Run,
   Session,
@@ -111,6 +113,9 @@ export const api = {
   signIns: () => request<{ sessions: SignIn[] }>("GET", "/api/account/sessions"),
   endSignIn: (id: string) => request<void>("DELETE", `/api/account/sessions/${segment(id)}`),
   endOtherSignIns: () => request<void>("DELETE", "/api/account/sessions"),
+  preferences: () => request<Preferences>("GET", "/api/account/preferences"),
+  changePreferences: (change: PreferencesChange) =>
+    request<Preferences>("PATCH", "/api/account/preferences", change),
   keys: () => request<{ keys: ApiKey[] }>("GET", "/api/account/keys"),
   makeKey: (key: NewApiKey) => request<ApiKey & { secret: string }>("POST", "/api/account/keys", key),
   revokeKey: (id: string) => request<void>("DELETE", `/api/account/keys/${segment(id)}`),

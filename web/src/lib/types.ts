@@ -12,6 +12,20 @@ export interface User {
   role: Role;
 }
 
+/** What a person has chosen for themselves; null: as the browser has it. */
+export interface Preferences {
+  display_name: string | null;
+  /** Told to every model before every chat. */
+  instructions: string;
+  language: string | null;
+  theme: "system" | "light" | "dark" | "contrast" | null;
+  /** Counts the changes. */
+  version: number;
+}
+
+/** With a version it is refused if they have changed since. */
+export type PreferencesChange = Partial<Preferences>;
+
 /** How things stand between this browser and the server. */
 export interface Session {
   version: string;
@@ -115,6 +129,7 @@ export type Change =
   | { kind: "message"; id: string; data: Message }
   | { kind: "message_deleted"; id: string; data: null }
   | { kind: "run"; id: string; data: Run }
+  | { kind: "preferences"; id: string; data: Preferences }
   | { kind: "model"; id: string; data: Model };
 
 export type ServerFrame =

@@ -19,6 +19,20 @@ def _printable(text: str) -> str:
     return text.strip()
 
 
+MAX_INSTRUCTIONS = 8_000
+"""Characters: a few pages, which every chat's context can spare."""
+
+
+def _without_null(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain the null character")
+    return text.strip()
+
+
+Language = Literal["en", "de", "fr", "es", "zh", "ar"]
+Theme = Literal["system", "light", "dark", "contrast"]
+DisplayName = Annotated[str, Field(max_length=64), AfterValidator(_printable)]
+Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_without_null)]
 Secret = Annotated[str, Field(min_length=1, max_length=1024)]
 UserName = Annotated[str, Field(max_length=256)]
 KeyName = Annotated[str, Field(max_length=64), AfterValidator(_printable)]
@@ -45,6 +59,16 @@ class PasswordChange(Request):
 
     old: Secret
     new: Secret
+
+
+class PreferencesPatch(Request):
+    """Body of ``PATCH /api/account/preferences``; with ``version`` refused if they have changed since."""
+
+    version: int | None = Field(default=None, ge=0)
+    display_name: DisplayName | None = None
+    instructions: Instructions = ""
+    language: Language | None = None
+    theme: Theme | None = None
 
 
 class NewKey(Request):
@@ -105,6 +129,16 @@ class Session(Answer):
     state: Literal["ready", "sign_in", "set_up"]
     setup: Literal["token", "open"] | None
     can_sign_out: bool
+
+
+class Preferences(Answer):
+    """What the user has chosen for himself."""
+
+    display_name: str | None
+    instructions: str
+    language: str | None
+    theme: str | None
+    version: int
 
 
 class Browser(Answer):

@@ -16,10 +16,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from myna.errors import MynaError, StoreError
-from myna.runs.followers import ChangeFrame, EventFrame, Frame, ResetFrame, SnapshotFrame
-from myna.server.api import types
+from myna.runs.followers import ChangeFrame, EventFrame, Frame, Listed, ResetFrame, SnapshotFrame
+from myna.server.api import account_types, types
 from myna.server.api.services import ApiServices, Owner, Services
 from myna.server.errors import describe, from_validation
+from myna.store.preferences import Preferences
 from myna.store.records import Chat, EndEvent, Message, Run, RunEvent, StartedEvent
 
 router = APIRouter()
@@ -163,7 +164,7 @@ def _change(cursor: int, kind: str, entity_id: str, data: BaseModel | None) -> d
     return {"type": "change", "cursor": cursor, "change": change}
 
 
-def _record(record: Chat | Message | Run | None) -> BaseModel | None:
+def _record(record: Listed | None) -> BaseModel | None:
     match record:
         case Chat():
             return types.Chat.model_validate(record)
@@ -171,6 +172,8 @@ def _record(record: Chat | Message | Run | None) -> BaseModel | None:
             return types.Message.model_validate(record)
         case Run():
             return types.Run.model_validate(record)
+        case Preferences():
+            return account_types.Preferences.model_validate(record)
         case None:
             return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from myna.store.tables import accounts, batches, chats, conversations, files, responses, usage, webhooks
+from myna.store.tables import accounts, batches, chats, conversations, files, preferences, responses, usage, webhooks
 from myna.store.tables.base import ID, OWNER, metadata
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "conversations",
     "files",
     "metadata",
+    "preferences",
     "responses",
     "usage",
     "webhooks",

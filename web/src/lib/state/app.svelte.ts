@@ -11,6 +11,7 @@ import { isReady, type Change, type Chat, type ReadySession, type Session, type 
 import { chats } from "./chats.svelte";
 import { Conversation, type Owner } from "./conversation.svelte";
 import { models } from "./models.svelte";
+import { preferences } from "./preferences.svelte";
 import { toasts } from "./toasts.svelte";
 
 /** Whose draft it is while the chat does not exist yet. */
@@ -141,7 +142,7 @@ class App {
     // What an earlier page left unsent.
     for (const entry of waiting()) this.#keep(entry.chatId).adopt(entry);
     this.show(router.chatId);
-    await Promise.all([chats.load(), models.load()]);
+    await Promise.all([chats.load(), models.load(), this.#loadPreferences()]);
   }
 
   /** A request was not answered for want of a session; or its user may now do less, and is still signed in. */
@@ -290,6 +291,8 @@ class App {
         chats.runChanged(change.data);
         if (open?.id === change.data.chat_id) open.runChanged(change.data);
         return;
+      case "preferences":
+        return preferences.changed(change.data);
       case "model":
         return models.changed(change.data);
     }
@@ -299,7 +302,13 @@ class App {
     chats.forgetRuns();
     void chats.load();
     void models.load();
+    void this.#loadPreferences();
     void this.conversation?.load();
+  }
+
+  /** Without them the page is as the browser has it; they are asked for again when the connection is back. */
+  async #loadPreferences(): Promise<void> {
+    await preferences.load().catch(() => undefined);
   }
 
   #connectionChanged(state: ConnectionState): void {
@@ -308,6 +317,7 @@ class App {
       retryWaiting();
       // Progress and loading of models are not among the stored changes.
       void models.load();
+      if (preferences.current === null) void this.#loadPreferences();
     } else if (state === "lost" && !this.locked) {
       // A session that ended closes the socket, as a server that went away does.
       void this.check();
