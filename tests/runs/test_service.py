@@ -10,7 +10,7 @@ from myna.chat import TextPart
 from myna.errors import Conflict, EngineCrashed, InvalidParameter, NotFound, PromptTooLong
 from myna.hub import recommended_sampling
 from myna.runs import service as run_service
-from myna.runs.answer import MAX_TOKENS
+from myna.runs.answer import MAX_TOKENS, complete
 from myna.runs.service import NewMessage, RunService, make_title
 from myna.store import messages
 from myna.store.database import Database
@@ -42,6 +42,26 @@ async def test_an_answer_is_stored_with_its_usage_and_tokens(talk: Talk, databas
         assert (await messages.get(scope, answer.id)).parts == (TextPart("Paris.", tokens_of("Paris."), TOKENIZER),)
     run = await talk.service.stop(OWNER, created.run.id)  # over: stop changes nothing
     assert (run.status, run.last_event) == ("complete", 3)
+
+
+async def test_an_answer_says_what_it_was_asked_for_with(talk: Talk) -> None:
+    created = await talk.service.send(
+        OWNER, talk.chat_id, NewMessage(new_id(), None, "hi"), new_run(temperature=0.1, seed=7, dialect="alpaca")
+    )
+    recommended = recommended_sampling("scripted")
+    assert created.messages[1].parameters == {
+        "temperature": 0.1,
+        "top_p": recommended.top_p,
+        "max_tokens": MAX_TOKENS,
+        "seed": 7,
+        "dialect": "alpaca",
+    }
+    assert created.messages[0].parameters is None
+    await talk.service.stop(OWNER, created.run.id)
+    opened = await talk.service.open_chat(OWNER, talk.chat_id)
+    assert opened.messages[1].parameters == created.messages[1].parameters
+    carried = await talk.service.carry_on(OWNER, talk.chat_id, created.messages[1].id, new_id(), {"temperature": 1.0})
+    assert carried.messages[0].parameters == {**complete("scripted", {}), "temperature": 1.0}
 
 
 async def test_the_next_turn_feeds_the_branch_and_its_tokens_back(talk: Talk) -> None:

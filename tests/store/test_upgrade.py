@@ -23,7 +23,10 @@ def path(tmp_path: Path) -> Path:
     path = tmp_path / "myna.db"
     upgrade(path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("INSERT INTO chats VALUES ('local', 'c', 'Kept', NULL, NULL, 1, 1, 1)")
+        connection.execute(
+            "INSERT INTO chats (owner, id, title, created_at, updated_at, version) "
+            "VALUES ('local', 'c', 'Kept', 1, 1, 1)"
+        )
     return path
 
 

@@ -32,10 +32,16 @@ Spend = Callable[[str, str, int, int], None]
 
 def sampling(model: str, parameters: Mapping[str, Any]) -> SamplingParams:
     """What the request asks for, and where it does not say, what is recommended for the model."""
+    return SamplingParams(
+        **{name: value for name, value in complete(model, parameters).items() if name not in ("dialect", "adapter")}
+    )
+
+
+def complete(model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a request with what counts where it does not say."""
     recommended = recommended_sampling(model)
     defaults = {"temperature": recommended.temperature, "top_p": recommended.top_p, "max_tokens": MAX_TOKENS}
-    asked = {name: value for name, value in parameters.items() if name not in ("dialect", "adapter")}
-    return SamplingParams(**{**defaults, **asked})
+    return {**defaults, **parameters}
 
 
 def spend_freely(owner: str, model: str, prompt: int, completion: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 from myna.backends.manager import ModelManager
 from myna.chat import TextPart
 from myna.errors import Conflict, InvalidParameter, NotFound
-from myna.runs.answer import Answer, Spend, spend_freely
+from myna.runs.answer import Answer, Spend, complete, spend_freely
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
 from myna.store import chats, messages, runs
@@ -213,10 +213,19 @@ class RunService:
                     param="continue",
                 )
             model = message.model or chat.model or self._models.default
-            await messages.begin(scope, message_id, run_id=run_id, model=model)
+            asked_with = complete(model, parameters)
+            await messages.begin(scope, message_id, run_id=run_id, model=model, parameters=asked_with)
             run = Run(run_id, chat_id, message_id, model, "queued", 0, now(), request)
             await runs.add(scope, run)
-            message = dataclasses.replace(message, status="running", run_id=run_id, model=model, usage=None, error=None)
+            message = dataclasses.replace(
+                message,
+                status="running",
+                run_id=run_id,
+                model=model,
+                usage=None,
+                error=None,
+                parameters=asked_with,
+            )
             self._launch(scope, run, message, parameters)
             return Created(chat, (message,), run, True)
 
@@ -271,6 +280,7 @@ class RunService:
         model = new.model or chat.model or self._models.default
         at = max(now(), parent.created_at + 1)
         answer = Message(new.message_id, chat.id, parent.id, "assistant", (), "running", model, at, new.id)
+        answer = dataclasses.replace(answer, parameters=complete(model, new.parameters))
         run = Run(new.id, chat.id, answer.id, model, "queued", 0, at, request)
         # The chat comes first: so its change does, and a tab knows the chat when it hears of the messages.
         chat = dataclasses.replace(chat, model=model, leaf_id=answer.id, updated_at=at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, literal
@@ -42,6 +42,8 @@ def _message(row: Row[Any], of_message: Iterable[TextPart]) -> Message:
         run_id=row.run_id,
         usage=Usage(**row.usage) if row.usage else None,
         error=Failure(**row.error) if row.error else None,
+        parameters=row.parameters,
+        edited_at=row.edited_at,
     )
 
 
@@ -123,17 +125,20 @@ async def add(scope: Scope, message: Message) -> None:
     del values["parts"]
     values["usage"] = message.usage and dataclasses.asdict(message.usage)
     values["error"] = message.error and dataclasses.asdict(message.error)
+    values["parameters"] = message.parameters and dict(message.parameters)
     await scope.add(messages, values)
     await _add_parts(scope, message.id, message.parts)
     await changes.record(scope, "message", message.id)
 
 
-async def begin(scope: Scope, message_id: str, *, run_id: str, model: str) -> None:
-    """Mark an answer as being carried on by another run."""
+async def begin(
+    scope: Scope, message_id: str, *, run_id: str, model: str, parameters: Mapping[str, Any] | None = None
+) -> None:
+    """Mark an answer as being carried on by another run, asked for with ``parameters``."""
     await scope.run(
         scope.update(messages)
         .where(messages.c.id == message_id)
-        .values(status="running", run_id=run_id, model=model, usage=None, error=None)
+        .values(status="running", run_id=run_id, model=model, usage=None, error=None, parameters=parameters)
     )
     await changes.record(scope, "message", message_id)
 

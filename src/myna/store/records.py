@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from myna.chat import Role, TextPart
 
 MessageStatus = Literal["complete", "running", "interrupted", "stopped", "failed"]
+TitledBy = Literal["text", "model", "user"]
+"""Whose words a chat's title is: the beginning of its first message, a model's, or its user's."""
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
 RunStatus = Literal["queued", "running", "complete", "interrupted", "stopped", "failed"]
 ChangeKind = Literal["chat", "chat_deleted", "message", "message_deleted", "run", "preferences"]
@@ -32,6 +35,7 @@ class Chat:
     created_at: int
     updated_at: int
     version: int
+    titled_by: TitledBy = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,11 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A node of a chat's tree. Of an open run, ``parts`` are those before the run; its events add to them."""
+    """A node of a chat's tree. Of an open run, ``parts`` are those before the run; its events add to them.
+
+    ``parameters``: what an answer was asked for with, the defaults of that time included. ``edited_at``: when its text
+    was last changed in place; None for text as it was sent or generated.
+    """
 
     id: str
     chat_id: str
@@ -70,6 +78,8 @@ class Message:
     run_id: str | None = None
     usage: Usage | None = None
     error: Failure | None = None
+    parameters: Mapping[str, Any] | None = field(default=None, hash=False)
+    edited_at: int | None = None
 
     @property
     def text(self) -> str:

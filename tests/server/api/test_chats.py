@@ -47,6 +47,7 @@ async def test_changing_a_chat(served: Served) -> None:
     leaf = first["messages"][1]["id"]
     after = await served.call("PATCH", path, {"title": "Numbers", "model": "BIGGER", "leaf_id": leaf})
     assert (after["title"], after["model"], after["leaf_id"]) == ("Numbers", "bigger", leaf)
+    assert after["titled_by"] == "user"
     assert after["version"] > before["version"]
     assert again["chat"]["leaf_id"] == again["messages"][1]["id"]
 

@@ -52,6 +52,8 @@ export interface Chat {
   created_at: number;
   updated_at: number;
   version: number;
+  /** Whose words the title is: the beginning of the first message, a model's, the user's. */
+  titled_by: "text" | "model" | "user";
 }
 
 export interface Usage {
@@ -81,6 +83,23 @@ export interface Message {
   run_id: string | null;
   usage: Usage | null;
   error: Failure | null;
+  /** What the answer was asked for with, the defaults of that time included. */
+  parameters: Parameters | null;
+  /** When the text was last changed in place. */
+  edited_at: number | null;
+}
+
+/** How a run is sampled, and how the model is talked to. */
+export interface Parameters {
+  temperature?: number;
+  top_p?: number;
+  top_k?: number;
+  min_p?: number;
+  max_tokens?: number;
+  seed?: number;
+  repetition_penalty?: number;
+  dialect?: string;
+  adapter?: string;
 }
 
 export interface Run {

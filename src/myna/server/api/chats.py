@@ -43,6 +43,8 @@ async def change_chat(services: Services, owner: Owner, chat_id: types.Id, patch
         raise InvalidParameter("Nothing to change: give title, model or leaf_id.")
     if "model" in values:
         values["model"] = services.library.canonical(values["model"])
+    if "title" in values:
+        values["titled_by"] = "user"
     async with services.database.write(owner) as scope:
         await chats.get(scope, chat_id)
         if "leaf_id" in values:

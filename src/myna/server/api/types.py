@@ -5,7 +5,7 @@ Requests refuse unknown fields. Answers are read from the store's records by att
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -162,6 +162,7 @@ class Chat(Answer):
     created_at: int
     updated_at: int
     version: int
+    titled_by: str
 
 
 class TextPart(Answer):
@@ -204,6 +205,8 @@ class Message(Answer):
     run_id: str | None
     usage: Usage | None
     error: Failure | None
+    parameters: dict[str, Any] | None
+    edited_at: int | None
 
 
 class Run(Answer):

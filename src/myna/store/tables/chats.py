@@ -30,6 +30,7 @@ chats = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("titled_by", String(16), nullable=False, server_default="text"),
     PrimaryKeyConstraint("owner", "id"),
     Index(None, "owner", "updated_at", "id"),
 )
@@ -48,6 +49,8 @@ messages = Table(
     Column("run_id", ID),
     Column("usage", JSON(none_as_null=True)),
     Column("error", JSON(none_as_null=True)),
+    Column("parameters", JSON(none_as_null=True)),
+    Column("edited_at", BigInteger),
     PrimaryKeyConstraint("owner", "id"),
     # Also the index by which a chat's messages are found; a parent is of the same chat by construction.
     UniqueConstraint("owner", "chat_id", "id"),
