@@ -31,6 +31,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 EXPECT_MS = 60_000
 
@@ -38,19 +39,22 @@ EXPECT_MS = 60_000
 class MynaServer:
     """`myna serve` as a process of its own, on a port that stays the same when it is started again."""
 
-    def __init__(self, data_dir: Path) -> None:
+    module = "myna"
+
+    def __init__(self, data_dir: Path, **more: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = data_dir / "server.log"
-        self._environment = environment(data_dir)
+        self.data_dir = data_dir
+        self._environment = environment(data_dir, **more)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "myna", "serve", "--no-browser", "--port", str(self.port)]
+        command = [sys.executable, "-m", self.module, "serve", "--no-browser", "--port", str(self.port)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log, cwd=ROOT)
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -89,6 +93,16 @@ class MynaServer:
             return False
 
 
+class ScriptedServer(MynaServer):
+    """The same program whose models say what `tests.scripted.script` reads from a message. No engine runs."""
+
+    module = "tests.scripted"
+
+    def __init__(self, data_dir: Path, **more: str) -> None:
+        models = {"MYNA_CACHE_DIR": str(data_dir / "models"), "MYNA_MODEL": "scripted:chat"}
+        super().__init__(data_dir, **models, **more)
+
+
 @pytest.fixture(scope="package")
 def static() -> Path:
     return build()
@@ -122,6 +136,24 @@ def own_server(static: Path, default_model: Path, tmp_path: Path) -> Iterator[My
     running.stop()
 
 
+@pytest.fixture(scope="package")
+def scripted(static: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedServer]:
+    """One with scripted models for all tests, which make chats of their own."""
+    running = ScriptedServer(tmp_path_factory.mktemp("scripted"))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def own_scripted(static: Path, tmp_path: Path) -> Iterator[ScriptedServer]:
+    """One with scripted models that the test may kill, or make accounts on."""
+    running = ScriptedServer(tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
 class Watch:
     """What went wrong in a page: messages in the console, errors nobody caught, requests to other hosts."""
 
@@ -150,12 +182,13 @@ class Watch:
 class Visit:
     """One person's browser: a context whose pages are watched."""
 
-    def __init__(self, context: BrowserContext, watch: Watch) -> None:
+    def __init__(self, context: BrowserContext, watch: Watch, *, scripted: bool) -> None:
         self.context = context
         self.watch = watch
         context.on("page", watch.attach)
-        context.route("**/api/chats/*/messages", _answer_the_same_each_time)
-        context.route("**/api/chats/*/runs", _answer_the_same_each_time)
+        if not scripted:
+            context.route("**/api/chats/*/messages", _answer_the_same_each_time)
+            context.route("**/api/chats/*/runs", _answer_the_same_each_time)
 
     def page(self, path: str = "/") -> Page:
         page = self.context.new_page()
@@ -180,7 +213,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
     def open_visit(server: MynaServer, **options: Any) -> Visit:
         context = browser.new_context(base_url=server.url, **{"viewport": {"width": 1280, "height": 800}, **options})
         context.grant_permissions(["clipboard-read", "clipboard-write"])
-        visits.append(Visit(context, Watch(server.url)))
+        visits.append(Visit(context, Watch(server.url), scripted=isinstance(server, ScriptedServer)))
         return visits[-1]
 
     yield open_visit
