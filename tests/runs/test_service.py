@@ -325,8 +325,8 @@ async def test_a_turn_costs_the_same_in_a_long_chat_and_a_short_one(talk: Talk, 
         with counted(database) as count:
             message, run = NewMessage(new_id(), parent_id, "more"), new_run()
             created = await talk.service.send(OWNER, talk.chat_id, message, run)
-            sent = count.statements
-        reply = await talk.backend.reply(run.id)
+            reply = await talk.backend.reply(run.id)
+            sent = count.statements  # of storing it, and of reading what is told to the model
         reply.start()
         reply.say("yes")
         reply.finish()

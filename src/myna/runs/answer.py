@@ -10,12 +10,11 @@ from typing import Any
 
 from myna.backends.base import Backend, Delta, Finished, GenerationRequest, Started
 from myna.backends.manager import ModelManager
-from myna.chat import Message
 from myna.engine.request import SamplingParams
-from myna.errors import EngineError, InvalidParameter, MynaError
+from myna.errors import EngineError, MynaError
 from myna.hub import recommended_sampling
+from myna.runs import instructions
 from myna.runs.log import RunLog
-from myna.store import messages
 from myna.store.database import Database
 from myna.store.records import EndEvent, EndStatus, Failure, StartedEvent, TextEvent, Usage
 
@@ -119,12 +118,7 @@ class Answer:
         run = self.log.run
         async with self._database.read(self.log.owner) as scope:
             # From the answer itself upwards: what it has already (to be carried on) is the last turn then.
-            context = await messages.context(scope, run.chat_id, run.message_id)
-        if not context:
-            raise InvalidParameter("There is nothing to answer: the messages above were deleted.", param="parent_id")
-        system_prompt = recommended_sampling(run.model).system_prompt
-        if system_prompt is not None:
-            context = (Message.of("system", system_prompt), *context)
+            context = await instructions.prompt(scope, run.chat_id, run.message_id, run.model)
         backend = await self._models.get(run.model)
         tokenizer = (await backend.describe()).tokenizer
         request = GenerationRequest(

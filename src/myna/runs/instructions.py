@@ -1,0 +1,48 @@
+"""What a model is told before a chat, and with it the prompt of an answer."""
+
+from __future__ import annotations
+
+from myna.chat import Message
+from myna.errors import InvalidParameter
+from myna.hub import recommended_sampling
+from myna.store import messages, preferences
+from myna.store.scope import Scope
+
+
+async def prompt(
+    scope: Scope,
+    chat_id: str,
+    leaf_id: str,
+    model: str,
+    system_prompt: str | None = None,
+    *,
+    profile: Scope | None = None,
+) -> tuple[Message, ...]:
+    """The branch from its root to ``leaf_id``, and before it what the model is told.
+
+    Args:
+        scope: where the chat is.
+        chat_id: the chat.
+        leaf_id: the last message of the branch; an answer that is to be carried on is the last turn then.
+        model: who answers.
+        system_prompt: the chat's own; None or empty: it has none.
+        profile: where the user's own instructions are, if not beside the chat.
+
+    Raises:
+        InvalidParameter: nothing is left of the branch.
+    """
+    branch = await messages.context(scope, chat_id, leaf_id)
+    if not branch:
+        raise InvalidParameter("There is nothing to answer: the messages above were deleted.", param="parent_id")
+    told = await system(profile or scope, model, system_prompt)
+    return branch if told is None else (Message.of("system", told), *branch)
+
+
+async def system(profile: Scope, model: str, system_prompt: str | None = None) -> str | None:
+    """What the user, then the chat say of how to answer, a paragraph each; what is advised for the model if none do.
+
+    The most particular comes last: models heed what is nearest.
+    """
+    said = [(await preferences.get(profile)).instructions, system_prompt or ""]
+    told = "\n\n".join(part.strip() for part in said if part.strip())
+    return told or recommended_sampling(model).system_prompt
