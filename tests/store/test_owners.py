@@ -21,6 +21,7 @@ from myna.store import (
     keys,
     messages,
     preferences,
+    projects,
     responses,
     runs,
     sessions,
@@ -31,6 +32,7 @@ from myna.store import (
 )
 from myna.store.database import Database
 from myna.store.pages import PageRequest
+from myna.store.records import Project
 from myna.store.scope import Scope
 from myna.store.tables import metadata
 from tests.store.rows import add_chat, key, message, new_id, run, session, user
@@ -39,13 +41,16 @@ Ids = tuple[str, str, str, str, str]
 Ask = Callable[[Scope, Ids], Awaitable[Any]]
 
 CONVERSATION, COMPLETION, RESPONSE = "conv_1", "chatcmpl-1", "resp_1"
-BATCH = "batch_1"
+BATCH, PROJECT = "batch_1", "00000000-0000-4000-8000-000000000001"
 FILE, UPLOAD, PART, ENDPOINT, DELIVERY = "file-1", "upload_1", "part_1", "we_1", "wh_1"
 
 NOT_FOUND: dict[str, Ask] = {
     "chats.get": lambda scope, ids: chats.get(scope, ids[0]),
     "chats.update": lambda scope, ids: chats.update(scope, ids[0], title="stolen"),
     "chats.delete": lambda scope, ids: chats.delete(scope, ids[0]),
+    "projects.get": lambda scope, ids: projects.get(scope, PROJECT),
+    "projects.update": lambda scope, ids: projects.update(scope, PROJECT, name="stolen"),
+    "projects.delete": lambda scope, ids: projects.delete(scope, PROJECT),
     "messages.get": lambda scope, ids: messages.get(scope, ids[1]),
     "messages.delete": lambda scope, ids: messages.delete(scope, ids[1]),
     "runs.get": lambda scope, ids: runs.get(scope, ids[2]),
@@ -80,6 +85,10 @@ EMPTY: dict[str, Ask] = {
     "chats.find": lambda scope, ids: chats.find(scope, ids[0]),
     "chats.of_ids": lambda scope, ids: chats.of_ids(scope, [ids[0]]),
     "chats.page": lambda scope, ids: chats.page(scope, None, 10),
+    "projects.find": lambda scope, ids: projects.find(scope, PROJECT),
+    "projects.of_ids": lambda scope, ids: projects.of_ids(scope, [PROJECT]),
+    "projects.listed": lambda scope, ids: projects.listed(scope),
+    "projects.count": lambda scope, ids: projects.count(scope),
     "messages.of_chat": lambda scope, ids: messages.of_chat(scope, ids[0]),
     "messages.of_ids": lambda scope, ids: messages.of_ids(scope, [ids[1]]),
     "messages.find": lambda scope, ids: messages.find(scope, ids[1]),
@@ -130,7 +139,8 @@ IMPOSSIBLE: dict[str, Ask] = {
     "webhooks.enqueue": lambda scope, ids: webhooks.enqueue(scope, _delivery("wh_2")),
 }
 OWN_ROWS_ONLY = {
-    "chats.create", "changes.record", "changes.latest", "keys.add", "sessions.add", "conversations.create",
+    "chats.create", "projects.create", "changes.record", "changes.record_all", "changes.latest",
+    "keys.add", "sessions.add", "conversations.create",
     "files.add", "batches.add", "uploads.add", "webhooks.add", "preferences.change",
     "completions.add", "responses.add",
 }  # fmt: skip
@@ -142,6 +152,7 @@ def test_the_sweep_below_knows_every_query() -> None:
         for module in (
             chats,
             messages,
+            projects,
             runs,
             changes,
             preferences,
@@ -202,6 +213,8 @@ async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
         made, (asked,) = await add_chat(scope, "secret")
         running = run(made.id, asked.id)
         await runs.add(scope, running)
+        await projects.create(scope, Project(PROJECT, "secret", "", 1, 1, 1))
+        await chats.update(scope, made.id, project_id=PROJECT)
         await users.add(scope.transaction, user("one"))
         await keys.add(scope, key("one"))
         await sessions.add(scope, session("one"))

@@ -13,13 +13,13 @@ from typing import Protocol
 
 from myna.errors import InvalidParameter
 from myna.runs.log import RunLog
-from myna.store import changes, chats, messages, preferences, runs
+from myna.store import changes, chats, messages, preferences, projects, runs
 from myna.store.database import Database
 from myna.store.preferences import Preferences
-from myna.store.records import Change, ChangeKind, Chat, EndEvent, Message, Run, RunEvent
+from myna.store.records import Change, ChangeKind, Chat, EndEvent, Message, Project, Run, RunEvent
 
-Listed = Chat | Message | Run | Preferences
-
+Listed = Chat | Message | Run | Project | Preferences
+"""What the lists are lists of."""
 MAX_FOLLOWED = 100
 _BATCH = 200
 
@@ -197,6 +197,8 @@ class Follower:
                 data |= await runs.of_ids(scope, wanted)
             if wanted := ids("preferences"):
                 data |= dict.fromkeys(wanted, await preferences.get(scope))
+            if wanted := ids("project"):
+                data |= await projects.of_ids(scope, wanted)
         if found:
             self._lists = found[-1].cursor
             self._lists_due = len(found) == _BATCH
@@ -205,7 +207,7 @@ class Follower:
 
 
 def _frame(change: Change, data: dict[str, Listed]) -> ChangeFrame | None:
-    if change.kind in ("chat_deleted", "message_deleted"):
+    if change.kind in ("chat_deleted", "message_deleted", "project_deleted"):
         return ChangeFrame(change.cursor, change.kind, change.id, None)
     if change.id not in data:  # deleted since; that change follows
         return None

@@ -14,7 +14,9 @@ TitledBy = Literal["text", "model", "user"]
 """Whose words a chat's title is: the beginning of its first message, a model's, or its user's."""
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
 RunStatus = Literal["queued", "running", "complete", "interrupted", "stopped", "failed"]
-ChangeKind = Literal["chat", "chat_deleted", "message", "message_deleted", "run", "preferences"]
+ChangeKind = Literal[
+    "chat", "chat_deleted", "message", "message_deleted", "run", "project", "project_deleted", "preferences"
+]
 
 OPEN: tuple[RunStatus, ...] = ("queued", "running")
 
@@ -22,6 +24,18 @@ OPEN: tuple[RunStatus, ...] = ("queued", "running")
 def now() -> int:
     """Unix milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder of chats. ``instructions`` go before each of them; ``version`` counts the changes of this row."""
+
+    id: str
+    name: str
+    instructions: str
+    created_at: int
+    updated_at: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,9 @@ class Chat:
     updated_at: int
     version: int
     titled_by: TitledBy = "text"
+    pinned_at: int | None = None
+    archived_at: int | None = None
+    project_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

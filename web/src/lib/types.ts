@@ -54,6 +54,19 @@ export interface Chat {
   version: number;
   /** Whose words the title is: the beginning of the first message, a model's, the user's. */
   titled_by: "text" | "model" | "user";
+  pinned_at: number | null;
+  archived_at: number | null;
+  project_id: string | null;
+}
+
+/** A folder of chats; a model is told its instructions before each of them. */
+export interface Project {
+  id: string;
+  name: string;
+  instructions: string;
+  created_at: number;
+  updated_at: number;
+  version: number;
 }
 
 export interface Usage {
@@ -149,6 +162,8 @@ export type Change =
   | { kind: "message_deleted"; id: string; data: null }
   | { kind: "run"; id: string; data: Run }
   | { kind: "preferences"; id: string; data: Preferences }
+  | { kind: "project"; id: string; data: Project }
+  | { kind: "project_deleted"; id: string; data: null }
   | { kind: "model"; id: string; data: Model };
 
 export type ServerFrame =

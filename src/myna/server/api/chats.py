@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query
 from myna.errors import InvalidParameter, NotFound
 from myna.server.api import types
 from myna.server.api.services import Owner, Services
-from myna.store import chats, messages
-from myna.store.records import Chat
+from myna.store import chats, messages, projects
+from myna.store.records import Chat, now
 
 router = APIRouter(prefix="/api/chats")
 
@@ -37,20 +37,25 @@ async def open_chat(services: Services, owner: Owner, chat_id: types.Id) -> type
 
 @router.patch("/{chat_id}")
 async def change_chat(services: Services, owner: Owner, chat_id: types.Id, patch: types.ChatPatch) -> types.Chat:
-    """Rename a chat, choose its model, or remember which branch is shown."""
+    """Rename a chat, choose its model, remember which branch is shown, pin it, archive it, put it into a project."""
     values = patch.model_dump(exclude_unset=True)
     if not values:
-        raise InvalidParameter("Nothing to change: give title, model or leaf_id.")
+        raise InvalidParameter("Nothing to change: give title, model, leaf_id, pinned, archived or project_id.")
     if "model" in values:
         values["model"] = services.library.canonical(values["model"])
     if "title" in values:
         values["titled_by"] = "user"
+    for mark in ("pinned", "archived"):
+        if mark in values:
+            values[f"{mark}_at"] = now() if values.pop(mark) else None
     async with services.database.write(owner) as scope:
         await chats.get(scope, chat_id)
         if "leaf_id" in values:
             leaf = (await messages.of_ids(scope, [patch.leaf_id])).get(patch.leaf_id)
             if leaf is None or leaf.chat_id != chat_id:
                 raise NotFound(f"There is no message {patch.leaf_id} in this chat.", param="leaf_id")
+        if patch.project_id is not None:
+            await projects.get(scope, patch.project_id)
         return types.Chat.model_validate(await chats.update(scope, chat_id, **values))
 
 

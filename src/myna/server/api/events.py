@@ -21,7 +21,7 @@ from myna.server.api import account_types, types
 from myna.server.api.services import ApiServices, Owner, Services
 from myna.server.errors import describe, from_validation
 from myna.store.preferences import Preferences
-from myna.store.records import Chat, EndEvent, Message, Run, RunEvent, StartedEvent
+from myna.store.records import Chat, EndEvent, Message, Project, Run, RunEvent, StartedEvent
 
 router = APIRouter()
 
@@ -174,6 +174,8 @@ def _record(record: Listed | None) -> BaseModel | None:
             return types.Run.model_validate(record)
         case Preferences():
             return account_types.Preferences.model_validate(record)
+        case Project():
+            return types.Project.model_validate(record)
         case None:
             return None
 

@@ -113,6 +113,9 @@ class ChatPatch(Request):
     title: Title = ""
     model: ModelName = ""
     leaf_id: Id = ""
+    pinned: bool = False
+    archived: bool = False
+    project_id: Id | None = None
 
 
 class Follow(Request):
@@ -163,6 +166,20 @@ class Chat(Answer):
     updated_at: int
     version: int
     titled_by: str
+    pinned_at: int | None
+    archived_at: int | None
+    project_id: str | None
+
+
+class Project(Answer):
+    """A folder of chats with instructions of its own."""
+
+    id: str
+    name: str
+    instructions: str
+    created_at: int
+    updated_at: int
+    version: int
 
 
 class TextPart(Answer):

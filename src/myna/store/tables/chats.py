@@ -1,4 +1,4 @@
-"""Chats, their messages and parts, runs and their events, and what changed in the lists."""
+"""Projects and chats, their messages and parts, runs and their events, and what changed in the lists."""
 
 from __future__ import annotations
 
@@ -19,6 +19,19 @@ from sqlalchemy import (
 
 from myna.store.tables.base import ID, OWNER, metadata
 
+projects = Table(
+    "projects",
+    metadata,
+    Column("owner", OWNER, nullable=False),
+    Column("id", ID, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("instructions", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),
+    PrimaryKeyConstraint("owner", "id"),
+)
+
 chats = Table(
     "chats",
     metadata,
@@ -31,8 +44,25 @@ chats = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("version", Integer, nullable=False),
     Column("titled_by", String(16), nullable=False, server_default="text"),
+    Column("pinned_at", BigInteger),
+    Column("archived_at", BigInteger),
+    # No foreign key: SQLite can add none of two columns to a table there is; `projects.delete` keeps it valid.
+    Column("project_id", ID),
     PrimaryKeyConstraint("owner", "id"),
     Index(None, "owner", "updated_at", "id"),
+    Index(None, "owner", "project_id", "updated_at", "id"),
+)
+Index(
+    "ix_chats_pinned",
+    *(chats.c.owner, chats.c.updated_at, chats.c.id),
+    sqlite_where=chats.c.pinned_at.is_not(None),
+    postgresql_where=chats.c.pinned_at.is_not(None),
+)
+Index(
+    "ix_chats_archived",
+    *(chats.c.owner, chats.c.updated_at, chats.c.id),
+    sqlite_where=chats.c.archived_at.is_not(None),
+    postgresql_where=chats.c.archived_at.is_not(None),
 )
 
 messages = Table(
