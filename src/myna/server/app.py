@@ -52,6 +52,7 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             app.state.database = database = await stack.enter_async_context(
                 opened(settings.data_dir, settings.database)
             )
+            await stack.enter_async_context(app.state.options.opened(database))
             await stack.enter_async_context(app.state.meter.usage.stored(database))
             await stack.enter_async_context(app.state.accounts.opened(database))
             app.state.accounts.on_departure(app.state.meter.usage.forget)

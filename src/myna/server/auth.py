@@ -22,6 +22,7 @@ from myna.server.accounts.connections import Connection
 from myna.server.identity import IN_SCOPE, LOCAL, Identity
 from myna.server.permissions import Need, lacking, need_of
 from myna.server.shapes import OLLAMA_PATHS, refusal
+from myna.store import audit
 
 COOKIE = "myna_session"
 USER = "x-myna-user"
@@ -51,6 +52,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         path, headers = scope["path"], Headers(scope=scope)
+        audit.address.set(scope["client"][0] if scope.get("client") else None)
         caller = self._identify(path, headers)
         if isinstance(caller, Identity) and headers.get(USER, caller.user) != caller.user:
             caller = SOMEBODY_ELSE

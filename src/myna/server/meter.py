@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
 from myna.errors import RateLimited
 from myna.server.identity import Identity, Limits, identity_of
 from myna.server.inside import IN_BACKGROUND
+from myna.server.options import ServerOptions
 from myna.server.quotas import Usage
 from myna.server.rates import Rates
 from myna.settings import Settings
@@ -51,20 +52,24 @@ def use_of(connection: HTTPConnection) -> Use:
 class Meter:
     """Limits and counts of one server."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, options: ServerOptions) -> None:
         self.rates = Rates()
         self.usage = Usage()
-        self._default = Limits(settings.requests_per_minute, settings.tokens_per_minute, settings.tokens_per_day)
+        self._options = options
+        self._settings = Limits(settings.requests_per_minute, settings.tokens_per_minute, settings.tokens_per_day)
 
     def limits(self, caller: Identity) -> dict[str, Limits]:
-        """The limits that count for somebody: the user's, with the settings' where he has none, and the key's."""
-        own, default = caller.limits, self._default
-        resolved = {
-            name: getattr(default, name) if getattr(own, name) is None else getattr(own, name)
-            for name in Limits.__slots__
-        }
-        limits = {_user(caller.user): replace(default, **resolved)}
+        """The limits that count for somebody: the user's, what owners decided where he has none, and the key's."""
+        limits = {_user(caller.user): self.limits_of(caller.limits)}
         return limits if caller.key is None else limits | {_key(caller.key): caller.key_limits}
+
+    def limits_of(self, own: Limits) -> Limits:
+        """A user's limits: his own; where he has none, those of the server's options; then those of its settings."""
+        found = {}
+        for name in Limits.__slots__:
+            ranked = (getattr(each, name) for each in (own, self._options.current, self._settings))
+            found[name] = next((limit for limit in ranked if limit is not None), None)
+        return Limits(**found)
 
     def check(self, caller: Identity) -> None:
         """Take one request from somebody's limits.

@@ -12,10 +12,11 @@ from typing import Literal
 
 from myna.server.identity import Identity
 
-Need = Literal["open", "any", "read", "inference", "all", "models", "account", "users"]
+Need = Literal["open", "any", "read", "inference", "all", "models", "account", "users", "owners"]
 """Who may: everyone; whoever is known; keys that may read; keys that may use models; keys without limits; of these,
 owners' and admins' alone (``models``: what concerns all users); who is signed in, no key (``account``); of these,
-owners and admins alone (``users``). Without a key everything is permitted that the role allows."""
+owners and admins alone (``users``), and owners alone (``owners``). Without a key everything is permitted that the role
+allows."""
 
 NEEDS: dict[str, Need] = {
     "GET /healthz": "open",
@@ -44,6 +45,9 @@ NEEDS: dict[str, Need] = {
     "POST /api/users": "users",
     "PATCH /api/users/*": "users",
     "DELETE /api/users/*": "users",
+    # What owners decide for all, and what was done
+    "GET /api/admin/options": "users",
+    "PATCH /api/admin/options": "owners",
     # Its chats and models
     "GET /api/chats": "read",
     "GET /api/chats/*": "read",
@@ -160,10 +164,12 @@ def _need_of(method: str, path: str) -> Need | None:
 
 def lacking(caller: Identity, need: Need) -> str | None:
     """Why a caller may not do what needs this; None if he may."""
-    if need in ("account", "users") and caller.key is not None:
+    if need in ("account", "users", "owners") and caller.key is not None:
         return "An API key cannot manage accounts, sessions or keys: sign in to the application for that."
-    if need in ("models", "users") and caller.role == "member":
+    if need in ("models", "users", "owners") and caller.role == "member":
         return "Only an owner or an admin may do this: it concerns everyone who uses this server."
+    if need == "owners" and caller.role != "owner":
+        return "Only an owner may do this: it decides something for everybody. Ask one."
     allowed: dict[Need, tuple[str, ...]] = {
         "read": ("all", "read"),
         "inference": ("all", "inference"),

@@ -17,6 +17,7 @@ from myna.server.binding import check_binding
 from myna.server.meter import Meter
 from myna.server.metrics import Metrics
 from myna.server.observe import Observe
+from myna.server.options import ServerOptions
 from myna.server.security import BrowserGuard, SecurityHeaders
 from myna.server.tracing import open_tracing
 from myna.settings import Settings
@@ -33,7 +34,8 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
     """
     check_binding(settings)
     accounts = Accounts(settings)
-    meter, tracing = Meter(settings), open_tracing(settings)
+    options = ServerOptions()
+    meter, tracing = Meter(settings, options), open_tracing(settings)
     app = FastAPI(
         title="Myna",
         version=myna.__version__,
@@ -56,6 +58,7 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
         ],
     )
     app.state.accounts = accounts  # knows none until the lifespan opens it
+    app.state.options = options  # the defaults, until the lifespan opens them
     app.state.tracing = tracing
     app.state.meter = meter  # in memory alone, until the lifespan opens the database
     app.state.stopping = asyncio.Event()  # set when running answers must end, because the server does

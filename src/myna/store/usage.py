@@ -11,12 +11,21 @@ from sqlalchemy import func, select
 from myna.store.scope import Scope, Transaction
 from myna.store.tables.usage import usage
 
-COUNTS = (usage.c.requests, usage.c.prompt_tokens, usage.c.completion_tokens)
+COUNTS = (
+    usage.c.requests,
+    usage.c.prompt_tokens,
+    usage.c.completion_tokens,
+    usage.c.timed_tokens,
+    usage.c.timed_milliseconds,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class DayUsage:
-    """What a user has used on one day of UTC, of one model, with one key (empty: in the browser)."""
+    """What a user has used on one day of UTC, of one model, with one key (empty: in the browser).
+
+    ``timed_tokens`` are those of answers after their first, which took ``timed_milliseconds``: together the speed.
+    """
 
     day: date
     model: str
@@ -24,6 +33,8 @@ class DayUsage:
     requests: int
     prompt_tokens: int
     completion_tokens: int
+    timed_tokens: int = 0
+    timed_milliseconds: int = 0
 
 
 async def add(transaction: Transaction, used: Iterable[tuple[str, DayUsage]]) -> None:

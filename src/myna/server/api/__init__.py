@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from myna.server.api import account, chats, events, keys, messages, models, preferences, runs, session, users
+from myna.server.api import (
+    account,
+    admin,
+    chats,
+    events,
+    keys,
+    messages,
+    models,
+    preferences,
+    runs,
+    session,
+    users,
+)
 from myna.server.api.services import ApiServices, open_services
 
 __all__ = ["ApiServices", "create_router", "open_services"]
@@ -13,6 +25,18 @@ __all__ = ["ApiServices", "create_router", "open_services"]
 def create_router() -> APIRouter:
     """Every route under ``/api``; they find their services at ``app.state.api`` (see `open_services`)."""
     router = APIRouter()
-    for module in (session, account, preferences, keys, users, chats, messages, runs, models, events):
+    for module in (
+        session,
+        account,
+        preferences,
+        keys,
+        users,
+        admin,
+        chats,
+        messages,
+        runs,
+        models,
+        events,
+    ):
         router.include_router(module.router)
     return router

@@ -36,7 +36,7 @@ def curl(operation: Operation, base: str) -> str:
 def _credentials(operation: Operation) -> list[str]:
     if operation.need == "open":
         return []
-    if operation.need in ("account", "users"):
+    if operation.need in ("account", "users", "owners"):
         return [f'-b "{COOKIE}=$SESSION"']
     return ['-H "Authorization: Bearer $MYNA_API_KEY"']
 

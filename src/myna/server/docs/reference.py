@@ -37,6 +37,7 @@ WHO: dict[Need, str] = {
     "models": "Owners and admins, and their keys with the permission `all`: it concerns all users.",
     "account": "Whoever is signed in to the application; no key.",
     "users": "Owners and admins who are signed in to the application; no key.",
+    "owners": "Owners who are signed in to the application; no key.",
 }
 """Who may ask, where there are accounts."""
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from myna.store.tables import accounts, batches, chats, conversations, files, preferences, responses, usage, webhooks
+from myna.store.tables import (
+    accounts,
+    administration,
+    batches,
+    chats,
+    conversations,
+    files,
+    preferences,
+    responses,
+    usage,
+    webhooks,
+)
 from myna.store.tables.base import ID, OWNER, metadata
 
 __all__ = [
     "ID",
     "OWNER",
     "accounts",
+    "administration",
     "batches",
     "chats",
     "conversations",

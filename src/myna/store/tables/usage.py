@@ -19,6 +19,9 @@ usage = Table(
     Column("requests", BigInteger, nullable=False),
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("completion_tokens", BigInteger, nullable=False),
+    # Of the answers whose speed was measured: tokens after the first, and the milliseconds that they took.
+    Column("timed_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("timed_milliseconds", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("owner", "day", "model", "key"),
     Index(None, "day"),
 )
