@@ -264,13 +264,86 @@ def rm(
     remove(load_settings(data_dir=data_dir), name)
 
 
-@app.command(epilog="\b\nExamples:\n  myna doctor\n  myna doctor --json")
-def doctor(as_json: JsonOption = False, data_dir: DataOption = None) -> None:
-    """Check this machine: processor, memory, disk, sources."""
-    from myna.cli.doctor import examine, print_report
+@app.command(epilog="\b\nExamples:\n  myna doctor\n  myna doctor --data\n  myna doctor --json")
+def doctor(
+    data: Annotated[bool, typer.Option("--data", help="Check what is stored instead; reads all of it.")] = False,
+    as_json: JsonOption = False,
+    data_dir: DataOption = None,
+) -> None:
+    """Check this machine: processor, memory, disk, sources.
+
+    With --data: whether chats and files are whole, and when they were backed up.
+    """
     from myna.settings import load_settings
 
-    print_report(examine(load_settings(data_dir=data_dir)), as_json=as_json)
+    settings = load_settings(data_dir=data_dir)
+    if data:
+        from myna.cli.data import print_findings
+
+        print_findings(settings, as_json=as_json)
+    else:
+        from myna.cli.doctor import examine, print_report
+
+        print_report(examine(settings), as_json=as_json)
+
+
+@app.command(
+    epilog="\b\nExamples:\n  myna backup                              into DATA-DIR/backups\n"
+    "  myna backup /mnt/disk --keep 7           a new file there, the oldest deleted\n  myna backup myna.zip"
+)
+def backup(
+    target: Annotated[Path | None, typer.Argument(metavar="FILE|DIR", help="Where to; without one, backups/.")] = None,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=1, metavar="N", help="Delete all but the newest N backups there.")
+    ] = None,
+    data_dir: DataOption = None,
+) -> None:
+    """Back up chats, files and settings to one file.
+
+    The server may run meanwhile. Models are not in it: they can be fetched again.
+    """
+    from myna.cli.data import back_up
+    from myna.settings import load_settings
+
+    back_up(load_settings(data_dir=data_dir), target, keep)
+
+
+@app.command(epilog="\b\nExamples:\n  myna restore myna-20261123-120000.zip\n  myna restore myna.zip --replace")
+def restore(
+    archive: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take the place of what there is, which is kept in backups/.")
+    ] = False,
+    data_dir: DataOption = None,
+) -> None:
+    """Restore a backup.
+
+    No server may run on the data directory. With database_url set the rows go there; the database must be empty.
+    """
+    from myna.cli.data import put_back
+    from myna.settings import load_settings
+
+    put_back(load_settings(data_dir=data_dir), archive, replace=replace)
+
+
+@app.command(
+    epilog="\b\nExamples:\n  myna move-data --to postgresql://myna@db.example/myna\n"
+    "  myna move-data --to sqlite               back, with database_url still set"
+)
+def move_data(
+    to: Annotated[
+        str, typer.Option("--to", metavar="URL", help="postgresql://…, or sqlite: back into the data directory.")
+    ],
+    data_dir: DataOption = None,
+) -> None:
+    """Copy everything to another database and compare it, row by row.
+
+    No server may run meanwhile. The old database stays as it is.
+    """
+    from myna.cli.data import move
+    from myna.settings import load_settings
+
+    move(load_settings(data_dir=data_dir), to)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -16,7 +16,7 @@ from filelock import FileLock
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncTransaction
 
-from myna.store import directory, sqlite
+from myna.store import directory, sqlite, swap
 from myna.store.place import Place
 from myna.store.scope import Scope, Transaction
 from myna.store.upgrade import upgrade
@@ -43,6 +43,7 @@ class Database:
         """
         lock = directory.take(data_dir)
         try:
+            await asyncio.to_thread(swap.finish, data_dir)
             if url is None:
                 path = data_dir / "myna.db"
                 await asyncio.to_thread(upgrade, path)

@@ -6,7 +6,8 @@ come in the order of the commits, and no follower can miss one that commits late
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from myna.store import migrations
 SERVER_LOCK, WRITER_LOCK = 0x6D796E61, 0x6D796E62
 """Keys of the advisory locks that a server and a writing transaction hold ("myna" and the next)."""
 CONNECT_SECONDS = 10
+_CONNECT = {"connect_timeout": CONNECT_SECONDS}
 READERS = 8
 
 
@@ -29,16 +31,15 @@ class PostgreSQL:
     def __init__(self, url: URL, holder: Connection) -> None:
         self._url = url
         self._holder = holder
-        options = {"connect_timeout": CONNECT_SECONDS}
         self.writer = create_async_engine(
-            url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=options, hide_parameters=True
+            url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=_CONNECT, hide_parameters=True
         )
         self.reader = create_async_engine(
             url,
             pool_size=READERS,
             max_overflow=0,
             pool_pre_ping=True,
-            connect_args=options,
+            connect_args=_CONNECT,
             hide_parameters=True,
             isolation_level="REPEATABLE READ",
             execution_options={"postgresql_readonly": True},
@@ -99,6 +100,53 @@ def open_place(given: str) -> PostgreSQL:
     return PostgreSQL(url, take(url))
 
 
+@contextmanager
+def snapshot(given: str) -> Iterator[Connection]:
+    """One consistent view of a database of the newest schema, while servers go on.
+
+    Raises:
+        ConfigurationError: see `locate`.
+        StoreError: it cannot be reached, or has another schema.
+    """
+    url = locate(given)
+    engine = create_engine(url, connect_args=_CONNECT, isolation_level="REPEATABLE READ")
+    try:
+        with engine.connect() as connection:
+            if (found := _revision(connection, url)) != migrations.HEAD:
+                raise StoreError(
+                    f"{url_text(url)} has schema {found or 'none'}, this Myna {migrations.HEAD}: start it once first."
+                )
+            yield connection
+    except SQLAlchemyError as error:
+        raise explain(getattr(error, "orig", None) or error, url) from error
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def alone(given: str) -> Iterator[Connection]:
+    """A transaction on a database, brought to the newest schema, that no server may use meanwhile.
+
+    Raises:
+        ConfigurationError: see `locate`; or a server uses it.
+        StoreError: as `open_place` has it.
+    """
+    url = locate(given)
+    upgrade(url)
+    holder = take(url)
+    engine = create_engine(url, connect_args=_CONNECT)
+    try:
+        with engine.begin() as connection:
+            _take_turn(connection)
+            yield connection
+    except SQLAlchemyError as error:
+        raise explain(getattr(error, "orig", None) or error, url) from error
+    finally:
+        engine.dispose()
+        holder.close()
+        holder.engine.dispose()
+
+
 def take(url: URL) -> Connection:
     """Make a database this server's own: a connection that keeps all others out until it is closed.
 
@@ -106,7 +154,7 @@ def take(url: URL) -> Connection:
         ConfigurationError: another server uses it.
         StoreError: it cannot be reached.
     """
-    engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS}, isolation_level="AUTOCOMMIT")
+    engine = create_engine(url, connect_args=_CONNECT, isolation_level="AUTOCOMMIT")
     try:
         holder = engine.connect()
         if holder.exec_driver_sql(f"SELECT pg_try_advisory_lock({SERVER_LOCK})").scalar():
@@ -130,7 +178,7 @@ def upgrade(url: URL, *, scripts: Path = migrations.SCRIPTS, head: str = migrati
     Raises:
         StoreError: as `open_place` has it.
     """
-    engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS})
+    engine = create_engine(url, connect_args=_CONNECT)
     try:
         with engine.begin() as connection:
             _take_turn(connection)
@@ -188,12 +236,12 @@ def _take_turns(writer: AsyncEngine) -> None:
         _take_turn(connection)
 
 
+def spelt(value: Any) -> Any:
+    """A value with U+FFFD for U+0000, the one character that PostgreSQL's texts cannot hold."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
+
+
 def _spell_nul(engine: AsyncEngine) -> None:
-    """Let U+FFFD stand for U+0000, the one character that PostgreSQL's texts cannot hold."""
-
-    def spelt(value: Any) -> Any:
-        return value.replace("\0", "\ufffd") if isinstance(value, str) and "\0" in value else value
-
     def spell(row: Any) -> Any:
         if isinstance(row, Mapping):
             return {name: spelt(value) for name, value in row.items()}

@@ -7,12 +7,14 @@ returns, so that what a client saw survives the loss of power too; group commit 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, event
+from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from myna.errors import StorageFull, StoreError
@@ -110,6 +112,40 @@ def copy(source: Path, target: Path) -> None:
         closing(sqlite3.connect(target, timeout=BUSY_SECONDS)) as copied,
     ):
         origin.backup(copied)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[Connection]:
+    """A transaction on a database that nobody else uses, without its references enforced: they are verified at the end.
+
+    Raises:
+        StoreError: it could not be read or written, or would be left damaged; it is as before then.
+    """
+    engine = create_engine(url(path, driver="pysqlite"))
+    configure(engine, writes=True, foreign_keys=False)
+    try:
+        with engine.begin() as connection:
+            yield connection
+            if (damage := verify(connection)) is not None:
+                raise StoreError(damage)
+    except SQLAlchemyError as error:
+        raise explain(getattr(error, "orig", None) or error, path) from error
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Connection]:
+    """One consistent view of a database. Raises StoreError where it cannot be read."""
+    engine = create_engine(url(path, driver="pysqlite"))
+    configure(engine, writes=False)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except SQLAlchemyError as error:
+        raise explain(getattr(error, "orig", None) or error, path) from error
+    finally:
+        engine.dispose()
 
 
 def verify(connection: Connection) -> str | None:

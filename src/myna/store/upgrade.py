@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
-
 from myna.errors import StoreError
 from myna.store import migrations, sqlite
 
@@ -50,15 +47,6 @@ def upgrade(path: Path, *, scripts: Path = migrations.SCRIPTS, head: str = migra
 
 
 def _migrate(path: Path, scripts: Path, head: str) -> None:
-    engine = create_engine(sqlite.url(path, driver="pysqlite"))
     # A revision may rebuild a table, for which its references must not be enforced; they are verified at the end.
-    sqlite.configure(engine, writes=True, foreign_keys=False)
-    try:
-        with engine.begin() as connection:
-            migrations.run(connection, scripts, head)
-            if (damage := sqlite.verify(connection)) is not None:
-                raise StoreError(damage)
-    except SQLAlchemyError as error:
-        raise sqlite.explain(getattr(error, "orig", None) or error, path) from error
-    finally:
-        engine.dispose()
+    with sqlite.alone(path) as connection:
+        migrations.run(connection, scripts, head)
