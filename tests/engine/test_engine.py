@@ -240,6 +240,18 @@ def test_prompt_log_probabilities_do_not_depend_on_chunks_or_preemption(options:
     assert answer.token_ids == expected.token_ids
 
 
+def test_control_tokens_among_those_that_are_scored_are_named() -> None:
+    scored = run(fake_engine(), request("a", "ab", prompt_logprobs=2, max_tokens=0))["a"].started
+    assert scored is not None
+    assert scored.control_ids == ()
+    params = SamplingParams(max_tokens=0, prompt_logprobs=0, prompt_logprobs_last=2)
+    asked = GenerationRequest("b", params, text="ab", begun=(97, 257))
+    scored = run(fake_engine(), asked)["b"].started
+    assert scored is not None
+    assert [entry and entry.token for entry in scored.prompt_logprobs or ()] == [b"a", b"<257>"]
+    assert scored.control_ids == (257,)
+
+
 @pytest.mark.parametrize("when", ["waiting", "prefill", "decode"])
 def test_cancelling_frees_the_blocks_within_a_step(when: str) -> None:
     engine = fake_engine(FakeExecutor(may_end=False), step_tokens=16, max_sequences=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,39 @@ def test_prompt_log_probabilities_agree_with_the_answers(tiny_model: Path) -> No
     tail = read.started.prompt_logprobs[len(prompt) :]
     assert [entry and entry.token_id for entry in tail] == written.token_ids
     expected = [entry.logprob for entry in written.logprobs]
-    np.testing.assert_allclose([entry.logprob for entry in tail if entry], expected, rtol=0, atol=1e-5)
+    assert [entry.logprob for entry in tail if entry] == expected, "to the last bit"
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("last", [40, 17, 1])
+def test_an_answers_tokens_are_scored_as_they_were_written(tiny_model: Path, temperature: float, last: int) -> None:
+    """To the last bit, whatever of the prompt is in the cache, and whoever else is being served."""
+    target = engine(tiny_model, step_tokens=48)
+    written = run(target, ask("a", temperature=temperature, logprobs=3))["a"]
+    params = SamplingParams(max_tokens=0, prompt_logprobs=3, prompt_logprobs_last=last)
+    asked = GenerationRequest("b", params, text=PROMPT, begun=tuple(written.token_ids), background=True)
+    answers = run(target, ask("c", PROMPT[1:], seed=3), asked)
+    read = answers["b"]
+    assert read.started is not None
+    assert read.started.cached_tokens > 0
+    assert read.started.prompt_logprobs == tuple(written.logprobs[-last:])
+    again = run(engine(tiny_model), asked)["b"].started
+    assert again is not None
+    assert again.prompt_logprobs == read.started.prompt_logprobs
+
+
+def test_an_answer_goes_on_from_tokens_as_if_it_had_never_stopped(tiny_model: Path) -> None:
+    target = engine(tiny_model)
+    whole = run(target, ask("a", seed=5))["a"]
+    text = b"".join(map(target.model.tokenizer.token_bytes, whole.token_ids))
+    for kept in range(1, 40, 3):
+        begun = tuple(whole.token_ids[:kept])
+        params = SamplingParams(max_tokens=40 - kept, seed=5, ignore_eos=True)
+        rest = run(target, GenerationRequest("b", params, text=PROMPT, begun=begun))["b"]
+        assert [*begun, *rest.token_ids] == whole.token_ids
+        spelt = b"".join(map(target.model.tokenizer.token_bytes, begun))
+        shown = codecs.getincrementaldecoder("utf-8")("replace").decode(spelt)
+        assert shown + rest.text == text.decode(errors="replace")
 
 
 def test_a_biased_token_wins_and_a_penalised_one_does_not_repeat(tiny_model: Path) -> None:

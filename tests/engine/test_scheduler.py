@@ -107,6 +107,19 @@ def test_a_prompt_to_be_scored_is_computed_whole_and_in_small_chunks() -> None:
     assert scored.cached_tokens == 0
 
 
+def test_what_comes_before_the_tokens_to_be_scored_is_taken_over_or_computed_in_one_go() -> None:
+    target = scheduler(blocks=200, step_tokens=256)
+    first = sequence("a", 40)
+    target.add(first)
+    step(target)
+    target.remove(first)
+    scored = sequence("b", 300, first=first.tokens[0], prompt_logprobs=0, prompt_logprobs_last=150)
+    target.add(scored)
+    assert step(target) == [("b", 149 + SCORING_TOKENS - 40)]
+    assert scored.cached_tokens == 40
+    assert scored.is_scoring
+
+
 def test_the_youngest_makes_room_and_comes_back_by_itself() -> None:
     target = scheduler(blocks=6)
     old, young = sequence("a", 8), sequence("b", 8)

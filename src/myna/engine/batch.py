@@ -91,9 +91,8 @@ class BatchBuilder:
                 self._update_table(sequence)
             width = max(width, len(sequence.blocks))
             if sequence.is_scoring:
-                assert sequence.prompt_logprobs is not None
                 # The token at position p is predicted by the logits at p - 1.
-                scoring = range(max(first, len(sequence.prompt_logprobs) - 1), min(end, sequence.num_prompt - 1))
+                scoring = range(max(first, sequence.next_scored - 1), min(end, sequence.num_prompt - 1))
                 if scoring:
                     scored.append((sequence, len(logit_rows), len(scoring)))
                     logit_rows.extend(offset + position for position in scoring)

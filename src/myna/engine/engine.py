@@ -240,7 +240,7 @@ class Engine:
         """Give prompt tokens the log-probabilities that were asked for."""
         for sequence, first_row, count in batch.scored:
             assert sequence.prompt_logprobs is not None
-            done = len(sequence.prompt_logprobs)
+            done = sequence.next_scored
             targets = np.array(sequence.tokens[done : done + count], np.int32)
             rows = np.arange(first_row, first_row + count, dtype=np.int32)
             logprobs, top_ids, top_logprobs = self.model.executor.score(
@@ -345,6 +345,7 @@ class Engine:
             seed=sequence.seed,
             prompt_token_ids=None if scored is None else tuple(sequence.tokens[: sequence.num_prompt]),
             prompt_logprobs=None if scored is None else tuple(scored),
+            control_ids=() if scored is None else self._control_ids(scored),
             syntax=sequence.syntax,
         )
         self._emit(sequence, started)
@@ -404,6 +405,10 @@ class Engine:
         """A token's log-probability and those of its rivals, with the text that each stands for."""
         rivals = zip(top_ids, top_logprobs, strict=True)
         return TokenLogprob(token_id, self._text(token_id), logprob, tuple((i, self._text(i), p) for i, p in rivals))
+
+    def _control_ids(self, scored: Items[TokenLogprob | None]) -> tuple[int, ...]:
+        found = {token_id for entry in scored if entry for token_id in (entry.token_id, *(each[0] for each in entry.top))}
+        return tuple(sorted(filter(self.model.tokenizer.is_control, found)))
 
     def _text(self, token_id: int) -> bytes:
         """A token's bytes; a control token, which has none, is named instead."""

@@ -23,8 +23,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "seed": (-(2**63), 2**64 - 1),
     "logprobs": (0, MAX_LOGPROBS),
     "prompt_logprobs": (0, MAX_LOGPROBS),
+    "prompt_logprobs_last": (1, 2**31 - 1),
 }
-_OPTIONAL = {"max_tokens", "seed", "logprobs", "prompt_logprobs"}
+_OPTIONAL = {"max_tokens", "seed", "logprobs", "prompt_logprobs", "prompt_logprobs_last"}
 _INTEGERS = _OPTIONAL | {"top_k"}
 
 

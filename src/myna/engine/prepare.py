@@ -76,6 +76,7 @@ def prepare(request: GenerationRequest, model: Model, grammars: Grammars, *, lim
         prompt = tokenizer.encode_prompt(request.text)
     else:
         prompt = checked_ids(request.token_ids or (), tokenizer)
+    prompt = [*prompt, *checked_ids(request.begun, tokenizer)]
     if not prompt:
         raise InvalidParameter("The prompt is empty; it must have at least one token.", param="prompt")
     if len(prompt) > limit:
@@ -83,12 +84,14 @@ def prepare(request: GenerationRequest, model: Model, grammars: Grammars, *, lim
     room = max(1, limit - len(prompt))  # a prompt that fills the context still has one token after it
     if params.ignore_eos:
         stop_token_ids = frozenset()
+    stream = TextStream(stop_strings, with_logprobs=params.logprobs is not None)
+    stream.begin(b"".join(map(tokenizer.token_bytes, request.begun)))
     return Sequence(
         request,
         prompt,
         seed=int.from_bytes(os.urandom(4)) if params.seed is None else params.seed,
         max_tokens=room if params.max_tokens is None else min(params.max_tokens, room),
-        stream=TextStream(stop_strings, with_logprobs=params.logprobs is not None),
+        stream=stream,
         stop_token_ids=stop_token_ids,
         matcher=None if grammar is None else grammars.matcher(grammar, stop_token_ids),
         syntax=syntax,

@@ -21,7 +21,8 @@ class SamplingParams:
     ``presence_penalty`` and ``frequency_penalty`` count generated tokens only, as OpenAI documents them;
     ``repetition_penalty`` counts the prompt too (Keskar et al. 2019, https://arxiv.org/abs/1909.05858).
     ``logprobs`` None: off; n: the chosen token's log-probability and the n likeliest alternatives, of the
-    model's own distribution before any of the above changes it. ``prompt_logprobs``: the same for the prompt.
+    model's own distribution before any of the above changes it. ``prompt_logprobs``: the same for the prompt, or
+    for its last ``prompt_logprobs_last`` tokens alone, and then what is before them may come from the cache.
     """
 
     max_tokens: int | None = None
@@ -38,6 +39,7 @@ class SamplingParams:
     ignore_eos: bool = False
     logprobs: int | None = None
     prompt_logprobs: int | None = None
+    prompt_logprobs_last: int | None = None
 
 
 GrammarKind = Literal["json_object", "json_schema", "regex", "lark", "calls"]
@@ -64,6 +66,8 @@ class GenerationRequest:
     model's own begin-of-text token if it has one) and ``token_ids`` (taken as they are) is set.
     ``suffix`` is what follows the answer to a ``text``: the gap between the two is to be filled.
     ``continue_last``: the last message is the assistant's own unfinished answer, to be carried on.
+    ``begun`` are the answer's first tokens, taken as they are: they follow the prompt and count as part of it, and the
+    text that is told goes on where theirs ends, be that in the middle of a character.
     ``owner`` salts the prefix cache: requests of different owners never share blocks.
     ``dialect`` names how the messages are written for the model; None is the model's own way.
     ``adapter`` names a loaded LoRA adapter of the model; None is the model itself.
@@ -83,6 +87,7 @@ class GenerationRequest:
     token_ids: tuple[int, ...] | None = None
     suffix: str | None = None
     continue_last: bool = False
+    begun: tuple[int, ...] = ()
     owner: str = ""
     dialect: str | None = None
     adapter: str | None = None
@@ -113,7 +118,8 @@ class TokenLogprob:
 class Started:
     """First event of every request: it was admitted and its prompt is processed.
 
-    ``prompt_logprobs`` has one entry a prompt token when asked for; the first token has none (None).
+    ``prompt_logprobs`` has one entry a prompt token when asked for; the first token has none (None). Of the tokens
+    in it, rivals too, ``control_ids`` are control tokens, which have a name in place of a text.
     ``syntax`` is how the answer's text is to be read (`myna.models.dialects.answer.AnswerParser`).
     """
 
@@ -123,6 +129,7 @@ class Started:
     seed: int
     prompt_token_ids: tuple[int, ...] | None = None
     prompt_logprobs: tuple[TokenLogprob | None, ...] | None = None
+    control_ids: tuple[int, ...] = ()
     syntax: AnswerSyntax = PLAIN_ANSWER
 
 

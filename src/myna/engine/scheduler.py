@@ -222,7 +222,8 @@ class Scheduler:
         if not self.cache.chunks_prompts:
             return Chunk(sequence, sequence.num_uncomputed)
         if sequence.is_scoring:
-            budget = min(budget, SCORING_TOKENS)
+            unscored = max(0, sequence.num_reusable - sequence.num_computed)
+            budget = min(budget, unscored + SCORING_TOKENS)
         return Chunk(sequence, min(sequence.num_uncomputed, budget))
 
     def _admit(self, now: float, *, background: bool) -> Sequence | None:
@@ -267,23 +268,16 @@ class Scheduler:
         return len(self.running) < self.max_sequences and needed + len(rivals) <= self.pool.num_free_besides(known)
 
     def _find_prefix(self, sequence: Sequence) -> list[int]:
-        """Blocks with the sequence's beginning. At least its last token is left to compute: it has to give logits.
-
-        A sequence whose prompt is still to be scored needs the logits of all its tokens.
-        """
-        if sequence.is_scoring or not self.cache.shares_blocks:
+        """Blocks with the sequence's beginning. What has to give logits is left to compute, its last token at least."""
+        if not self.cache.shares_blocks:
             return []
         size = self.pool.block_size
         extend_digests(sequence.digests, sequence.tokens, size, sequence.salt)
-        return self.pool.find(sequence.digests[: (len(sequence.tokens) - 1) // size], sequence.tokens)
+        return self.pool.find(sequence.digests[: sequence.num_reusable // size], sequence.tokens)
 
     def _is_being_computed(self, sequence: Sequence, index: int) -> bool:
         """Whether a prompt that is being computed begins as this one does, up to the end of its block ``index``."""
-        if (
-            sequence.is_scoring
-            or not self.cache.shares_blocks
-            or index >= (len(sequence.tokens) - 1) // self.pool.block_size
-        ):
+        if not self.cache.shares_blocks or index >= sequence.num_reusable // self.pool.block_size:
             return False
         digest = sequence.digests[index]
         return any(

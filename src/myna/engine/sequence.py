@@ -35,6 +35,7 @@ class Sequence:
         "digests",
         "drafter",
         "drafts",
+        "first_scored",
         "first_token_at",
         "id",
         "last_token_at",
@@ -100,8 +101,12 @@ class Sequence:
         self.cached_tokens = 0  # of the prompt, found in the prefix cache on first admission
         self.slot = -1  # while running: its own number below max_sequences
         self.num_tabled = 0  # blocks that the engine has copied into its block table
-        # One entry a prompt token that was scored so far, the first of which has none.
-        self.prompt_logprobs: list[TokenLogprob | None] | None = None if self.params.prompt_logprobs is None else [None]
+        # One entry a prompt token that was scored so far, from `first_scored` on. The first of a prompt has none.
+        last = self.params.prompt_logprobs_last
+        self.first_scored = 0 if last is None else max(0, self.num_prompt - last)
+        self.prompt_logprobs: list[TokenLogprob | None] | None = None
+        if self.params.prompt_logprobs is not None:
+            self.prompt_logprobs = [] if self.first_scored else [None]
 
         self.was_admitted = False
         self.arrived_at = arrived_at  # seconds of time.perf_counter(), as the three below
@@ -122,4 +127,15 @@ class Sequence:
     @property
     def is_scoring(self) -> bool:
         """Whether log-probabilities of prompt tokens are still to be computed."""
-        return self.prompt_logprobs is not None and len(self.prompt_logprobs) < self.num_prompt
+        return self.prompt_logprobs is not None and self.next_scored < self.num_prompt
+
+    @property
+    def next_scored(self) -> int:
+        """Position of the first prompt token that waits for its log-probability."""
+        assert self.prompt_logprobs is not None
+        return self.first_scored + len(self.prompt_logprobs)
+
+    @property
+    def num_reusable(self) -> int:
+        """Tokens whose keys and values may come from the prefix cache: what follows them has to give logits."""
+        return self.next_scored - 1 if self.is_scoring else len(self.tokens) - 1

@@ -38,6 +38,10 @@ class TextStream:
         self._ends: list[int] = []  # where in _held each token's text ends
         self._logprobs: list[TokenLogprob] | None = [] if with_logprobs else None
 
+    def begin(self, data: bytes) -> None:
+        """Go on behind these bytes, whose text is known; half a character at their end is completed by what comes."""
+        self._decoder.decode(data)
+
     def push(self, token_id: int, data: bytes, logprob: TokenLogprob | None = None) -> Piece | None:
         """Add a token and its bytes; what can be shown because of it, if anything.
 
