@@ -407,7 +407,9 @@ class Engine:
         return TokenLogprob(token_id, self._text(token_id), logprob, tuple((i, self._text(i), p) for i, p in rivals))
 
     def _control_ids(self, scored: Items[TokenLogprob | None]) -> tuple[int, ...]:
-        found = {token_id for entry in scored if entry for token_id in (entry.token_id, *(each[0] for each in entry.top))}
+        found = {
+            token_id for entry in scored if entry for token_id in (entry.token_id, *(each[0] for each in entry.top))
+        }
         return tuple(sorted(filter(self.model.tokenizer.is_control, found)))
 
     def _text(self, token_id: int) -> bytes:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi import FastAPI
 
-from myna.server.openai.connection import ClientGone, EventStream, while_connected
+from myna.server.connected import ClientGone, while_connected
+from myna.server.openai.connection import EventStream
 from tests.server.scripted import MODEL, ScriptedBackend
 
 WAIT_SECONDS = 10

@@ -16,8 +16,9 @@ from myna.engine.request import Delta, Finished, GenerationRequest, SamplingPara
 from myna.errors import MynaError, PromptTooLong
 from myna.server.anthropic.blocks import Blocks
 from myna.server.anthropic.types import CountBody, MessageBody
+from myna.server.connected import answer_while_connected
 from myna.server.errors import json_response
-from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
+from myna.server.openai.connection import EventStream, read_json, request_schema
 from myna.server.openai.generation import ServedModel, finish_reason, serve_model
 from myna.server.shapes import ANTHROPIC
 

@@ -12,10 +12,11 @@ from starlette.responses import Response
 
 from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.errors import InvalidParameter
+from myna.server.connected import answer_while_connected
 from myna.server.errors import json_response
 from myna.server.limits import MAX_EMBEDDING_INPUTS
 from myna.server.ollama.wire import Body, create_router, nanoseconds
-from myna.server.openai.connection import answer_while_connected, request_schema
+from myna.server.openai.connection import request_schema
 from myna.server.openai.embeddings import vectors
 from myna.server.openai.generation import serve_model
 from myna.server.openai.texts import check_text

@@ -18,6 +18,7 @@ from myna.chat import Message
 from myna.engine.request import Delta, Finished, GenerationRequest, Grammar, Started, TokenLogprob
 from myna.errors import InvalidParameter, Refused
 from myna.models.dialects.answer import AnswerEvent, AnswerParser
+from myna.server.connected import answer_while_connected
 from myna.server.errors import excerpt, json_response
 from myna.server.identity import identity_of
 from myna.server.limits import MAX_TOP_LOGPROBS
@@ -25,7 +26,7 @@ from myna.server.ollama.answers import Piece, Pieces
 from myna.server.ollama.messages import NO_IMAGES, parse_messages, parse_tools
 from myna.server.ollama.options import sampling
 from myna.server.ollama.wire import Body, Lines, create_router, lines, nanoseconds, timestamp
-from myna.server.openai.connection import answer_while_connected, request_schema
+from myna.server.openai.connection import request_schema
 from myna.server.openai.generation import finish_reason, known_model, serve_model
 from myna.server.openai.texts import check_text
 from myna.server.permissions import lacking

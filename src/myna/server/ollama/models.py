@@ -16,9 +16,10 @@ from myna.backends.manager import ModelManager
 from myna.errors import HubError, NotFound
 from myna.hub import Hub, LocalModel
 from myna.server.api.services import Services
+from myna.server.connected import answer_while_connected
 from myna.server.errors import json_response
 from myna.server.ollama.wire import Body, Lines, create_router, line, timestamp
-from myna.server.openai.connection import answer_while_connected, request_schema
+from myna.server.openai.connection import request_schema
 from myna.server.openai.generation import known_model
 from myna.server.openai.models import delete as delete_model
 

@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from myna.engine.request import Delta, Finished, GenerationRequest, Started
 from myna.errors import MynaError
+from myna.server.connected import answer_while_connected
 from myna.server.errors import json_response
-from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
+from myna.server.openai.connection import EventStream, read_json, request_schema
 from myna.server.openai.generation import (
     ServedModel,
     copies,

@@ -1,4 +1,4 @@
-"""Work that is tied to its client's connection: when the client goes, streaming or not, the work is cancelled.
+"""Requests with JSON, and streams that are tied to their connection: when the client goes, the work is cancelled.
 
 Cancelling closes the backend's iterator, which cancels the request in the engine: generation stops within a step and
 its blocks are free again.
@@ -6,12 +6,11 @@ its blocks are free again.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -19,22 +18,16 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from myna.errors import InvalidParameter, MynaError, ServerStopping
-from myna.server.errors import CLIENT_CLOSED_REQUEST
+from myna.server.connected import ClientGone, while_connected
 from myna.server.limits import MAX_NAMES, MAX_NESTING
 from myna.server.openai.sse import error_frame
 from myna.store.database import Database
-
-Result = TypeVar("Result")
 
 
 def database_of(request: Request) -> Database:
     """The server's database, which its lifespan has opened."""
     database: Database = request.app.state.database
     return database
-
-
-class ClientGone(Exception):
-    """The connection was closed before its answer was complete."""
 
 
 async def read_json(request: Request) -> Any:
@@ -67,38 +60,6 @@ def request_schema(model: type[BaseModel]) -> dict[str, Any]:
     """What a route adds to the OpenAPI document, as the body is read here and not by the framework."""
     schema = {"required": True, "content": {"application/json": {"schema": model.model_json_schema()}}}
     return {"requestBody": schema}
-
-
-async def while_connected(receive: Receive, stopping: asyncio.Event, work: Coroutine[Any, Any, Result]) -> Result:
-    """Do the work; cancel it as soon as the client is gone or the server must stop.
-
-    Raises:
-        ClientGone: the client went first. The work has ended by then.
-        ServerStopping: the server stops. The work has ended by then.
-    """
-    working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(receive))
-    stop = asyncio.ensure_future(stopping.wait())
-    tasks = (working, gone, stop)
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        if gone.done():
-            raise ClientGone
-        raise ServerStopping("The server is stopping; send the request again when it is back.")
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def answer_while_connected(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
-    """The answer that the work comes to, or an empty one for nobody when the client has gone."""
-    try:
-        return await while_connected(request.receive, request.app.state.stopping, work)
-    except ClientGone:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
 class EventStream(Response):
@@ -138,11 +99,6 @@ class EventStream(Response):
         async for frame in self.frames:
             await send({"type": "http.response.body", "body": frame, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _refuse_constant(name: str) -> None:

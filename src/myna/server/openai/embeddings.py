@@ -10,8 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from myna.engine.embedding import Embedded, EmbeddingRequest
+from myna.server.connected import answer_while_connected
 from myna.server.errors import json_response
-from myna.server.openai.connection import answer_while_connected, read_json, request_schema
+from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.generation import serve_model
 from myna.server.openai.types import EmbeddingBody
 

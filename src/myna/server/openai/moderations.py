@@ -10,12 +10,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from myna.errors import InvalidParameter, NotFound, UnsupportedParameter
+from myna.server.connected import answer_while_connected
 from myna.server.errors import excerpt, json_response
 from myna.server.limits import MAX_MODERATION_CHARACTERS, MAX_MODERATION_INPUTS
 from myna.server.meter import admit
 from myna.server.moderation import CATEGORIES, Scores, default_classifier
 from myna.server.openai.body import JsonBody
-from myna.server.openai.connection import answer_while_connected, read_json, request_schema
+from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.texts import check_text
 
 router = APIRouter()

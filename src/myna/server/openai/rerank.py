@@ -16,10 +16,11 @@ from starlette.responses import Response
 
 from myna.engine.embedding import EmbeddingRequest
 from myna.errors import InvalidParameter
+from myna.server.connected import answer_while_connected
 from myna.server.errors import excerpt, json_response
 from myna.server.limits import MAX_EMBEDDING_INPUTS
 from myna.server.openai.body import Body, Refusal
-from myna.server.openai.connection import answer_while_connected, read_json, request_schema
+from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.generation import serve_model
 from myna.server.openai.texts import check_text
 

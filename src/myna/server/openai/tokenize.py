@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from myna.engine.request import GenerationRequest, SamplingParams
 from myna.errors import InvalidParameter
+from myna.server.connected import answer_while_connected
 from myna.server.errors import json_response
 from myna.server.openai.body import Body, Name
-from myna.server.openai.connection import answer_while_connected, read_json, request_schema
+from myna.server.openai.connection import read_json, request_schema
 from myna.server.openai.generation import serve_model
 from myna.server.openai.messages import parse_messages
 from myna.server.openai.texts import TokenId, check_text

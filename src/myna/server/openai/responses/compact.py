@@ -13,11 +13,12 @@ from starlette.responses import Response
 from myna.chat import Message
 from myna.engine.request import GenerationRequest, SamplingParams
 from myna.errors import EngineError, MynaError, PromptTooLong
+from myna.server.connected import answer_while_connected
 from myna.server.errors import json_response
 from myna.server.identity import owner_of
 from myna.server.openai.answers import Choice
 from myna.server.openai.body import JsonBody, Label, Name, Refusal
-from myna.server.openai.connection import answer_while_connected, database_of, read_json, request_schema
+from myna.server.openai.connection import database_of, read_json, request_schema
 from myna.server.openai.generation import ServedModel, serve_model, unix_seconds
 from myna.server.openai.responses.context import (
     Context,

@@ -9,10 +9,11 @@ from pydantic import StringConstraints
 from starlette.responses import Response
 
 from myna.errors import MynaError
+from myna.server.connected import answer_while_connected
 from myna.server.errors import json_response
 from myna.server.identity import owner_of
 from myna.server.openai.body import Refusal
-from myna.server.openai.connection import answer_while_connected, database_of, read_json, request_schema
+from myna.server.openai.connection import database_of, read_json, request_schema
 from myna.server.openai.generation import DEFAULT_MODEL_ALIAS, serve_model
 from myna.server.openai.responses.context import fitted, in_terms_of_responses, read_context
 from myna.server.openai.responses.create import prompt_of

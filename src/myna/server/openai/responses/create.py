@@ -13,9 +13,10 @@ from starlette.responses import Response
 
 from myna.engine.request import Delta, Finished, GenerationRequest, SamplingParams, Started
 from myna.errors import MynaError, StoreError
+from myna.server.connected import answer_while_connected
 from myna.server.errors import describe, json_response, status_of
 from myna.server.identity import owner_of
-from myna.server.openai.connection import EventStream, answer_while_connected, read_json, request_schema
+from myna.server.openai.connection import EventStream, read_json, request_schema
 from myna.server.openai.generation import ServedModel, serve_model, unix_seconds
 from myna.server.openai.responses.background import INTERRUPTED, Job
 from myna.server.openai.responses.context import Context, fitted, in_terms_of_responses, read_context

@@ -9,9 +9,9 @@ from pydantic import Field
 from starlette.responses import Response
 
 from myna.errors import InvalidParameter
+from myna.server.connected import answer_while_connected
 from myna.server.errors import excerpt, json_response
 from myna.server.identity import owner_of
-from myna.server.openai.connection import answer_while_connected
 from myna.server.openai.pages import OrderedPageQuery, Query, list_response, query_schema
 from myna.server.openai.responses.create import ResponseStream
 from myna.server.openai.responses.frames import FrameWriter
