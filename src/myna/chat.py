@@ -35,9 +35,11 @@ class TextPart(Part):
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart(Part):
-    """What a model thought before it answered."""
+    """What a model thought before it answered; ``token_ids`` and ``tokenizer`` as in `TextPart`, with the marks."""
 
     text: str
+    token_ids: tuple[int, ...] | None = None
+    tokenizer: str | None = None
     type: str = field(default="reasoning", init=False, repr=False)
 
 

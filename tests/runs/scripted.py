@@ -28,8 +28,8 @@ class Reply:
         self._steps: asyncio.Queue[Started | Delta | Finished | MynaError] = asyncio.Queue()
         self._said = 0
 
-    def start(self, prompt_tokens: int = 7, cached_tokens: int = 3, seed: int = 11) -> None:
-        self._steps.put_nowait(Started(self.request.id, prompt_tokens, cached_tokens, seed))
+    def start(self, prompt_tokens: int = 7, cached_tokens: int = 3, seed: int = 11, **more: Any) -> None:
+        self._steps.put_nowait(Started(self.request.id, prompt_tokens, cached_tokens, seed, **more))
 
     def say(self, text: str, token_ids: tuple[int, ...] | None = None) -> None:
         ids = tokens_of(text) if token_ids is None else token_ids
@@ -61,6 +61,7 @@ class ScriptedBackend:
     def __init__(self, tokenizer: str = TOKENIZER) -> None:
         self.tokenizer = tokenizer
         self.replies: dict[str, Reply] = {}
+        self.arrived: asyncio.Queue[Reply] = asyncio.Queue()
         self._asked: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def reply(self, run_id: str) -> Reply:
@@ -71,6 +72,7 @@ class ScriptedBackend:
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]:
         reply = self.replies[request.id] = Reply(request)
         self._asked[request.id].set()
+        self.arrived.put_nowait(reply)
         return reply.events()
 
     async def cancel(self, request_id: str) -> None:

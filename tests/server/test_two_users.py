@@ -85,6 +85,8 @@ TRIES: dict[str, Try] = {
     # Clients make the ids of chats, so this one makes a chat of his own that has hers by chance.
     "POST /api/chats/{chat}/messages": Try({"message": MESSAGE, "run": RUN}, (201, 200)),
     "DELETE /api/messages/{message}": Try(),
+    "POST /api/messages/{message}/tokens": Try(),
+    "POST /api/messages/{answer}/tokens": Try(),
     "POST /api/chats/{chat}/runs": Try({**RUN_AGAIN, "parent_id": "{message}"}),
     "POST /api/runs/{run}/stop": Try(),
 }

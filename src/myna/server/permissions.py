@@ -56,6 +56,7 @@ NEEDS: dict[str, Need] = {
     "POST /api/chats/*/messages": "all",
     "POST /api/chats/*/runs": "all",
     "DELETE /api/messages/*": "all",
+    "POST /api/messages/*/tokens": "all",
     "POST /api/runs/*/stop": "all",
     "WEBSOCKET /api/events": "read",
     "GET /api/models": "any",

@@ -15,6 +15,7 @@ from myna.server.api import (
     preferences,
     runs,
     session,
+    tokens,
     users,
 )
 from myna.server.api.services import ApiServices, open_services
@@ -34,6 +35,7 @@ def create_router() -> APIRouter:
         admin,
         chats,
         messages,
+        tokens,
         runs,
         models,
         events,
