@@ -5,6 +5,12 @@ import { defineConfig } from "vite";
 // It answers its own origin alone, so what is passed on says that it comes from there.
 const server = process.env["MYNA_SERVER"] ?? "http://127.0.0.1:8642";
 
+/** A language's words are told by their names, such as words-de-account. */
+function chunkName({ facadeModuleId }: { facadeModuleId?: string | null }): string {
+  const words = /\/strings\/(\w+)\/(\w+)\.ts$/.exec(facadeModuleId ?? "");
+  return words ? `assets/words-${words[1]}-${words[2]}-[hash].js` : "assets/[name]-[hash].js";
+}
+
 export default defineConfig({
   plugins: [svelte()],
   build: {
@@ -14,6 +20,7 @@ export default defineConfig({
     // Only the highlighter is loaded later; the helper that preloads a chunk's own dependencies is not needed.
     modulePreload: false,
     reportCompressedSize: true,
+    rolldownOptions: { output: { chunkFileNames: chunkName } },
   },
   server: {
     proxy: {

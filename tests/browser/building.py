@@ -71,7 +71,7 @@ def first_load(static: Path) -> dict[str, int]:
     of its language, and all that these import at once."""
     html = (static / "index.html").read_text(encoding="utf-8")
     waiting = re.findall(r'<(?:script[^>]+src|link[^>]+rel="modulepreload"[^>]+href)="(/[^"]+)"', html)
-    waiting += [str(words.relative_to(static)) for words in static.glob("assets/en-*.js")]
+    waiting += [str(words.relative_to(static)) for words in static.glob("assets/words-en-index-*.js")]
     sizes: dict[str, int] = {}
     while waiting:
         name = waiting.pop().lstrip("/")

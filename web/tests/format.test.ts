@@ -4,8 +4,8 @@ import { formatBytes, formatContext, formatParameters, periodOf } from "../src/l
 
 test("sizes are short and never switch unit too late", () => {
   assert.deepEqual([0, 999, 1000, 98_362_432, 999_600_000, 1_060_000_000, 123e9].map(formatBytes), [
-    "0 B",
-    "999 B",
+    "0 bytes",
+    "999 bytes",
     "1 kB",
     "98 MB",
     "1.0 GB",

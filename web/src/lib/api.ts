@@ -6,6 +6,7 @@ import type {
   Account,
   ApiKey,
   Chat,
+  Failure,
   Message,
   Model,
   NewApiKey,
@@ -147,7 +148,31 @@ export const api = {
   cancelPull: (name: string) => request<Model>("POST", `/api/models/${segment(name)}/pull/cancel`),
 };
 
-/** What to tell the person about a caught error. */
+/** Their translation says all: what the server adds is no value that the person would miss. */
+const WITHOUT_DETAILS: ReadonlySet<string> = new Set([
+  "account_disabled",
+  "engine_busy",
+  "engine_crashed",
+  "internal_error",
+  "not_found",
+  "not_signed_in",
+  "server_stopping",
+  "wrong_password",
+]);
+
+/**
+ * What to tell the person about a caught error, or about a failure that the server recorded: in the page's language
+ * where the code is known, followed by the server's English where that carries values.
+ */
 export function explain(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error) && !isFailure(error)) return String(error);
+  const code = error instanceof ApiError || isFailure(error) ? error.code : "";
+  const known = Object.hasOwn(strings.codes, code) ? strings.codes[code] : undefined;
+  if (known === undefined) return error.message;
+  // Isolated, so that an English sentence is read from left to right in an Arabic one.
+  return WITHOUT_DETAILS.has(code) ? known : `${known} (\u2066${error.message}\u2069)`;
+}
+
+function isFailure(value: unknown): value is Failure {
+  return typeof value === "object" && value !== null && "code" in value && "message" in value && !(value instanceof Error);
 }

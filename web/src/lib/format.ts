@@ -9,17 +9,25 @@ export function formatNumber(value: number): string {
   return number.format(value);
 }
 
+const UNITS = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+
 /** Decimal units, as disks and downloads are sold. */
 export function formatBytes(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
   let value = bytes;
   let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
+  while (value >= 999.5 && unit < UNITS.length - 1) {
     value /= 1000;
     unit += 1;
   }
   const digits = unit < 3 || value >= 100 ? 0 : 1;
-  return `${value.toFixed(digits)} ${units[unit]}`;
+  const size = new Intl.NumberFormat(locale, {
+    style: "unit",
+    unit: UNITS[unit]!,
+    unitDisplay: unit === 0 ? "long" : "short",
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+  return size.format(value);
 }
 
 /** 134515008 → "135 M", 7241732096 → "7.2 B". */
@@ -41,6 +49,26 @@ export function formatLicence(id: string): string {
 
 export function formatTime(milliseconds: number): string {
   return clock.format(milliseconds);
+}
+
+/** Seconds with two decimals, as the language writes them. */
+export function formatSeconds(value: number): string {
+  return new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 2 }).format(value);
+}
+
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ["year", 31_557_600_000],
+  ["month", 2_629_800_000],
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+];
+
+/** How long ago (or until when) a moment is: "5 minutes ago", "yesterday", "now". */
+export function formatAgo(moment: number, now: number = Date.now()): string {
+  const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
+  const [unit, length] = STEPS.find(([, step]) => Math.abs(now - moment) >= step) ?? ["second", Infinity];
+  return relative.format(Math.trunc((moment - now) / length) || 0, unit);
 }
 
 const BROWSERS: [RegExp, string][] = [

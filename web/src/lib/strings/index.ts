@@ -18,7 +18,7 @@ export const strings = {} as Strings;
 const files = import.meta.glob<Partial<Strings>>(["./*/index.ts", "./*/account.ts"], { import: "default" });
 
 export async function loadStrings(part: Part): Promise<void> {
-  const load = files[`./${language}/${part}.ts`];
+  const load = files[`./${language}/${part}.ts`] ?? files[`./en/${part}.ts`];
   if (!load) throw new Error(`There are no words for ${part} in ${language}.`);
   Object.assign(strings, await load());
 }

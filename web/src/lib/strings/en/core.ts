@@ -34,10 +34,12 @@ export default {
     label: "Matching chats",
   },
 
-  theme: { label: "Appearance", light: "Light", dark: "Dark", system: "System" },
+  theme: { label: "Appearance", light: "Light", dark: "Dark", contrast: "High contrast", system: "System" },
+
+  language: "Language",
 
   welcome: {
-    greeting: (hour: number) =>
+    greeting: (hour: number): string =>
       hour < 5 || hour >= 18 ? "Good evening" : hour < 12 ? "Good morning" : "Good afternoon",
     lead: "What would you like to talk about?",
     examplesLabel: "Examples",

@@ -1,5 +1,6 @@
 /** The words that the page needs from its first moment; those of pages that few open come with these. */
 
 import core from "./core";
+import errors from "./errors";
 
-export default { ...core };
+export default { ...core, ...errors };

@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LANGUAGES } from "../src/lib/language";
+
+type Words = { [key: string]: Word };
+type Word = string | ((...values: never[]) => string) | Words | Word[];
+
+const files = import.meta.glob<Words>("../src/lib/strings/*/*.ts", { eager: true, import: "default" });
+const wordsOf = (language: string, file: string) => files[`../src/lib/strings/${language}/${file}.ts`];
+const names = Object.keys(files)
+  .filter((path) => path.includes("/en/"))
+  .map((path) => path.split("/").at(-1)!.replace(".ts", ""));
+const others = Object.keys(LANGUAGES).filter((language) => language !== "en");
+
+/** Names, keys of the keyboard, units and words that a language writes as English does. */
+const SAME_IN = new Map<string, readonly string[]>([
+  ["*", ["app", "transcript.answer", "shortcuts.keys.*.keys.*"]],
+  ["de", ["sidebar.label", "details.prompt", "signIn.name", "account.roles.admin", "keys.name", "users.name"]],
+  ["fr", ["composer.label", "transcript.label", "details.prompt"]],
+  ["es", ["sidebar.label", "details.prompt"]],
+]);
+
+/** Every word of a file by its path, such as "sidebar.newChat". */
+function* leaves(word: Word, path: string[] = []): Generator<[string, string | ((...values: never[]) => string)]> {
+  if (typeof word === "string" || typeof word === "function") yield [path.join("."), word];
+  else for (const [key, part] of Object.entries(word)) yield* leaves(part, [...path, key]);
+}
+
+const isSame = (language: string, path: string): boolean => {
+  const general = path.replace(/\.\d+/g, ".*");
+  return ["*", language].some((key) => SAME_IN.get(key)?.includes(general));
+};
+
+for (const language of others) {
+  test(`${language} says everything that English says, and says it itself`, () => {
+    const wrong: string[] = [];
+    for (const name of names) {
+      const theirs = new Map(leaves(wordsOf(language, name) ?? {}));
+      const ours = new Map(leaves(wordsOf("en", name)!));
+      for (const path of new Set([...ours.keys(), ...theirs.keys()])) {
+        const [word, other] = [ours.get(path), theirs.get(path)];
+        // What the server says in English needs no translation there.
+        if (path.startsWith("codes.")) continue;
+        if (word === undefined || other === undefined) wrong.push(`${name}.${path} is in one language alone`);
+        else if (typeof word !== typeof other) wrong.push(`${name}.${path} is another kind of value`);
+        // Fewer would lose a value, more would show "undefined".
+        else if (typeof word === "function") other.length === word.length || wrong.push(`${name}.${path} takes other values`);
+        else if (other === "") wrong.push(`${name}.${path} is empty`);
+        else if (other === word && !isSame(language, path)) wrong.push(`${name}.${path} is English: ${word}`);
+      }
+    }
+    assert.deepEqual(wrong, []);
+  });
+}
+
+test("the same error codes are known in every language", () => {
+  const codes = (language: string) => Object.keys(wordsOf(language, "errors")!["codes"] as Words);
+  for (const language of others) assert.deepEqual(codes(language), codes("de"), language);
+});
+
+test("each language is written in its own script, with its own punctuation", () => {
+  const scripts: Record<string, RegExp> = { zh: /\p{Script=Han}/u, ar: /\p{Script=Arabic}/u };
+  for (const [language, script] of Object.entries(scripts))
+    for (const name of names)
+      for (const [path, word] of leaves(wordsOf(language, name) ?? {}))
+        if (typeof word === "string" && !isSame(language, path) && path !== "shortcuts.keys")
+          assert.match(word, script, `${language}: ${name}.${path}`);
+  for (const name of names)
+    for (const [path, word] of leaves(wordsOf("fr", name) ?? {}))
+      if (typeof word === "string") assert.doesNotMatch(word, /[^\u202f\u00a0\s][?!;](\s|$)| [?!:;]( |$)/, `fr: ${name}.${path}`);
+});
