@@ -94,7 +94,9 @@ function message(status: Message["status"], text: string, runId: string): Messag
     created_at: 0,
     run_id: runId,
     usage: null,
+    parameters: null,
     error: null,
+    edited_at: null,
   };
 }
 
