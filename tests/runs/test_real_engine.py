@@ -82,7 +82,7 @@ async def test_kill_9_of_the_engine_loses_nothing_that_was_shown(
     assert kept.error.code == "engine_crashed"
     assert kept.text == tab.text(run_id)
 
-    carried = await service.carry_on(OWNER, chat_id, answer_id, new_id())
+    carried = await service.carry_on(OWNER, chat_id, answer_id, new_id(), parameters={})
     await end(service, carried.run.id)
     async with database.read(OWNER) as scope:
         whole = await messages.get(scope, answer_id)

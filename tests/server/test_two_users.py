@@ -89,6 +89,8 @@ TRIES: dict[str, Try] = {
     "POST /api/messages/{answer}/tokens": Try(),
     "POST /api/chats/{chat}/runs": Try({**RUN_AGAIN, "parent_id": "{message}"}),
     "POST /api/runs/{run}/stop": Try(),
+    "PATCH /api/presets/{preset}": Try({"name": "mine"}),
+    "DELETE /api/presets/{preset}": Try(),
 }
 """Every route with the id of something that somebody owns in its path."""
 
@@ -184,6 +186,9 @@ async def something_of_everything(home: House, ann: Person) -> dict[str, str]:
         if (await ann.call("GET", f"/v1/batches/{ids['batch']}", expect=200))["status"] == "completed":
             break
         await asyncio.sleep(0.02)
+    ids["preset"] = str(uuid.uuid4())
+    preset = {"id": ids["preset"], "name": SECRET, "system_prompt": SECRET}
+    await ann.call("POST", "/api/presets", preset, 201)
     home.backend.gate = asyncio.Event()  # her answer is being written all the time
     ids |= {kind: str(uuid.uuid4()) for kind in ("chat", "message", "run", "answer")}
     asked = {"message": {"id": ids["message"], "parent_id": None, "text": SECRET}}

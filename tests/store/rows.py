@@ -9,7 +9,7 @@ from typing import Any
 from myna.chat import TextPart
 from myna.store import chats, messages
 from myna.store.keys import Key
-from myna.store.records import Chat, Message, Run
+from myna.store.records import Chat, Message, Preset, Run
 from myna.store.scope import Scope
 from myna.store.sessions import Session
 from myna.store.users import User
@@ -41,6 +41,13 @@ def run(chat_id: str, message_id: str, **values: Any) -> Run:
     return Run(**{
         "id": new_id(), "chat_id": chat_id, "message_id": message_id, "model": "m", "status": "queued",
         "last_event": 0, "created_at": next(_clock), "request": "digest", **values,
+    })  # fmt: skip
+
+
+def preset(**values: Any) -> Preset:
+    return Preset(**{
+        "id": new_id(), "name": "Precise", "model": None, "system_prompt": "Be brief.",
+        "parameters": {"temperature": 0.1, "stop": ["\n"]}, "is_default": False, "created_at": next(_clock), **values,
     })  # fmt: skip
 
 

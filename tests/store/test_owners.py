@@ -12,6 +12,7 @@ import pytest
 from myna.chat import TextPart
 from myna.errors import NotFound, StoreError
 from myna.store import (
+    acknowledgements,
     batches,
     changes,
     chats,
@@ -21,6 +22,7 @@ from myna.store import (
     keys,
     messages,
     preferences,
+    presets,
     projects,
     responses,
     runs,
@@ -32,16 +34,17 @@ from myna.store import (
 )
 from myna.store.database import Database
 from myna.store.pages import PageRequest
-from myna.store.records import Project
+from myna.store.records import Acknowledgement, Project
 from myna.store.scope import Scope
 from myna.store.tables import metadata
-from tests.store.rows import add_chat, key, message, new_id, run, session, user
+from tests.store.rows import add_chat, key, message, new_id, preset, run, session, user
 
 Ids = tuple[str, str, str, str, str]
 Ask = Callable[[Scope, Ids], Awaitable[Any]]
 
 CONVERSATION, COMPLETION, RESPONSE = "conv_1", "chatcmpl-1", "resp_1"
 BATCH, PROJECT = "batch_1", "00000000-0000-4000-8000-000000000001"
+PRESET = "00000000-0000-4000-8000-000000000002"
 FILE, UPLOAD, PART, ENDPOINT, DELIVERY = "file-1", "upload_1", "part_1", "we_1", "wh_1"
 
 NOT_FOUND: dict[str, Ask] = {
@@ -78,10 +81,17 @@ NOT_FOUND: dict[str, Ask] = {
     "webhooks.get": lambda scope, ids: webhooks.get(scope, ENDPOINT),
     "webhooks.update": lambda scope, ids: webhooks.update(scope, ENDPOINT, url="https://stolen.example/"),
     "webhooks.remove": lambda scope, ids: webhooks.remove(scope, ENDPOINT),
+    "presets.update": lambda scope, ids: presets.update(scope, PRESET, name="stolen", is_default=True),
+    "presets.remove": lambda scope, ids: presets.remove(scope, PRESET),
     "responses.chain": lambda scope, ids: responses.chain(scope, RESPONSE),
 }
 EMPTY: dict[str, Ask] = {
     "preferences.get": lambda scope, ids: _preferences(scope),
+    "presets.find": lambda scope, ids: presets.find(scope, PRESET),
+    "presets.listed": lambda scope, ids: presets.listed(scope),
+    "presets.count": lambda scope, ids: presets.count(scope),
+    "acknowledgements.has": lambda scope, ids: acknowledgements.has(scope, "gemma"),
+    "acknowledgements.listed": lambda scope, ids: acknowledgements.listed(scope),
     "chats.find": lambda scope, ids: chats.find(scope, ids[0]),
     "chats.of_ids": lambda scope, ids: chats.of_ids(scope, [ids[0]]),
     "chats.page": lambda scope, ids: chats.page(scope, None, 10),
@@ -142,7 +152,7 @@ OWN_ROWS_ONLY = {
     "chats.create", "projects.create", "changes.record", "changes.record_all", "changes.latest",
     "keys.add", "sessions.add", "conversations.create",
     "files.add", "batches.add", "uploads.add", "webhooks.add", "preferences.change",
-    "completions.add", "responses.add",
+    "completions.add", "responses.add", "presets.add", "acknowledgements.add",
 }  # fmt: skip
 
 
@@ -166,6 +176,8 @@ def test_the_sweep_below_knows_every_query() -> None:
             batches,
             uploads,
             webhooks,
+            presets,
+            acknowledgements,
         )
         for name, function in inspect.getmembers(module, inspect.iscoroutinefunction)
         if function.__module__ == module.__name__ and "scope" in inspect.signature(function).parameters
@@ -225,6 +237,8 @@ async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
         answered = responses.StoredResponse(RESPONSE, None, "completed", True, 0, 1, {"id": RESPONSE})
         await responses.add(scope, answered, [{"id": "asked"}], [{"id": "said"}])
         await files.add(scope, files.StoredFile(FILE, "secret.txt", "user_data", 1, "0" * 64, "0" * 32, 1, None))
+        await presets.add(scope, preset(id=PRESET, is_default=True))
+        await acknowledgements.add(scope, Acknowledgement("gemma", "m", 1))
         await batches.add(scope, batches.StoredBatch(BATCH, "/v1/embeddings", FILE, "24h", None, None, None, 1, 2))
         await uploads.add(scope, uploads.Upload(UPLOAD, "secret.txt", "user_data", 1, "pending", 1, 2, None))
         await uploads.add_part(scope, uploads.Part(UPLOAD, PART, 1, "1" * 32, 1))

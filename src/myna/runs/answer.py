@@ -27,13 +27,15 @@ CANCEL_SECONDS = 5.0
 
 Spend = Callable[[str, str, int, int], None]
 """Told what answers use as they come: owner, model, tokens of the prompt (once an answer), tokens of the answer."""
+Measure = Callable[[str, int, float], None]
+"""Told how fast an answer was written: model, tokens, seconds from the first to the last of them."""
+NOT_SAMPLING = ("dialect", "adapter", "thinking", "system_prompt")
 
 
 def sampling(model: str, parameters: Mapping[str, Any]) -> SamplingParams:
     """What the request asks for, and where it does not say, what is recommended for the model."""
-    return SamplingParams(
-        **{name: value for name, value in complete(model, parameters).items() if name not in ("dialect", "adapter")}
-    )
+    asked = {name: value for name, value in complete(model, parameters).items() if name not in NOT_SAMPLING}
+    return SamplingParams(**{**asked, "stop": tuple(asked.get("stop", ()))})
 
 
 def complete(model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,6 +49,10 @@ def spend_freely(owner: str, model: str, prompt: int, completion: int) -> None:
     """Count nothing."""
 
 
+def measure_nothing(model: str, tokens: int, seconds: float) -> None:
+    """Keep no figures."""
+
+
 class Answer:
     """A run at work. It always ends its log, whatever happens."""
 
@@ -57,14 +63,18 @@ class Answer:
         database: Database,
         models: ModelManager,
         spend: Spend = spend_freely,
+        measure: Measure = measure_nothing,
     ) -> None:
         self.log = log
         self._params = sampling(log.run.model, parameters)
         self._dialect: str | None = parameters.get("dialect")
         self._adapter: str | None = parameters.get("adapter")
+        self._effort = {None: None, True: "on", False: "none"}[parameters.get("thinking")]
+        self._system_prompt: str | None = parameters.get("system_prompt")
         self._database = database
         self._models = models
         self._spend = spend
+        self._measure = measure
         self._backend: Backend | None = None
         self._cancelled_as: EndStatus = "interrupted"
         self._task: asyncio.Task[EndEvent] | None = None
@@ -118,7 +128,7 @@ class Answer:
         run = self.log.run
         async with self._database.read(self.log.owner) as scope:
             # From the answer itself upwards: what it has already (to be carried on) is the last turn then.
-            context = await instructions.prompt(scope, run.chat_id, run.message_id, run.model)
+            context = await instructions.prompt(scope, run.chat_id, run.message_id, run.model, self._system_prompt)
         backend = await self._models.get(run.model)
         tokenizer = (await backend.describe()).tokenizer
         request = GenerationRequest(
@@ -129,6 +139,7 @@ class Answer:
             owner=self.log.owner,
             dialect=self._dialect,
             adapter=self._adapter,
+            reasoning_effort=self._effort,
         )
         started: Started | None = None
         async with contextlib.aclosing(backend.generate(request)) as events:
@@ -146,6 +157,8 @@ class Answer:
         raise AssertionError("a backend says Finished last")
 
     def _end(self, started: Started, finished: Finished) -> EndEvent:
+        # The first token is not among those that the seconds are of.
+        self._measure(self.log.run.model, finished.completion_tokens - 1, finished.decode_seconds)
         usage = Usage(
             prompt_tokens=started.prompt_tokens,
             completion_tokens=finished.completion_tokens,

@@ -25,7 +25,7 @@ async def prompt(
         chat_id: the chat.
         leaf_id: the last message of the branch; an answer that is to be carried on is the last turn then.
         model: who answers.
-        system_prompt: the chat's own; None or empty: it has none.
+        system_prompt: the chat's own; None: it has none, and what is advised for the model counts; empty: none at all.
         profile: where the user's own instructions are, if not beside the chat.
 
     Raises:
@@ -41,8 +41,8 @@ async def prompt(
 async def system(profile: Scope, model: str, system_prompt: str | None = None) -> str | None:
     """What the user, then the chat say of how to answer, a paragraph each; what is advised for the model if none do.
 
-    The most particular comes last: models heed what is nearest.
+    The most particular comes last: models heed what is nearest. A chat that says "" wants nothing said for the model.
     """
     said = [(await preferences.get(profile)).instructions, system_prompt or ""]
     told = "\n\n".join(part.strip() for part in said if part.strip())
-    return told or recommended_sampling(model).system_prompt
+    return told or (recommended_sampling(model).system_prompt if system_prompt is None else None)

@@ -18,7 +18,7 @@ from typing import Any
 from myna.backends.manager import ModelManager
 from myna.chat import TextPart
 from myna.errors import Conflict, InvalidParameter, NotFound
-from myna.runs.answer import Answer, Spend, complete, spend_freely
+from myna.runs.answer import Answer, Measure, Spend, complete, measure_nothing, spend_freely
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
 from myna.store import chats, messages, runs
@@ -46,14 +46,27 @@ class NewMessage:
 class NewRun:
     """A run to be: its answer is a new message ``message_id``.
 
-    ``model`` None: the chat's, or the default. ``parameters``: fields of `SamplingParams`, and ``dialect`` and
-    ``adapter`` of `GenerationRequest`; the model's own defaults count where one is absent.
+    ``model`` None: the chat's, or the default. ``parameters``: fields of `SamplingParams`, ``dialect`` and
+    ``adapter`` of `GenerationRequest`, and ``thinking``; where one is absent, the model's own default counts.
+    None stands for the chat's parameters. ``system_prompt`` None: the chat's; empty: none.
     """
 
     id: str
     message_id: str
     model: str | None
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] | None
+    system_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSettings:
+    """What a chat is made with by its first message."""
+
+    system_prompt: str | None = None
+    parameters: Mapping[str, Any] | None = None
+
+
+NO_SETTINGS = ChatSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +91,18 @@ class OpenedChat:
 class RunService:
     """All runs of this process."""
 
-    def __init__(self, database: Database, models: ModelManager, spend: Spend = spend_freely) -> None:
+    def __init__(
+        self,
+        database: Database,
+        models: ModelManager,
+        spend: Spend = spend_freely,
+        measure: Measure = measure_nothing,
+    ) -> None:
         self.writer = LogWriter(database)
         self._database = database
         self._models = models
         self._spend = spend
+        self._measure = measure
         self._answers: dict[tuple[str, str], Answer] = {}
         self.followers: dict[str, set[Follower]] = defaultdict(set)
         database.on_change(self._lists_changed)
@@ -141,8 +161,10 @@ class RunService:
         ]
         return OpenedChat(chat, tree, [run for run, _ in shown])
 
-    async def send(self, owner: str, chat_id: str, message: NewMessage, run: NewRun) -> Created:
-        """Store a user's message, making the chat if there is none, and begin to answer it.
+    async def send(
+        self, owner: str, chat_id: str, message: NewMessage, run: NewRun, settings: ChatSettings = NO_SETTINGS
+    ) -> Created:
+        """Store a user's message, making the chat with ``settings`` if there is none, and begin to answer it.
 
         Raises:
             NotFound: no such parent in this chat.
@@ -156,7 +178,12 @@ class RunService:
                 raise InvalidParameter("A message and its answer cannot have one id.", param="run.message_id")
             await self._check_free(scope, message.id, run.message_id)
             at = now()
-            chat = await chats.find(scope, chat_id) or Chat(chat_id, None, None, None, at, at, version=0)
+            chat = await chats.find(scope, chat_id) or Chat(
+                *(chat_id, None, None, None, at, at),
+                version=0,
+                system_prompt=settings.system_prompt,
+                parameters=settings.parameters,
+            )
             if message.parent_id is not None:
                 parent = await self._parent(scope, chat_id, message.parent_id)
                 at = max(at, parent.created_at + 1)  # younger than its parent, whatever the clock says
@@ -187,11 +214,11 @@ class RunService:
             return await self._answer(scope, chat, parent, run, request, new_parent=False)
 
     async def carry_on(
-        self, owner: str, chat_id: str, message_id: str, run_id: str, parameters: Mapping[str, Any] = NO_PARAMETERS
+        self, owner: str, chat_id: str, message_id: str, run_id: str, parameters: Mapping[str, Any] | None = None
     ) -> Created:
         """Continue an answer that was interrupted, stopped, failed or cut off by its length, in place.
 
-        ``parameters`` are as in `NewRun`: who chose a dialect for the answer names it again.
+        ``parameters`` are as in `NewRun`; None: the answer's own.
 
         Raises:
             NotFound: no such chat, or no such message in it.
@@ -213,7 +240,7 @@ class RunService:
                     param="continue",
                 )
             model = message.model or chat.model or self._models.default
-            asked_with = complete(model, parameters)
+            asked_with = dict(message.parameters or {}) if parameters is None else complete(model, parameters)
             await messages.begin(scope, message_id, run_id=run_id, model=model, parameters=asked_with)
             run = Run(run_id, chat_id, message_id, model, "queued", 0, now(), request)
             await runs.add(scope, run)
@@ -226,7 +253,7 @@ class RunService:
                 error=None,
                 parameters=asked_with,
             )
-            self._launch(scope, run, message, parameters)
+            self._launch(scope, run, message)
             return Created(chat, (message,), run, True)
 
     async def stop(self, owner: str, run_id: str) -> Run:
@@ -280,7 +307,7 @@ class RunService:
         model = new.model or chat.model or self._models.default
         at = max(now(), parent.created_at + 1)
         answer = Message(new.message_id, chat.id, parent.id, "assistant", (), "running", model, at, new.id)
-        answer = dataclasses.replace(answer, parameters=complete(model, new.parameters))
+        answer = dataclasses.replace(answer, parameters=asked_with(model, chat, new))
         run = Run(new.id, chat.id, answer.id, model, "queued", 0, at, request)
         # The chat comes first: so its change does, and a tab knows the chat when it hears of the messages.
         chat = dataclasses.replace(chat, model=model, leaf_id=answer.id, updated_at=at)
@@ -293,14 +320,15 @@ class RunService:
         for message in added:
             await messages.add(scope, message)
         await runs.add(scope, run)
-        self._launch(scope, run, answer, new.parameters)
+        self._launch(scope, run, answer)
         return Created(chat, added, run, True)
 
-    def _launch(self, scope: Scope, run: Run, message: Message, parameters: Mapping[str, Any]) -> None:
+    def _launch(self, scope: Scope, run: Run, message: Message) -> None:
         """Begin when the transaction is committed, before anybody can hear of the run."""
         key = (scope.owner, run.id)
         log = RunLog(scope.owner, run, message, self.writer, on_end=lambda: self._answers.pop(key, None))
-        answer = Answer(log, parameters, self._database, self._models, self._spend)
+        asked_with = message.parameters or NO_PARAMETERS
+        answer = Answer(log, asked_with, self._database, self._models, self._spend, self._measure)
 
         def begin() -> None:
             self._answers[key] = answer
@@ -340,6 +368,14 @@ class RunService:
         for owner in owners:
             for follower in self.followers.get(owner, ()):
                 follower.lists_changed()
+
+
+def asked_with(model: str, chat: Chat, new: NewRun) -> dict[str, Any]:
+    """What a run is asked with: its own parameters and system prompt; the chat's and the model's where it has none."""
+    parameters = (chat.parameters or NO_PARAMETERS) if new.parameters is None else new.parameters
+    system_prompt = chat.system_prompt if new.system_prompt is None else new.system_prompt
+    told = {} if system_prompt is None else {"system_prompt": system_prompt}
+    return complete(model, parameters) | told
 
 
 def make_title(text: str) -> str | None:

@@ -40,7 +40,11 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """One conversation. ``version`` counts the changes of this row; ``leaf_id`` ends the branch shown last."""
+    """One conversation. ``version`` counts the changes of this row; ``leaf_id`` ends the branch shown last.
+
+    ``parameters``: what its runs are asked with where they bring none of their own. ``system_prompt``: None for what is
+    recommended for the model, empty for none.
+    """
 
     id: str
     title: str | None
@@ -53,6 +57,40 @@ class Chat:
     pinned_at: int | None = None
     archived_at: int | None = None
     project_id: str | None = None
+    system_prompt: str | None = None
+    parameters: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """Parameters and a system prompt under a name; ``is_default``: new chats begin with it."""
+
+    id: str
+    name: str
+    model: str | None
+    system_prompt: str | None
+    parameters: Mapping[str, Any]
+    is_default: bool
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """That a user has read a licence, first for ``model``."""
+
+    licence: str
+    model: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Tokens that a model has written lately, and the seconds this took."""
+
+    model: str
+    tokens: float
+    seconds: float
+    at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from myna.server.api import (
     messages,
     models,
     preferences,
+    presets,
     runs,
     session,
     tokens,
@@ -38,6 +39,7 @@ def create_router() -> APIRouter:
         tokens,
         runs,
         models,
+        presets,
         events,
     ):
         router.include_router(module.router)

@@ -40,7 +40,9 @@ async def change_chat(services: Services, owner: Owner, chat_id: types.Id, patch
     """Rename a chat, choose its model, remember which branch is shown, pin it, archive it, put it into a project."""
     values = patch.model_dump(exclude_unset=True)
     if not values:
-        raise InvalidParameter("Nothing to change: give title, model, leaf_id, pinned, archived or project_id.")
+        raise InvalidParameter(
+            "Nothing to change: give title, model, leaf_id, pinned, archived, project_id, system_prompt or parameters."
+        )
     if "model" in values:
         values["model"] = services.library.canonical(values["model"])
     if "title" in values:
@@ -48,6 +50,8 @@ async def change_chat(services: Services, owner: Owner, chat_id: types.Id, patch
     for mark in ("pinned", "archived"):
         if mark in values:
             values[f"{mark}_at"] = now() if values.pop(mark) else None
+    if "parameters" in values:
+        values["parameters"] = types.given(patch.parameters)
     async with services.database.write(owner) as scope:
         await chats.get(scope, chat_id)
         if "leaf_id" in values:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from myna.runs.service import NewMessage
+from myna.runs.service import ChatSettings, NewMessage
 from myna.server.api import types
 from myna.server.api.runs import new_run
 from myna.server.api.services import Admitted, Owner, Services
@@ -19,7 +19,8 @@ async def send(
 ) -> types.Created:
     """Store a user's message and begin to answer it; 200 instead of 201 when that was done before."""
     message = NewMessage(**request.message.model_dump())
-    created = await services.runs.send(owner, chat_id, message, new_run(services, request.run))
+    settings = ChatSettings(request.chat.system_prompt, types.given(request.chat.parameters))
+    created = await services.runs.send(owner, chat_id, message, new_run(services, request.run), settings)
     response.status_code = 201 if created.is_new else 200
     return types.Created.model_validate(created)
 

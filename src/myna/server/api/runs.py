@@ -18,7 +18,7 @@ def new_run(services: ApiServices, asked: types.NewRun) -> NewRun:
         NotFound: no such model.
     """
     model = None if asked.model is None else services.library.canonical(asked.model)
-    return NewRun(asked.id, asked.message_id, model, asked.parameters.model_dump(exclude_none=True))
+    return NewRun(asked.id, asked.message_id, model, types.given(asked.parameters), asked.system_prompt)
 
 
 @router.post("/chats/{chat_id}/runs", status_code=201)
@@ -27,13 +27,17 @@ async def start_run(
 ) -> types.Created:
     """Answer a user's message once more, or carry on one that was cut off; 200 when that was done before."""
     if request.carry_on is not None:
-        parameters = request.parameters.model_dump(exclude_none=True)
+        parameters = types.given(request.parameters)
         created = await services.runs.carry_on(owner, chat_id, request.carry_on, request.id, parameters)
     else:
         assert request.message_id is not None, "see RunRequest.one_of_both"
         assert request.parent_id is not None
         asked = types.NewRun(
-            id=request.id, message_id=request.message_id, model=request.model, parameters=request.parameters
+            id=request.id,
+            message_id=request.message_id,
+            model=request.model,
+            parameters=request.parameters,
+            system_prompt=request.system_prompt,
         )
         created = await services.runs.answer_again(owner, chat_id, request.parent_id, new_run(services, asked))
     response.status_code = 201 if created.is_new else 200

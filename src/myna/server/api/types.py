@@ -9,24 +9,35 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from myna.engine.limits import MAX_STOP_LENGTH, MAX_STOP_STRINGS
+
 MAX_TEXT = 1_000_000
 """Characters of a message; far above any context, far below what would hurt the store."""
+MAX_SYSTEM_PROMPT = 100_000
 MOST_FIELDS = 100
 """Of one object; each that is unknown makes an error of its own, and a million of them take seconds."""
 
 
-def _storable(text: str) -> str:
+def _without_null(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not contain the null character")
-    if not text.strip():
+    return text
+
+
+def _storable(text: str) -> str:
+    if not _without_null(text).strip():
         raise ValueError("must not be empty")
     return text
 
 
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", examples=["UUID, lower case"])]
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_storable)]
+PresetName = Annotated[str, Field(max_length=80), AfterValidator(_storable)]
 Title = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
 ModelName = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
+SystemPrompt = Annotated[str, Field(max_length=MAX_SYSTEM_PROMPT), AfterValidator(_without_null)]
+"""Empty: none at all."""
+StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH), AfterValidator(_without_null)]
 
 
 class Request(BaseModel):
@@ -43,7 +54,10 @@ class Request(BaseModel):
 
 
 class Parameters(Request):
-    """How one run is sampled, and how the model is talked to; what is absent has the application's default."""
+    """How a run is sampled, and how the model is talked to; what is absent has the application's default.
+
+    ``thinking`` is for models that can be told whether to think first.
+    """
 
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
@@ -52,8 +66,17 @@ class Parameters(Request):
     max_tokens: int | None = Field(default=None, ge=1, le=10_000_000)
     seed: int | None = Field(default=None, ge=0, lt=2**63)
     repetition_penalty: float | None = Field(default=None, gt=0, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    stop: list[StopString] | None = Field(default=None, max_length=MAX_STOP_STRINGS)
+    thinking: bool | None = None
     dialect: ModelName | None = None
     adapter: ModelName | None = None
+
+
+def given(parameters: Parameters | None) -> dict[str, Any] | None:
+    """Those parameters that say something; None where there are none at all."""
+    return None if parameters is None else parameters.model_dump(exclude_none=True)
 
 
 class NewMessage(Request):
@@ -65,12 +88,20 @@ class NewMessage(Request):
 
 
 class NewRun(Request):
-    """The run that answers it."""
+    """The run that answers it. Where it has no parameters or no system prompt, the chat's count."""
 
     id: Id
     message_id: Id
     model: ModelName | None = None
-    parameters: Parameters = Parameters()
+    parameters: Parameters | None = None
+    system_prompt: SystemPrompt | None = None
+
+
+class NewChat(Request):
+    """What a chat is made with by its first message."""
+
+    system_prompt: SystemPrompt | None = None
+    parameters: Parameters | None = None
 
 
 class SendRequest(Request):
@@ -78,6 +109,7 @@ class SendRequest(Request):
 
     message: NewMessage
     run: NewRun
+    chat: NewChat = NewChat()
 
 
 class RunRequest(Request):
@@ -87,7 +119,8 @@ class RunRequest(Request):
     message_id: Id | None = None
     parent_id: Id | None = None
     model: ModelName | None = None
-    parameters: Parameters = Parameters()
+    parameters: Parameters | None = None
+    system_prompt: SystemPrompt | None = None
     carry_on: Id | None = Field(default=None, alias="continue")
 
     @model_validator(mode="after")
@@ -116,6 +149,29 @@ class ChatPatch(Request):
     pinned: bool = False
     archived: bool = False
     project_id: Id | None = None
+    system_prompt: SystemPrompt | None = None
+    parameters: Parameters | None = None
+
+
+class NewPreset(Request):
+    """Body of ``POST /api/presets``."""
+
+    id: Id
+    name: PresetName
+    model: ModelName | None = None
+    system_prompt: SystemPrompt | None = None
+    parameters: Parameters = Parameters()
+    is_default: bool = False
+
+
+class PresetPatch(Request):
+    """Body of ``PATCH /api/presets/{id}``: what is absent stays."""
+
+    name: PresetName = ""
+    model: ModelName | None = None
+    system_prompt: SystemPrompt | None = None
+    parameters: Parameters = Parameters()
+    is_default: bool = False
 
 
 class Follow(Request):
@@ -169,6 +225,8 @@ class Chat(Answer):
     pinned_at: int | None
     archived_at: int | None
     project_id: str | None
+    system_prompt: str | None
+    parameters: dict[str, Any] | None
 
 
 class Project(Answer):
@@ -180,6 +238,24 @@ class Project(Answer):
     created_at: int
     updated_at: int
     version: int
+
+
+class Preset(Answer):
+    """Parameters and a system prompt under a name."""
+
+    id: str
+    name: str
+    model: str | None
+    system_prompt: str | None
+    parameters: dict[str, Any]
+    is_default: bool
+    created_at: int
+
+
+class PresetList(Answer):
+    """Answer to ``GET /api/presets``."""
+
+    presets: list[Preset]
 
 
 class TextPart(Answer):

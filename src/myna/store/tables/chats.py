@@ -48,6 +48,8 @@ chats = Table(
     Column("archived_at", BigInteger),
     # No foreign key: SQLite can add none of two columns to a table there is; `projects.delete` keeps it valid.
     Column("project_id", ID),
+    Column("system_prompt", Text),
+    Column("parameters", JSON(none_as_null=True)),
     PrimaryKeyConstraint("owner", "id"),
     Index(None, "owner", "updated_at", "id"),
     Index(None, "owner", "project_id", "updated_at", "id"),
