@@ -87,6 +87,8 @@ TRIES: dict[str, Try] = {
     "DELETE /api/messages/{message}": Try(),
     "POST /api/messages/{message}/tokens": Try(),
     "POST /api/messages/{answer}/tokens": Try(),
+    "PATCH /api/projects/{project}": Try({"name": "mine"}),
+    "DELETE /api/projects/{project}": Try(),
     "POST /api/chats/{chat}/runs": Try({**RUN_AGAIN, "parent_id": "{message}"}),
     "POST /api/runs/{run}/stop": Try(),
     "PATCH /api/presets/{preset}": Try({"name": "mine"}),
@@ -111,6 +113,12 @@ MENTIONED: dict[str, Try] = {
     "GET /v1/conversations/{his_conversation}/items/{item}": Try(),
     "DELETE /v1/conversations/{his_conversation}/items/{item}": Try(),
     "PATCH /api/chats/{his_chat}": Try({"leaf_id": "{message}"}),
+    "PATCH /api/chats/{his_chat} ": Try({"project_id": "{project}"}),
+    "POST /api/chats/bulk": Try({"action": "move", "ids": ["{his_chat}"], "project_id": "{project}"}),
+    "POST /api/chats/bulk ": Try({"action": "delete", "ids": ["{chat}"]}, (200,)),
+    "POST /api/chats/bulk  ": Try({"action": "archive", "all": "every"}, (200,)),
+    "GET /api/chats?project={project}": Try(answers=(200,)),
+    "DELETE /api/projects/{project}?with_chats=delete": Try(),
     "POST /api/chats/{his_chat}/messages": Try(
         {"message": {"id": RUN_AGAIN["id"], "parent_id": "{message}", "text": "mine"}, "run": RUN_AGAIN}
     ),
@@ -190,10 +198,12 @@ async def something_of_everything(home: House, ann: Person) -> dict[str, str]:
     preset = {"id": ids["preset"], "name": SECRET, "system_prompt": SECRET}
     await ann.call("POST", "/api/presets", preset, 201)
     home.backend.gate = asyncio.Event()  # her answer is being written all the time
-    ids |= {kind: str(uuid.uuid4()) for kind in ("chat", "message", "run", "answer")}
+    ids |= {kind: str(uuid.uuid4()) for kind in ("chat", "message", "run", "answer", "project")}
+    await ann.call("POST", "/api/projects", {"id": ids["project"], "name": SECRET, "instructions": SECRET}, 201)
     asked = {"message": {"id": ids["message"], "parent_id": None, "text": SECRET}}
     asked["run"] = {"id": ids["run"], "message_id": ids["answer"]}
     await ann.call("POST", f"/api/chats/{ids['chat']}/messages", asked, 201)
+    await ann.call("PATCH", f"/api/chats/{ids['chat']}", {"project_id": ids["project"]}, 200)
     await asyncio.to_thread(home.backend.paused.wait, 10)
     log = home.app.state.api.runs.live(ann.id, ids["run"])
     wake = asyncio.Event()

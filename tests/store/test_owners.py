@@ -95,6 +95,7 @@ EMPTY: dict[str, Ask] = {
     "chats.find": lambda scope, ids: chats.find(scope, ids[0]),
     "chats.of_ids": lambda scope, ids: chats.of_ids(scope, [ids[0]]),
     "chats.page": lambda scope, ids: chats.page(scope, None, 10),
+    "chats.ids_of": lambda scope, ids: chats.ids_of(scope, chats.EVERY_CHAT),
     "projects.find": lambda scope, ids: projects.find(scope, PROJECT),
     "projects.of_ids": lambda scope, ids: projects.of_ids(scope, [PROJECT]),
     "projects.listed": lambda scope, ids: projects.listed(scope),
@@ -126,6 +127,9 @@ EMPTY: dict[str, Ask] = {
     "responses.events": lambda scope, ids: responses.events(scope, RESPONSE, responses.NO_EVENTS, 10),
 }
 HARMLESS: dict[str, Ask] = {
+    "chats.mark_all": lambda scope, ids: chats.mark_all(scope, [ids[0]], "archived_at", 1),
+    "chats.move_all": lambda scope, ids: chats.move_all(scope, [ids[0]], None),
+    "chats.delete_all": lambda scope, ids: chats.delete_all(scope, [ids[0]]),
     "messages.begin": lambda scope, ids: messages.begin(scope, ids[1], run_id=new_id(), model="m"),
     "runs.set_status": lambda scope, ids: runs.set_status(scope, ids[2], "failed"),
     "sessions.remove": lambda scope, ids: sessions.remove(scope, ids[4]),

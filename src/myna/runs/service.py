@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,7 @@ from myna.errors import Conflict, InvalidParameter, NotFound
 from myna.runs.answer import Answer, Measure, Spend, complete, measure_nothing, spend_freely
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
-from myna.store import chats, messages, runs
+from myna.store import chats, messages, projects, runs
 from myna.store.database import Database
 from myna.store.records import Chat, Message, Run, now
 from myna.store.scope import Scope
@@ -273,19 +273,40 @@ class RunService:
         Raises:
             NotFound: the owner has no such chat.
         """
+        if not await self.delete_chats(owner, [chat_id]):
+            raise NotFound(f"There is no chat {chat_id}; it may have been deleted.", param="chat")
+
+    async def delete_chats(self, owner: str, chosen: Sequence[str] | chats.Filter) -> list[str]:
+        """Delete those of the chosen chats that there are, in one transaction, stopping their runs; their ids."""
+        return await self._delete(owner, chosen, None)
+
+    async def delete_project(self, owner: str, project_id: str) -> None:
+        """Delete a project with its chats, stopping their runs.
+
+        Raises:
+            NotFound: the owner has no such project.
+        """
+        await self._delete(owner, chats.Filter(project=project_id), project_id)
+
+    async def _delete(self, owner: str, chosen: Sequence[str] | chats.Filter, project_id: str | None) -> list[str]:
         doomed: list[Answer] = []
         async with self._database.write(owner) as scope:
-            await chats.delete(scope, chat_id)
+            ids = await chats.ids_of(scope, chosen) if isinstance(chosen, chats.Filter) else chosen
+            deleted = await chats.delete_all(scope, ids)
+            if project_id is not None:
+                await projects.delete(scope, project_id)
+            gone = frozenset(deleted)
 
             def discard() -> None:
                 for (of_owner, _), answer in list(self._answers.items()):
-                    if of_owner == owner and answer.log.run.chat_id == chat_id:
+                    if of_owner == owner and answer.log.run.chat_id in gone:
                         answer.log.discard()
                         doomed.append(answer)
 
             scope.transaction.after_commit.append(discard)
         for answer in doomed:
             await answer.interrupt()
+        return deleted
 
     def interrupt(self, owner: str) -> None:
         """End an owner's runs with what they have; they can be carried on."""

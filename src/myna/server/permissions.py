@@ -50,6 +50,7 @@ NEEDS: dict[str, Need] = {
     "PATCH /api/admin/options": "owners",
     # Its chats and models
     "GET /api/chats": "read",
+    "POST /api/chats/bulk": "all",
     "GET /api/chats/*": "read",
     "PATCH /api/chats/*": "all",
     "DELETE /api/chats/*": "all",
@@ -57,6 +58,10 @@ NEEDS: dict[str, Need] = {
     "POST /api/chats/*/runs": "all",
     "DELETE /api/messages/*": "all",
     "POST /api/messages/*/tokens": "all",
+    "GET /api/projects": "read",
+    "POST /api/projects": "all",
+    "PATCH /api/projects/*": "all",
+    "DELETE /api/projects/*": "all",
     "POST /api/runs/*/stop": "all",
     "WEBSOCKET /api/events": "read",
     "GET /api/presets": "read",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from sqlalchemy import Row, tuple_
+from sqlalchemy import ColumnElement, Row, Select, tuple_
 
 from myna.errors import NotFound
 from myna.store import changes
@@ -44,9 +45,31 @@ async def of_ids(scope: Scope, ids: Iterable[str]) -> dict[str, Chat]:
     return {row.id: _chat(row) for row in rows}
 
 
-async def page(scope: Scope, before: tuple[int, str] | None, limit: int) -> list[Chat]:
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which chats are listed. None: whether or not; ``project``: those of one, or of none with ``"none"``."""
+
+    archived: bool | None = None
+    pinned: bool | None = None
+    project: str | None = None
+
+    def narrow(self, statement: Select[Any]) -> Select[Any]:
+        """The statement for these chats alone."""
+        for wanted, mark in ((self.archived, chats.c.archived_at), (self.pinned, chats.c.pinned_at)):
+            if wanted is not None:
+                statement = statement.where(mark.is_not(None) if wanted else mark.is_(None))
+        if self.project is not None:
+            project_id = None if self.project == "none" else self.project
+            statement = statement.where(chats.c.project_id.is_not_distinct_from(project_id))
+        return statement
+
+
+EVERY_CHAT = Filter()
+
+
+async def page(scope: Scope, before: tuple[int, str] | None, limit: int, which: Filter = EVERY_CHAT) -> list[Chat]:
     """Up to ``limit`` chats, latest first, that come after the chat with ``before``: its (updated_at, id)."""
-    statement = scope.select(chats, *COLUMNS)
+    statement = which.narrow(scope.select(chats, *COLUMNS))
     if before is not None:
         statement = statement.where(tuple_(chats.c.updated_at, chats.c.id) < before)
     statement = statement.order_by(chats.c.updated_at.desc(), chats.c.id.desc()).limit(limit)
@@ -83,6 +106,41 @@ async def delete(scope: Scope, chat_id: str) -> None:
     Raises:
         NotFound: the owner has none of this id.
     """
-    if not await scope.run(scope.delete(chats).where(chats.c.id == chat_id)):
+    if not await delete_all(scope, [chat_id]):
         raise NotFound(f"There is no chat {chat_id}; it may have been deleted.", param="chat")
-    await changes.record(scope, "chat_deleted", chat_id)
+
+
+async def ids_of(scope: Scope, which: Filter) -> list[str]:
+    """The ids of all chats that a filter lets through, latest first."""
+    statement = which.narrow(scope.select(chats, chats.c.id))
+    return [row.id for row in await scope.all(statement.order_by(chats.c.updated_at.desc(), chats.c.id.desc()))]
+
+
+async def mark_all(
+    scope: Scope, ids: Iterable[str], mark: Literal["pinned_at", "archived_at"], at: int | None
+) -> list[str]:
+    """Set or, with None, remove a mark of those chats that there are; the ids of those that this changes."""
+    column = chats.c[mark]
+    is_other = column.is_not(None) if at is None else column.is_(None)
+    return await _change_all(scope, is_other & chats.c.id.in_(list(ids)), {mark: at})
+
+
+async def move_all(scope: Scope, ids: Iterable[str], project_id: str | None) -> list[str]:
+    """Put those chats that there are into a project, or with None into none; the ids of those that this changes."""
+    is_other = chats.c.project_id.is_distinct_from(project_id)
+    return await _change_all(scope, is_other & chats.c.id.in_(list(ids)), {"project_id": project_id})
+
+
+async def delete_all(scope: Scope, ids: Iterable[str]) -> list[str]:
+    """Delete those chats that there are with everything in them; their ids."""
+    gone = await scope.all(scope.delete(chats).where(chats.c.id.in_(list(ids))).returning(chats.c.id))
+    deleted = [row.id for row in gone]
+    await changes.record_all(scope, "chat_deleted", deleted)
+    return deleted
+
+
+async def _change_all(scope: Scope, condition: ColumnElement[bool], values: dict[str, Any]) -> list[str]:
+    statement = scope.update(chats).where(condition).values(**values, version=chats.c.version + 1)
+    changed = [row.id for row in await scope.all(statement.returning(chats.c.id))]
+    await changes.record_all(scope, "chat", changed)
+    return changed

@@ -1,13 +1,13 @@
-"""The list of chats, one chat with its tree, renaming and deleting it."""
+"""The list of chats, one chat with its tree, changing and deleting one or many."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
 from myna.errors import InvalidParameter, NotFound
-from myna.server.api import types
+from myna.server.api import project_types, types
 from myna.server.api.services import Owner, Services
 from myna.store import chats, messages, projects
 from myna.store.records import Chat, now
@@ -15,18 +15,55 @@ from myna.store.records import Chat, now
 router = APIRouter(prefix="/api/chats")
 
 MAX_PAGE = 200
+ALL_MEANS: dict[str, bool | None] = {"listed": False, "archived": True, "every": None}
+"""Of which chats "all" is said, by whether they are archived."""
+MARKS: dict[str, tuple[Literal["pinned_at", "archived_at"], bool]] = {
+    "pin": ("pinned_at", True),
+    "unpin": ("pinned_at", False),
+    "archive": ("archived_at", True),
+    "unarchive": ("archived_at", False),
+}
 
 
 @router.get("")
 async def list_chats(
-    services: Services, owner: Owner, before: str | None = None, limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50
+    services: Services,
+    owner: Owner,
+    before: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    archived: bool = False,
+    pinned: bool | None = None,
+    project: types.Id | Literal["none"] | None = None,
 ) -> types.ChatList:
-    """A page of the owner's chats, latest first."""
+    """A page of the owner's chats, latest first: those that are not archived, or those that are."""
+    which = chats.Filter(archived, pinned, project)
     async with services.database.read(owner) as scope:
-        found = await chats.page(scope, None if before is None else _read_cursor(before), limit + 1)
+        found = await chats.page(scope, None if before is None else _read_cursor(before), limit + 1, which)
     page = found[:limit]
     more = len(found) > limit
     return types.ChatList.model_validate({"chats": page, "next": _cursor(page[-1]) if more else None})
+
+
+@router.post("/bulk")
+async def change_many(services: Services, owner: Owner, request: project_types.Bulk) -> project_types.BulkDone:
+    """Archive, restore, pin, unpin, move or delete many chats in one transaction."""
+    chosen = request.ids if request.ids is not None else chats.Filter(archived=ALL_MEANS[request.all or "every"])
+    if request.action == "delete":
+        changed = await services.runs.delete_chats(owner, chosen)
+        found = frozenset(changed)
+    else:
+        async with services.database.write(owner) as scope:
+            ids = await chats.ids_of(scope, chosen) if isinstance(chosen, chats.Filter) else chosen
+            if request.action == "move":
+                if request.project_id is not None:
+                    await projects.get(scope, request.project_id)
+                changed = await chats.move_all(scope, ids, request.project_id)
+            else:
+                mark, is_set = MARKS[request.action]
+                changed = await chats.mark_all(scope, ids, mark, now() if is_set else None)
+            found = frozenset(await chats.of_ids(scope, ids)) if request.ids is not None else frozenset(ids)
+    missing = [chat_id for chat_id in request.ids or () if chat_id not in found]
+    return project_types.BulkDone(changed=changed, missing=missing)
 
 
 @router.get("/{chat_id}")

@@ -1,0 +1,75 @@
+"""What crosses the wire where chats are put in order: projects, and changes of many chats at once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from myna.server.api.types import Answer, Id, Project, Request
+
+MAX_INSTRUCTIONS = 8_000
+"""Characters; as many as a user's own instructions have."""
+MAX_BULK = 5_000
+"""Chats named in one request."""
+
+
+def _named(text: str) -> str:
+    if "\0" in text or not text.strip():
+        raise ValueError("must not be empty or contain the null character")
+    return text
+
+
+def _storable(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain the null character")
+    return text
+
+
+Name = Annotated[str, Field(max_length=100), AfterValidator(_named)]
+Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_storable)]
+
+
+class NewProject(Request):
+    """Body of ``POST /api/projects``."""
+
+    id: Id
+    name: Name
+    instructions: Instructions = ""
+
+
+class ProjectPatch(Request):
+    """Body of ``PATCH /api/projects/{id}``: what is absent stays."""
+
+    name: Name = ""
+    instructions: Instructions = ""
+
+
+class Bulk(Request):
+    """Body of ``POST /api/chats/bulk``: what to do with the chats of ``ids``, or with ``all`` of a list."""
+
+    action: Literal["archive", "unarchive", "pin", "unpin", "move", "delete"]
+    ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_BULK)] | None = None
+    all: Literal["listed", "archived", "every"] | None = None
+    project_id: Id | None = None
+
+    @model_validator(mode="after")
+    def is_clear(self) -> Bulk:
+        if (self.ids is None) == (self.all is None):
+            raise ValueError("give either ids or all")
+        if (self.action == "move") != ("project_id" in self.model_fields_set):
+            raise ValueError("project_id says where to move, null out of every project; no other action takes it")
+        return self
+
+
+class BulkDone(Answer):
+    """Answer to it: the chats that this changed, and those of ``ids`` that there are not."""
+
+    changed: list[str]
+    missing: list[str]
+
+
+class ProjectList(Answer):
+    """Answer to ``GET /api/projects``."""
+
+    projects: list[Project]
