@@ -71,12 +71,12 @@ def add(
 
     async def work(accounts: Accounts) -> tuple[User, str | None]:
         from myna.server.accounts import passwords, users
-        from myna.server.identity import LOCAL
+        from myna.server.identity import OPERATOR
 
         passwords.clean_name(name)  # before a password is asked for
         if accounts.directory.users:
             password = None if generate else _ask(name)
-            return await users.create(accounts, LOCAL, name, role or "member", password)
+            return await users.create(accounts, OPERATOR, name, role or "member", password)
         _only_owner(role)
         made = passwords.make_password() if generate else None
         token = accounts.setup_token
@@ -96,11 +96,11 @@ def reset_password(name: NameArgument, generate: GenerateOption = False, data_di
 
     async def work(accounts: Accounts) -> tuple[User, str | None]:
         from myna.server.accounts import users
-        from myna.server.identity import LOCAL
+        from myna.server.identity import OPERATOR
 
         user = _find(accounts, name)
         password = None if generate else _ask(user.name)
-        return await users.change(accounts, LOCAL, user.id, reset_password=True, password=password)
+        return await users.change(accounts, OPERATOR, user.id, reset_password=True, password=password)
 
     user, made = _run(data_dir, work)
     typer.echo(f"{user.name} has another password, and is signed out everywhere.")
@@ -117,12 +117,12 @@ def delete(
 
     async def work(accounts: Accounts) -> User:
         from myna.server.accounts import users
-        from myna.server.identity import LOCAL
+        from myna.server.identity import OPERATOR
 
         user = _find(accounts, name)
         if not yes:
             typer.confirm(f"Delete {user.name} with all chats, files and keys, for good?", abort=True, err=True)
-        await users.delete(accounts, LOCAL, user.id)
+        await users.delete(accounts, OPERATOR, user.id)
         return user
 
     typer.echo(f"Deleted {_run(data_dir, work).name}.")
@@ -144,8 +144,10 @@ def _run(data_dir: Path | None, work: Callable[[Accounts], Awaitable[T]]) -> T:
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[Accounts]:
     from myna.server.accounts import Accounts
+    from myna.store import audit
     from myna.store.database import opened
 
+    audit.address.set("terminal")
     accounts = Accounts(settings)
     async with opened(settings.data_dir, settings.database) as database, accounts.opened(database):
         yield accounts

@@ -57,7 +57,9 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             await stack.enter_async_context(app.state.accounts.opened(database))
             app.state.accounts.on_departure(app.state.meter.usage.forget)
             app.state.files = await stack.enter_async_context(open_files(database, settings))
-            app.state.webhooks = await stack.enter_async_context(open_webhooks(database, settings))
+            app.state.webhooks = await stack.enter_async_context(
+                open_webhooks(database, settings, may_reach=app.state.accounts.administers)
+            )
             app.state.accounts.on_departure(app.state.webhooks.forget)
             app.state.responses = await stack.enter_async_context(open_responses(database, app.state.webhooks))
             app.state.accounts.on_departure(app.state.responses.forget)

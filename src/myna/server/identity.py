@@ -57,6 +57,9 @@ class Identity:
 LOCAL = Identity(user="local", name="You", role="owner")
 """The person whose machine this is, as long as no account was made; the first account takes this user over."""
 
+OPERATOR = Identity(user="operator", name="myna accounts", role="owner")
+"""Who has the machine's command line, and changes users there without being one."""
+
 
 def identity_of(connection: HTTPConnection) -> Identity:
     """Who is asking. A connection that no guard has seen, or whose route is open to strangers, is a fault of ours."""

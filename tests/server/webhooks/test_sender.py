@@ -56,20 +56,22 @@ async def test_the_name_is_what_the_certificate_is_checked_for(certificate: Path
         sends = sender("127.0.0.1")
         url = f"https://{NAME}:{receiver.port}/hook"
         with pytest.raises(SendFailed, match="could not be reached"):  # signed by nobody who is trusted
-            await sends.send(endpoint(url), "wh_1", b"{}")
+            await sends.send(endpoint(url), "wh_1", b"{}", private=True)
         sends._tls = ssl.create_default_context(cafile=str(certificate))
-        assert await sends.send(endpoint(url), "wh_1", b"{}") == 200
+        assert await sends.send(endpoint(url), "wh_1", b"{}", private=True) == 200
         assert receiver.received[0].headers["host"] == f"{NAME}:{receiver.port}"
         assert names == [NAME, NAME]
         with pytest.raises(SendFailed, match="could not be reached"):  # the certificate is another's
-            await sends.send(endpoint(f"https://127.0.0.1:{receiver.port}/hook"), "wh_1", b"{}")
+            await sends.send(endpoint(f"https://127.0.0.1:{receiver.port}/hook"), "wh_1", b"{}", private=True)
     assert len(receiver.received) == 1
 
 
 async def test_the_next_address_is_tried_where_nobody_answers() -> None:
     async with receiving() as receiver:
         assert (
-            await sender("127.0.0.2", "127.0.0.1").send(endpoint(f"http://{NAME}:{receiver.port}/"), "wh_1", b"{}")
+            await sender("127.0.0.2", "127.0.0.1").send(
+                endpoint(f"http://{NAME}:{receiver.port}/"), "wh_1", b"{}", private=True
+            )
             == 200
         )
     assert receiver.received[0].headers["host"] == f"{NAME}:{receiver.port}"
@@ -79,7 +81,7 @@ async def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPa
     async with receiving() as receiver, receiving() as proxy:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        assert await sender().send(endpoint(receiver.url), "wh_1", b"{}") == 200
+        assert await sender().send(endpoint(receiver.url), "wh_1", b"{}", private=True) == 200
     assert len(receiver.received) == 1
     assert proxy.received == []
 
@@ -91,7 +93,7 @@ async def test_an_endless_answer_is_not_waited_for() -> None:
         await reader.read()
 
     async with listening(endless) as port:
-        assert await sender().send(endpoint(f"http://127.0.0.1:{port}/"), "wh_1", b"{}") == 200
+        assert await sender().send(endpoint(f"http://127.0.0.1:{port}/"), "wh_1", b"{}", private=True) == 200
 
 
 async def test_who_says_nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,4 +101,4 @@ async def test_who_says_nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -> N
     async with receiving() as receiver:
         receiver.gate = asyncio.Event()
         with pytest.raises(SendFailed, match="did not answer"):
-            await sender().send(endpoint(receiver.url), "wh_1", b"{}")
+            await sender().send(endpoint(receiver.url), "wh_1", b"{}", private=True)

@@ -14,6 +14,7 @@ import pytest
 
 from myna.errors import NotFound
 from myna.server.webhooks import WebhookService, open_webhooks, service
+from myna.server.webhooks.sender import SendFailed
 from myna.server.webhooks.service import GIVE_UP_SECONDS, private_targets, retry_seconds
 from myna.server.webhooks.signing import hint, new_secret
 from myna.settings import Settings
@@ -195,6 +196,23 @@ async def test_it_waits_longer_each_time_and_gives_up_after_days(
     assert "token" not in caplog.text
 
 
+async def test_who_administers_no_more_reaches_no_further_than_others(tmp_path: Path) -> None:
+    """The endpoint was made when its owner was an admin; what is sent later is sent for a member."""
+    admins = {"ann"}
+    async with opened(tmp_path) as database, receiving() as receiver:
+        settings = Settings(data_dir=tmp_path)
+        async with open_webhooks(database, settings, may_reach=lambda owner: owner in admins) as hooks:
+            endpoint = await add(hooks, receiver)
+            await hooks.notify("ann", EVENT, {"id": "before"})
+            await delivered(hooks)
+            admins.clear()
+            await hooks.notify("ann", EVENT, {"id": "after"})
+            await tried(hooks, 1)
+            with pytest.raises(SendFailed, match="https"):
+                await hooks.test("ann", endpoint, EVENT)
+    assert len(receiver.received) == 1
+
+
 async def test_nothing_goes_where_it_may_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A member's endpoint, an owner's where the server serves a network, and a name that changed its address."""
     async with receiving() as receiver:
@@ -220,7 +238,7 @@ async def test_nothing_goes_where_it_may_not(tmp_path: Path, monkeypatch: pytest
 async def test_a_fault_of_ours_is_no_endless_loop(
     hooks: WebhookService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail(*args: object) -> int:
+    async def fail(*args: object, **options: object) -> int:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(hooks.sender, "send", fail)

@@ -10,7 +10,7 @@ from myna.server.accounts.directory import digest
 from myna.server.accounts.service import Accounts
 from myna.server.accounts.users import get
 from myna.server.identity import Identity
-from myna.store import keys
+from myna.store import audit, keys
 from myna.store.keys import Key, Permission
 from myna.store.pages import new_id
 from myna.store.records import now
@@ -62,6 +62,9 @@ async def create(
         if len(accounts.directory.keys_of(by.user)) >= MAX_KEYS:
             raise Conflict(f"You have {MAX_KEYS} keys; delete those that nobody uses.")
         await keys.add(transaction.owned_by(by.user), key)
+        await audit.record(
+            transaction, by, "key.create", "key", key.id, name=name, prefix=key.prefix, permission=permission
+        )
         transaction.after_commit.append(lambda: accounts.directory.keys.__setitem__(key.digest, key))
     return key, secret
 
@@ -75,7 +78,10 @@ async def change(accounts: Accounts, by: Identity, key_id: str, **values: Any) -
     """
     _check_expiry(values.get("expires_at"))
     async with accounts.database.transaction() as transaction:
+        before = next((key for key in accounts.directory.keys_of(by.user) if key.id == key_id), None)
         key = await keys.change(transaction.owned_by(by.user), key_id, **values)
+        changes = {name: [getattr(before, name), value] for name, value in values.items()}
+        await audit.record(transaction, by, "key.change", "key", key_id, name=key.name, changes=changes)
 
         def follow() -> None:
             accounts.directory.keys[key.digest] = key
@@ -95,6 +101,7 @@ async def delete(accounts: Accounts, by: Identity, key_id: str) -> None:
     async with accounts.database.transaction() as transaction:
         await keys.remove(transaction.owned_by(by.user), key_id)
         known = next(key for key in accounts.directory.keys_of(by.user) if key.id == key_id)
+        await audit.record(transaction, by, "key.revoke", "key", key_id, name=known.name, prefix=known.prefix)
 
         def follow() -> None:
             accounts.directory.drop_key(known)

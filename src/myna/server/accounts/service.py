@@ -15,6 +15,7 @@ from typing import Literal
 from myna.errors import MynaError
 from myna.server.accounts.connections import Connections
 from myna.server.accounts.directory import Denied, Directory, digest, environment_identity
+from myna.server.accounts.failures import Failures
 from myna.server.accounts.passwords import Passwords
 from myna.server.accounts.throttle import Throttle
 from myna.server.binding import is_loopback
@@ -43,6 +44,7 @@ class Accounts:
         self.passwords = Passwords()
         self.by_address = Throttle(free=10, longest=60)
         self.by_name = Throttle(free=30, longest=30)
+        self.failures = Failures()
         self.files = settings.data_dir / "files"
         """Where blobs lie, a directory an owner."""
         self.setup_token: str | None = None
@@ -76,6 +78,11 @@ class Accounts:
     def by_session(self, token: str) -> Identity | Denied:
         """Who is signed in with a session's token."""
         return self.directory.by_session(token, now())
+
+    def administers(self, user_id: str) -> bool:
+        """Whether a user is an owner or admin now, or the one whose machine this is."""
+        user = self.directory.users.get(user_id)
+        return user.role != "member" and not user.disabled if user else not self.directory.users
 
     def on_departure(self, forget: Callable[[str], None]) -> None:
         """Call ``forget`` with the id of a user who is deleted, in that commit's turn: stop all work for that user."""

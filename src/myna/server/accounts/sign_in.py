@@ -7,13 +7,13 @@ import secrets
 from typing import Any
 
 from myna.errors import AccountDisabled, EngineBusy, NotFound, Refused, TooManyAttempts, WrongPassword
-from myna.server.accounts.directory import IDLE_MS, digest
+from myna.server.accounts.directory import IDLE_MS, digest, identity
 from myna.server.accounts.passwords import check_password, name_key
 from myna.server.accounts.service import Accounts
 from myna.server.accounts.throttle import Throttle, network_of
 from myna.server.accounts.users import end_sessions, get
 from myna.server.identity import Identity
-from myna.store import sessions, users
+from myna.store import audit, sessions, users
 from myna.store.pages import new_id
 from myna.store.records import now
 from myna.store.sessions import Session
@@ -55,9 +55,11 @@ async def check(accounts: Accounts, name: str, password: str, *, address: str) -
         _take_back(counts)
         raise
     if user is None or not is_right:
+        await accounts.failures.note(accounts.database, user, WrongPassword.code)
         raise WrongPassword(WRONG)
     _take_back(counts)
     if user.disabled:
+        await accounts.failures.note(accounts.database, user, AccountDisabled.code)
         raise AccountDisabled("This account is disabled; an owner or admin of this server can enable it.")
     return user
 
@@ -87,6 +89,7 @@ async def begin(accounts: Accounts, user: User, *, address: str, agent: str | No
         surplus = accounts.directory.sessions_of(user.id)[MAX_SESSIONS - 1 :]
         await sessions.remove(scope, *(one.id for one in surplus))
         await sessions.add(scope, session)
+        await audit.record(scope, identity(user), "session.begin", "session", session.id, agent=session.agent)
 
         def follow() -> None:
             accounts.directory.sessions[session.digest] = session
@@ -94,9 +97,9 @@ async def begin(accounts: Accounts, user: User, *, address: str, agent: str | No
                 _forget(accounts, one)
 
         transaction.after_commit.append(follow)
-    identity = accounts.by_session(token)
-    assert isinstance(identity, Identity), "a session that has just begun"
-    return identity, token
+    known_as = accounts.by_session(token)
+    assert isinstance(known_as, Identity), "a session that has just begun"
+    return known_as, token
 
 
 async def end(accounts: Accounts, by: Identity, session_id: str) -> None:
@@ -111,6 +114,7 @@ async def end(accounts: Accounts, by: Identity, session_id: str) -> None:
         if known is None:
             raise NotFound(f"There is no session {session_id}; it may have ended.", param="session")
         await sessions.remove(transaction.owned_by(by.user), session_id)
+        await audit.record(transaction, by, "session.end", "session", session_id, agent=known.agent)
         transaction.after_commit.append(lambda: _forget(accounts, known, but=me))
 
 
@@ -118,6 +122,7 @@ async def end_others(accounts: Accounts, by: Identity) -> None:
     """End all sessions of a user but the one that asks."""
     async with accounts.database.transaction() as transaction:
         await end_sessions(transaction, accounts, by.user, but=by.session)
+        await audit.record(transaction, by, "session.end_others", "user", by.user, name=by.name)
         transaction.after_commit.append(lambda: _forget_others(accounts, by))
 
 
@@ -138,6 +143,7 @@ async def change_password(accounts: Accounts, by: Identity, old: str, new: str, 
     async with accounts.database.transaction() as transaction:
         changed = await users.change(transaction, by.user, password=hashed)
         await end_sessions(transaction, accounts, by.user, but=by.session)
+        await audit.record(transaction, by, "user.change_password", "user", by.user, name=user.name)
 
         def follow() -> None:
             accounts.directory.users[by.user] = changed

@@ -12,12 +12,12 @@ import shutil
 from typing import Any
 
 from myna.errors import Conflict, NotFound, Refused, TooManyAttempts, WrongPassword
-from myna.server.accounts.directory import digest
+from myna.server.accounts.directory import digest, identity
 from myna.server.accounts.passwords import check_password, clean_name, make_password, name_key
 from myna.server.accounts.service import Accounts
 from myna.server.accounts.throttle import network_of
 from myna.server.identity import LOCAL, Identity
-from myna.store import sessions, users
+from myna.store import audit, sessions, users
 from myna.store.blobs import UNCLAIMED
 from myna.store.pages import new_id
 from myna.store.records import now
@@ -25,6 +25,14 @@ from myna.store.scope import Transaction
 from myna.store.users import Role, User
 
 MAX_USERS = 10_000
+CHANGES = {
+    "user.rename": ("name",),
+    "user.change_role": ("role",),
+    "user.change_limits": ("requests_per_minute", "tokens_per_minute", "tokens_per_day"),
+    "user.disable": ("disabled",),
+    "user.reset_password": ("password",),
+}
+"""What the audit log calls a change of a user, and the columns that it is of."""
 
 
 async def set_up(accounts: Accounts, name: str, password: str, *, token: str | None, address: str) -> User:
@@ -58,6 +66,7 @@ async def set_up(accounts: Accounts, name: str, password: str, *, token: str | N
     async with accounts.database.transaction() as transaction:
         _refuse_second(accounts)
         await users.add(transaction, user)
+        await audit.record(transaction, identity(user), "user.create", "user", user.id, name=name, role=user.role)
         transaction.after_commit.append(made)
     return user
 
@@ -87,6 +96,7 @@ async def create(
         if len(accounts.directory.users) >= MAX_USERS:
             raise Conflict(f"There are {MAX_USERS} users, and no more are taken.")
         await users.add(transaction, user)
+        await audit.record(transaction, by, "user.create", "user", user.id, name=name, role=role)
         transaction.after_commit.append(lambda: accounts.directory.users.__setitem__(user.id, user))
     return user, made
 
@@ -133,6 +143,7 @@ async def change(
         if values.get("role", "owner") != "owner" or values.get("disabled"):
             _keep_an_owner(accounts, before)
         user = await users.change(transaction, user_id, **values)
+        await _record_change(transaction, by, before, user)
         signed_out = reset_password or user.disabled
         if signed_out:
             await end_sessions(transaction, accounts, user_id)
@@ -163,6 +174,7 @@ async def delete(accounts: Accounts, by: Identity, user_id: str) -> None:
         _may_touch(by, user.role)
         _keep_an_owner(accounts, user)
         await users.remove(transaction, user_id)
+        await audit.record(transaction, by, "user.delete", "user", user_id, name=user.name, role=user.role)
         transaction.after_commit.append(lambda: accounts.depart(user_id, but=me))
     for place in (accounts.files, accounts.files / UNCLAIMED):
         await asyncio.to_thread(shutil.rmtree, place / user_id, ignore_errors=True)
@@ -184,6 +196,19 @@ async def end_sessions(transaction: Transaction, accounts: Accounts, user_id: st
     """Delete the rows of a user's sessions, all but one."""
     ids = [session.id for session in accounts.directory.sessions_of(user_id) if session.id != but]
     await sessions.remove(transaction.owned_by(user_id), *ids)
+
+
+async def _record_change(transaction: Transaction, by: Identity, before: User, after: User) -> None:
+    """Write down what differs, each kind of change under its own name."""
+    for action, names in CHANGES.items():
+        changes = {
+            name: [getattr(before, name), getattr(after, name)]
+            for name in names
+            if getattr(before, name) != getattr(after, name)
+        }
+        if changes:
+            told = {} if action == "user.reset_password" else {"changes": changes}
+            await audit.record(transaction, by, action, "user", after.id, name=after.name, **told)
 
 
 def _new(user_id: str, name: str, password: str, role: Role) -> User:

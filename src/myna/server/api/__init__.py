@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from myna.server.api import (
     account,
     admin,
+    audit,
     chats,
     events,
     keys,
@@ -35,6 +36,7 @@ def create_router() -> APIRouter:
         keys,
         users,
         admin,
+        audit,
         chats,
         projects,
         messages,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from myna.server.api.account_types import Requests, Tokens
+from myna.server.api.account_types import Requests, Time, Tokens
 from myna.server.api.types import Answer, ModelName, Request
 
 SignUp = Literal["closed", "invitation", "open"]
@@ -32,3 +32,38 @@ class Options(Answer):
     tokens_per_day: int | None
     default_model: str | None
     titles: bool
+
+
+class AuditEntry(Answer):
+    """What somebody did once; names are as they were then."""
+
+    cursor: int
+    at: int
+    actor_id: str
+    actor_name: str
+    actor_key: str | None
+    action: str
+    kind: str
+    object_id: str
+    details: dict[str, Any]
+    address: str | None
+
+
+class AuditPage(Answer):
+    """Answer to ``GET /api/admin/audit``; ``next`` is ``before`` of the next page, null at the end."""
+
+    entries: list[AuditEntry]
+    next: int | None
+    actions: list[str]
+
+
+class Prune(Request):
+    """Body of ``POST /api/admin/audit/prune``: the moment before which entries go."""
+
+    before: Time
+
+
+class Pruned(Answer):
+    """How many entries went."""
+
+    removed: int

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from myna.backends.manager import ModelManager
 from myna.errors import HubError, NotFound
 from myna.hub import Hub, LocalModel
+from myna.server.acts import note
 from myna.server.api.services import Services
 from myna.server.connected import answer_while_connected
 from myna.server.errors import json_response
@@ -118,7 +119,8 @@ async def pull(request: Request, services: Services) -> Response:
     """Fetch a model. The application shows it too, and it goes on when the client leaves: asking again joins it."""
     body = await PullBody.read(request)
     library = services.library
-    library.canonical(body.name)  # one that is not known is an HTTP error, not a broken stream
+    name = library.canonical(body.name)  # one that is not known is an HTTP error, not a broken stream
+    await note(request, "model.pull", "model", name)
     progress = _progress(library, body.name)
     if body.stream:
         return Lines(_as_lines(progress), progress)
@@ -137,7 +139,8 @@ async def pull(request: Request, services: Services) -> Response:
 async def delete(request: Request) -> Response:
     """Unload a model that was pulled and delete it from the disk."""
     body = await ModelBody.read(request)
-    await delete_model(request.app.state.hub, request.app.state.models, body.name)
+    name = await delete_model(request.app.state.hub, request.app.state.models, body.name)
+    await note(request, "model.delete", "model", name)
     return Response()
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from starlette.responses import Response
 
+from myna.server.acts import note
 from myna.server.errors import json_response
 from myna.server.openai.generation import DEFAULT_MODEL_ALIAS, Models, adapted, known_model
 
@@ -45,6 +46,7 @@ async def load_lora_adapter(request: Request, body: NewAdapter) -> Response:
     models: AdaptableModels = request.app.state.models
     name = known_model(models, body.model)
     await models.load_adapter(name, body.lora_name, body.lora_path)
+    await note(request, "adapter.load", "model", name, adapter=body.lora_name)
     return json_response({"id": adapted(name, body.lora_name), "object": "model", "parent": name})
 
 
@@ -54,4 +56,5 @@ async def unload_lora_adapter(request: Request, body: AdapterName) -> Response:
     models: AdaptableModels = request.app.state.models
     name = known_model(models, body.model)
     await models.unload_adapter(name, body.lora_name)
+    await note(request, "adapter.unload", "model", name, adapter=body.lora_name)
     return json_response({"id": adapted(name, body.lora_name), "object": "model", "deleted": True})

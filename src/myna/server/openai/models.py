@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from myna.backends.removal import remove_model
 from myna.errors import NotFound, Refused
+from myna.server.acts import note
 from myna.server.errors import json_response, suggestion
 from myna.server.openai.generation import DEFAULT_MODEL_ALIAS, Models, adapted, known_model
 
@@ -49,6 +50,7 @@ async def retrieve_model(request: Request, name: str) -> Response:
 async def delete_model(request: Request, name: str) -> Response:
     """Delete a model that was pulled from the disk; answers that it is giving end with an error."""
     name = await delete(request.app.state.hub, request.app.state.models, name)
+    await note(request, "model.delete", "model", name)
     return json_response({"id": name, "object": "model", "deleted": True})
 
 

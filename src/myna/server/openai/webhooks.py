@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request
 from pydantic import Field, StringConstraints, field_validator
@@ -18,9 +19,10 @@ from myna.server.webhooks import EVENT_TYPES, WebhookService
 from myna.server.webhooks.sender import SendFailed
 from myna.server.webhooks.signing import hint, new_secret
 from myna.server.webhooks.targets import MAX_URL_LENGTH, parse_target
-from myna.store import webhooks
+from myna.store import audit, webhooks
 from myna.store.pages import new_id
 from myna.store.records import now
+from myna.store.scope import Scope
 from myna.store.webhooks import Endpoint
 
 router = APIRouter(prefix="/v1")
@@ -99,6 +101,7 @@ async def create_endpoint(request: Request) -> Response:
         if await webhooks.count(scope) >= MAX_ENDPOINTS:
             raise RequestError(f"You have {MAX_ENDPOINTS} webhook endpoints already; delete one.")
         await webhooks.add(scope, endpoint)
+        await _record(request, scope, "webhook.create", endpoint)
     return json_response(endpoint_object(endpoint) | {"signing_secret": endpoint.secret})
 
 
@@ -129,6 +132,7 @@ async def update_endpoint(request: Request, endpoint_id: str) -> Response:
         current = endpoint_object(endpoint)
         if any(current[name] != value for name, value in values.items() if name != "private"):
             endpoint = await webhooks.update(scope, endpoint_id, **values, updated_at=now())
+            await _record(request, scope, "webhook.change", endpoint)
     return json_response(endpoint_object(endpoint))
 
 
@@ -136,7 +140,9 @@ async def update_endpoint(request: Request, endpoint_id: str) -> Response:
 async def delete_endpoint(request: Request, endpoint_id: str) -> Response:
     """Delete a webhook endpoint, with what was not yet delivered to it."""
     async with service_of(request).database.write(owner_of(request)) as scope:
+        endpoint = await webhooks.get(scope, endpoint_id)
         await webhooks.remove(scope, endpoint_id)
+        await _record(request, scope, "webhook.delete", endpoint)
     return json_response({"id": endpoint_id, "object": "webhook_endpoint.deleted", "deleted": True})
 
 
@@ -156,6 +162,7 @@ async def rotate_secret(request: Request, endpoint_id: str) -> Response:
             old_secret_until=at + OLD_SECRET_SECONDS * 1000 if kept else None,
             updated_at=at,
         )
+        await _record(request, scope, "webhook.rotate_secret", endpoint)
     return json_response(endpoint_object(endpoint) | {"signing_secret": endpoint.secret})
 
 
@@ -165,7 +172,7 @@ async def send_sample(request: Request, endpoint_id: str) -> Response:
     body = Trial.parse(await read_json(request))
     endpoint = await _endpoint(request, endpoint_id)
     try:
-        status = await service_of(request).test(endpoint, body.event_type)
+        status = await service_of(request).test(owner_of(request), endpoint, body.event_type)
     except SendFailed as failed:
         raise RequestError(f"The sample could not be delivered to {endpoint.name!r}: {failed}.", param="url") from None
     return json_response(
@@ -216,6 +223,12 @@ def endpoint_object(endpoint: Endpoint) -> dict[str, Any]:
         "signing_secret_hint": hint(endpoint.secret),
         "url": endpoint.url,
     }
+
+
+async def _record(request: Request, scope: Scope, action: str, endpoint: Endpoint) -> None:
+    """Write down what was done. Of its URL the host alone: the rest may be a secret."""
+    host = urlsplit(endpoint.url).hostname
+    await audit.record(scope, identity_of(request), action, "webhook", endpoint.id, name=endpoint.name, host=host)
 
 
 async def _endpoint(request: Request, endpoint_id: str) -> Endpoint:

@@ -25,7 +25,8 @@ class Sender:
     """Sends events to where they may be sent.
 
     Args:
-        private: whether this server sends to private networks at all; an endpoint must be allowed it as well.
+        private: whether this server sends to private networks at all; an endpoint, and whose it is, must be allowed it
+            as well.
         resolve: asked for the addresses of names.
     """
 
@@ -34,8 +35,14 @@ class Sender:
         self._resolve = resolve
         self._tls: ssl.SSLContext | None = None
 
-    async def send(self, endpoint: Endpoint, webhook_id: str, body: bytes) -> int:
+    async def send(self, endpoint: Endpoint, webhook_id: str, body: bytes, *, private: bool) -> int:
         """The status that the endpoint answers with; a redirect is not followed.
+
+        Args:
+            endpoint: where to send.
+            webhook_id: of the delivery.
+            body: what to send.
+            private: whether its owner may have events sent into private networks now.
 
         Raises:
             SendFailed: there was no answer, or nothing may be sent there.
@@ -54,7 +61,9 @@ class Sender:
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 url = httpx2.URL(endpoint.url)
-                targets = await resolve_target(url, private=self.private and endpoint.private, resolve=self._resolve)
+                targets = await resolve_target(
+                    url, private=self.private and endpoint.private and private, resolve=self._resolve
+                )
                 return await self._post(targets[:MAX_ADDRESSES], headers, body)
         except TimeoutError:
             raise SendFailed(f"it did not answer within {SEND_SECONDS} seconds") from None

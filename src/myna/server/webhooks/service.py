@@ -12,7 +12,7 @@ import contextlib
 import json
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -53,13 +53,23 @@ STORE_RETRY_SECONDS = 30
 
 logger = logging.getLogger(__name__)
 
+MayReach = Callable[[str], bool]
+
 
 class WebhookService:
-    """Tells endpoints of what happens. Open it with `open_webhooks`."""
+    """Tells endpoints of what happens. Open it with `open_webhooks`.
 
-    def __init__(self, database: Database, sender: Sender) -> None:
+    Args:
+        database: where endpoints and deliveries are.
+        sender: sends them.
+        may_reach: whether a user may have events sent into private networks: asked at each delivery, since somebody who
+            might once may have become a member since.
+    """
+
+    def __init__(self, database: Database, sender: Sender, may_reach: MayReach) -> None:
         self.database = database
         self.sender = sender
+        self._may_reach = may_reach
         self._wake = asyncio.Event()
         self._sending: dict[tuple[str, str], asyncio.Task[None]] = {}
 
@@ -91,15 +101,15 @@ class WebhookService:
         )
         scope.transaction.after_commit.append(self._wake.set)
 
-    async def test(self, endpoint: Endpoint, event_type: str) -> int:
-        """Send an endpoint a sample at once, and only once: the status that it answers with.
+    async def test(self, owner: str, endpoint: Endpoint, event_type: str) -> int:
+        """Send an owner's endpoint a sample at once, and only once: the status that it answers with.
 
         Raises:
             SendFailed: there was no answer.
         """
         subject = event_type.partition(".")[0]
         body = event_body(event_type, {"id": new_id("batch_" if subject == "batch" else "resp_")}, now())
-        return await self.sender.send(endpoint, new_id("wh_"), body.encode())
+        return await self.sender.send(endpoint, new_id("wh_"), body.encode(), private=self._may_reach(owner))
 
     def forget(self, owner: str) -> None:
         """Stop what is being sent for an owner who is deleted."""
@@ -141,7 +151,8 @@ class WebhookService:
     async def _deliver(self, delivery: Delivery, endpoint: Endpoint) -> None:
         try:
             try:
-                status = await self.sender.send(endpoint, delivery.id, delivery.body.encode())
+                private = self._may_reach(delivery.owner)
+                status = await self.sender.send(endpoint, delivery.id, delivery.body.encode(), private=private)
                 problem = None if 200 <= status < 300 else f"it answered {status}"
             except SendFailed as failed:
                 problem = str(failed)
@@ -193,10 +204,10 @@ def private_targets(settings: Settings) -> bool:
 
 @asynccontextmanager
 async def open_webhooks(
-    database: Database, settings: Settings, *, resolve: Resolve = resolve_name
+    database: Database, settings: Settings, *, may_reach: MayReach = lambda owner: True, resolve: Resolve = resolve_name
 ) -> AsyncIterator[WebhookService]:
     """Deliver webhooks for as long as the block runs, those that an earlier process left first."""
-    service = WebhookService(database, Sender(private=private_targets(settings), resolve=resolve))
+    service = WebhookService(database, Sender(private=private_targets(settings), resolve=resolve), may_reach)
     try:
         async with beside(service.deliver_forever()):
             yield service
