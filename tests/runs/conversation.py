@@ -51,8 +51,8 @@ class Talk:
             await log.ended.wait()
 
     async def text_of(self, message_id: str) -> str:
-        opened = await self.service.open_chat(self.owner, self.chat_id)
-        return next(message.text for message in opened.messages if message.id == message_id)
+        (message,), _ = await self.service.contents(self.owner, self.chat_id, [message_id])
+        return message.text
 
 
 class Listener:

@@ -252,7 +252,7 @@ async def test_what_the_model_refuses_is_said(talk: Talk, models: ScriptedModels
     models.error = NotFound("Model scripted is not on disk; download it first.")
     created = await talk.service.answer_again(OWNER, talk.chat_id, created.messages[0].id, new_run())
     await talk.ended(created.run.id)
-    answer = (await talk.service.open_chat(OWNER, talk.chat_id)).messages[2]
+    answer = (await talk.service.open_chat(OWNER, talk.chat_id)).messages[-1]
     assert answer.error is not None
     assert (answer.status, answer.error.code) == ("failed", "not_found")
 

@@ -83,6 +83,7 @@ TRIES: dict[str, Try] = {
     "PATCH /api/chats/{chat}": Try({"title": "mine"}),
     "DELETE /api/chats/{chat}": Try(),
     # Clients make the ids of chats, so this one makes a chat of his own that has hers by chance.
+    "GET /api/chats/{chat}/messages": Try(answers=(400, 404)),
     "POST /api/chats/{chat}/messages": Try({"message": MESSAGE, "run": RUN}, (201, 200)),
     "DELETE /api/messages/{message}": Try(),
     "POST /api/messages/{message}/tokens": Try(),
@@ -104,6 +105,8 @@ MENTIONED: dict[str, Try] = {
     "POST /v1/batches": Try(
         {"input_file_id": "{file}", "endpoint": "/v1/chat/completions", "completion_window": "24h"}, (400, 404)
     ),
+    "GET /api/chats/{chat}/messages?ids={message}": Try(answers=(200, 404)),
+    "GET /api/chats/{his_chat}/messages?ids={message}": Try(answers=(200,)),
     f"POST /api/chats/{OTHER_ID}/messages": Try(
         {"message": {"id": RUN_AGAIN["id"], "parent_id": "{message}", "text": "mine"}, "run": RUN_AGAIN}
     ),

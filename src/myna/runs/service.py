@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from myna.backends.manager import ModelManager
 from myna.chat import TextPart
 from myna.errors import Conflict, InvalidParameter, NotFound
+from myna.runs import transcripts
 from myna.runs.answer import Answer, Measure, Spend, complete, measure_nothing, spend_freely
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
@@ -79,15 +80,6 @@ class Created:
     is_new: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedChat:
-    """A chat with its whole tree and its open runs; an open answer has its text up to its run's ``last_event``."""
-
-    chat: Chat
-    messages: list[Message]
-    runs: list[Run]
-
-
 class RunService:
     """All runs of this process."""
 
@@ -137,29 +129,13 @@ class RunService:
         answer = self._answers.get((owner, run_id))
         return None if answer is None or answer.log.ended.is_set() else answer.log
 
-    async def open_chat(self, owner: str, chat_id: str) -> OpenedChat:
-        """A chat as a screen shows it.
+    async def open_chat(self, owner: str, chat_id: str) -> transcripts.OpenedChat:
+        """See `myna.runs.transcripts.open_chat`."""
+        return await transcripts.open_chat(self._database, self, owner, chat_id)
 
-        Raises:
-            NotFound: the owner has no such chat.
-        """
-        while True:
-            async with self._database.read(owner) as scope:
-                chat = await chats.get(scope, chat_id)
-                tree = await messages.of_chat(scope, chat_id)
-                open_runs = await runs.open_in_chat(scope, chat_id)
-            logs = [self.live(owner, run.id) for run in open_runs]
-            if None not in logs:
-                break
-            await self._database.settled()  # a run has just begun or ended: look again
-        shown = [log.snapshot() for log in logs if log is not None]
-        answers = {message.id: message for _, message in shown}
-        # An answer may have become longer since the read, never be replaced: the tree holds all of its open ones.
-        tree = [
-            dataclasses.replace(message, parts=answers[message.id].parts) if message.id in answers else message
-            for message in tree
-        ]
-        return OpenedChat(chat, tree, [run for run, _ in shown])
+    async def contents(self, owner: str, chat_id: str, ids: Collection[str]) -> tuple[list[Message], list[Run]]:
+        """See `myna.runs.transcripts.contents`."""
+        return await transcripts.contents(self._database, self, owner, chat_id, ids)
 
     async def send(
         self, owner: str, chat_id: str, message: NewMessage, run: NewRun, settings: ChatSettings = NO_SETTINGS

@@ -57,6 +57,7 @@ NEEDS: dict[str, Need] = {
     "GET /api/chats/*": "read",
     "PATCH /api/chats/*": "all",
     "DELETE /api/chats/*": "all",
+    "GET /api/chats/*/messages": "read",
     "POST /api/chats/*/messages": "all",
     "POST /api/chats/*/runs": "all",
     "DELETE /api/messages/*": "all",

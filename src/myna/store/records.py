@@ -143,6 +143,20 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Node:
+    """A message's place in its tree, without its text. ``size``: of that text, roughly in bytes."""
+
+    id: str
+    parent_id: str | None
+    role: Role
+    status: MessageStatus
+    model: str | None
+    created_at: int
+    edited_at: int | None
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """An answer in the making, or the record of one. ``last_event`` is the number of its last event, 0 for none."""
 

@@ -89,3 +89,16 @@ async def test_every_letter_comes_back(served: Served) -> None:
     opened = await served.call("GET", f"/api/chats/{served.chat_id}")
     assert [message["parts"] for message in opened["messages"]] == [[{"type": "text", "text": text}]] * 2
     assert created["messages"][0]["parts"] == [{"type": "text", "text": text}]
+
+
+async def test_messages_come_by_their_ids(served: Served) -> None:
+    created = await served.exchange("one", "uno")
+    asked, answer = (message["id"] for message in created["messages"])
+    path = f"/api/chats/{served.chat_id}/messages"
+    found = await served.call("GET", f"{path}?ids={answer},{new_id()}")
+    assert [message["parts"][0]["text"] for message in found["messages"]] == ["uno"]
+    assert found["runs"] == []
+    for wrong in ("", "?ids=", "?ids=1", f"?ids={asked},", "?ids=" + ",".join([asked] * 101)):
+        refused = await served.call("GET", path + wrong, expect=400)
+        assert refused["error"]["param"] == "ids"
+    await served.call("GET", f"/api/chats/{new_id()}/messages?ids={asked}", expect=404)

@@ -68,7 +68,7 @@ async def change_many(services: Services, owner: Owner, request: project_types.B
 
 @router.get("/{chat_id}")
 async def open_chat(services: Services, owner: Owner, chat_id: types.Id) -> types.OpenedChat:
-    """A chat, its whole tree and its open runs."""
+    """A chat, its tree, the last messages of the branch shown, and its open runs."""
     return types.OpenedChat.model_validate(await services.runs.open_chat(owner, chat_id))
 
 

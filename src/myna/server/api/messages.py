@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+import re
+from typing import Annotated
 
+from fastapi import APIRouter, Query, Response
+
+from myna.errors import InvalidParameter
 from myna.runs.service import ChatSettings, NewMessage
 from myna.server.api import types
 from myna.server.api.runs import new_run
@@ -11,6 +15,9 @@ from myna.server.api.services import Admitted, Owner, Services
 from myna.store import messages
 
 router = APIRouter(prefix="/api")
+
+MAX_IDS = 100
+_ID = re.compile(types.ID_PATTERN)
 
 
 @router.post("/chats/{chat_id}/messages", status_code=201)
@@ -23,6 +30,18 @@ async def send(
     created = await services.runs.send(owner, chat_id, message, new_run(services, request.run), settings)
     response.status_code = 201 if created.is_new else 200
     return types.Created.model_validate(created)
+
+
+@router.get("/chats/{chat_id}/messages")
+async def contents(
+    services: Services, owner: Owner, chat_id: types.Id, ids: Annotated[str, Query(max_length=MAX_IDS * 37)]
+) -> types.Contents:
+    """Messages of a chat by their ids, separated by commas; those that are gone are left out."""
+    asked = ids.split(",")
+    if len(asked) > MAX_IDS or not all(map(_ID.fullmatch, asked)):
+        raise InvalidParameter(f"Give 1 to {MAX_IDS} ids of messages, separated by commas.", param="ids")
+    found, open_runs = await services.runs.contents(owner, chat_id, asked)
+    return types.Contents.model_validate({"messages": found, "runs": open_runs})
 
 
 @router.delete("/messages/{message_id}", status_code=204)

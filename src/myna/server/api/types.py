@@ -30,7 +30,8 @@ def _storable(text: str) -> str:
     return text
 
 
-Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", examples=["UUID, lower case"])]
+ID_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+Id = Annotated[str, Field(pattern=ID_PATTERN, examples=["UUID, lower case"])]
 Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_storable)]
 PresetName = Annotated[str, Field(max_length=80), AfterValidator(_storable)]
 Title = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
@@ -350,10 +351,31 @@ class ChatList(Answer):
     next: str | None
 
 
+class Node(Answer):
+    """A message's place in its chat's tree; ``size`` is that of its text, roughly in bytes."""
+
+    id: str
+    parent_id: str | None
+    role: str
+    status: str
+    model: str | None
+    created_at: int
+    edited_at: int | None
+    size: int
+
+
 class OpenedChat(Answer):
-    """Answer to ``GET /api/chats/{id}``."""
+    """Answer to ``GET /api/chats/{id}``: ``messages`` are the last ones of the branch, and the open answers."""
 
     chat: Chat
+    tree: list[Node]
+    messages: list[Message]
+    runs: list[Run]
+
+
+class Contents(Answer):
+    """Answer to ``GET /api/chats/{id}/messages``."""
+
     messages: list[Message]
     runs: list[Run]
 
