@@ -21,6 +21,7 @@ import type {
   Started,
   User,
 } from "./types";
+import type { TokenPage } from "./tokens";
 
 const TIMEOUT_MS = 30_000;
 /** Signing in should help the first time; a server that says otherwise is not asked for ever. */
@@ -55,10 +56,10 @@ export function speakFor(id: string): void {
 }
 
 /** What is asked for in this user's name; it waits while nobody is signed in. */
-async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await ask<T>(method, path, body, user === null ? {} : { "X-Myna-User": user });
+      return await ask<T>(method, path, body, user === null ? {} : { "X-Myna-User": user }, signal);
     } catch (error) {
       if (error instanceof ApiError && error.status === 403) gate.refused();
       if (!(error instanceof ApiError) || error.status !== 401 || error.code !== "not_signed_in") throw error;
@@ -68,7 +69,14 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
   }
 }
 
-async function ask<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+/** Without a `signal` that ends it, it ends by itself when no answer comes. */
+async function ask<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+  signal: AbortSignal = AbortSignal.timeout(TIMEOUT_MS),
+): Promise<T> {
   let response: Response;
   try {
     response = await fetch(path, {
@@ -76,7 +84,7 @@ async function ask<T>(method: string, path: string, body?: unknown, headers: Rec
       // The server asks for the JSON type on every change, with or without a body: forms of other sites cannot set it.
       headers: method === "GET" ? headers : { ...headers, "Content-Type": "application/json" },
       body: body === undefined ? null : JSON.stringify(body),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal,
     });
   } catch (error) {
     throw new NetworkError(strings.errors.offline, { cause: error });
@@ -141,6 +149,9 @@ export const api = {
     request<Started>("POST", `/api/chats/${segment(chatId)}/messages`, body),
   postRun: (chatId: string, body: NewRun) => request<Started>("POST", `/api/chats/${segment(chatId)}/runs`, body),
   stopRun: (id: string) => request<Run>("POST", `/api/runs/${segment(id)}/stop`),
+  /** How likely an answer's tokens were; takes as long as the model does to read it, until `signal` ends it. */
+  tokens: (messageId: string, first: number, count: number, signal: AbortSignal) =>
+    request<TokenPage>("POST", `/api/messages/${segment(messageId)}/tokens`, { first, count, top: 8 }, signal),
   deleteMessage: (id: string) => request<void>("DELETE", `/api/messages/${segment(id)}`),
 
   models: () => request<{ models: Model[]; default: string }>("GET", "/api/models"),

@@ -1,8 +1,9 @@
 /** The words of the first view. */
 
 import type en from "../en/index";
+import answer from "./answer";
 import core from "./core";
 import errors from "./errors";
 
-const words: typeof en = { ...core, ...errors };
+const words: typeof en = { ...core, ...answer, ...errors };
 export default words;

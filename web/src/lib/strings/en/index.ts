@@ -1,6 +1,7 @@
 /** The words that the page needs from its first moment; those of pages that few open come with these. */
 
+import answer from "./answer";
 import core from "./core";
 import errors from "./errors";
 
-export default { ...core, ...errors };
+export default { ...core, ...answer, ...errors };
