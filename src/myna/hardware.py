@@ -121,6 +121,19 @@ def available_memory() -> int:
     return memory().available
 
 
+def resident_memory(process: int, root: Path = ROOT) -> int | None:
+    """Bytes of memory that a process holds; None where that cannot be told, or there is no such process."""
+    fields = parse_meminfo(_read(root / f"proc/{process}/status"))
+    if "VmRSS" in fields:
+        return fields["VmRSS"]
+    try:
+        import psutil  # only where there is no /proc
+
+        return int(psutil.Process(process).memory_info().rss)
+    except Exception:  # its errors cannot be named where it is not installed
+        return None
+
+
 def usable_cores(root: Path = ROOT) -> int:
     """Physical cores that this process may use, at least 1.
 

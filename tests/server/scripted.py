@@ -59,6 +59,7 @@ class ScriptedBackend:
     late_failure: MynaError | None = None
     finish: str = "stop"
     syntax: AnswerSyntax = PLAIN_ANSWER
+    decode_seconds: float = 0.0
     requests: list[GenerationRequest] = field(default_factory=list)
     embeddings: list[EmbeddingRequest] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
@@ -96,7 +97,7 @@ class ScriptedBackend:
                 yield Delta(request.id, word, (100 + index,), logprobs)
                 await asyncio.sleep(0)
             reason = "length" if params.max_tokens is not None and len(words) == params.max_tokens else self.finish
-            yield Finished(request.id, reason, len(words))  # type: ignore[arg-type]
+            yield Finished(request.id, reason, len(words), decode_seconds=self.decode_seconds)  # type: ignore[arg-type]
             self.ended.append(request.id)
         except (asyncio.CancelledError, GeneratorExit):
             self.cancelled.append(request.id)

@@ -27,8 +27,8 @@ CANCEL_SECONDS = 5.0
 
 Spend = Callable[[str, str, int, int], None]
 """Told what answers use as they come: owner, model, tokens of the prompt (once an answer), tokens of the answer."""
-Measure = Callable[[str, int, float], None]
-"""Told how fast an answer was written: model, tokens, seconds from the first to the last of them."""
+Measure = Callable[[str, str, int, float], None]
+"""Told how fast an answer was written: owner, model, tokens, seconds from the first to the last of them."""
 NOT_SAMPLING = ("dialect", "adapter", "thinking", "system_prompt")
 
 
@@ -49,7 +49,7 @@ def spend_freely(owner: str, model: str, prompt: int, completion: int) -> None:
     """Count nothing."""
 
 
-def measure_nothing(model: str, tokens: int, seconds: float) -> None:
+def measure_nothing(owner: str, model: str, tokens: int, seconds: float) -> None:
     """Keep no figures."""
 
 
@@ -158,7 +158,7 @@ class Answer:
 
     def _end(self, started: Started, finished: Finished) -> EndEvent:
         # The first token is not among those that the seconds are of.
-        self._measure(self.log.run.model, finished.completion_tokens - 1, finished.decode_seconds)
+        self._measure(self.log.owner, self.log.run.model, finished.completion_tokens - 1, finished.decode_seconds)
         usage = Usage(
             prompt_tokens=started.prompt_tokens,
             completion_tokens=finished.completion_tokens,

@@ -68,6 +68,9 @@ class CallersModel:
                             uncounted = 0
                     elif isinstance(event, Finished):
                         uncounted = event.completion_tokens - counted  # with those that had no text
+                        # The first token is not among those that the seconds are of.
+                        key, timed = self.caller.key, event.completion_tokens - 1
+                        self.meter.time(self.caller.user, key, self.model, timed, event.decode_seconds)
                         if span is not None:
                             span.finished(event)
                     else:

@@ -93,6 +93,15 @@ class Meter:
         if key is not None:
             self.rates.spend(_key(key), prompt + completion)
 
+    def time(self, owner: str, key: str | None, model: str, tokens: int, seconds: float) -> None:
+        """Count how long an answer's tokens after the first took; without any, nothing is told by it."""
+        if tokens > 0 and seconds > 0:
+            self.usage.add(owner, key, model, timed_tokens=tokens, timed_seconds=seconds)
+
+    def time_in_chat(self, owner: str, model: str, tokens: int, seconds: float) -> None:
+        """The same of an answer in the browser, as `myna.runs` tells it."""
+        self.time(owner, None, model, tokens, seconds)
+
     def spend_in_chat(self, owner: str, model: str, prompt: int, completion: int) -> None:
         """Count what an answer in the browser uses, as `myna.runs` tells it: the prompt once an answer."""
         self.spend(owner, None, model, requests=1 if prompt else 0, prompt=prompt, completion=completion)

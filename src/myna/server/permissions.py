@@ -48,6 +48,9 @@ NEEDS: dict[str, Need] = {
     # What owners decide for all, and what was done
     "GET /api/admin/options": "users",
     "PATCH /api/admin/options": "owners",
+    "GET /api/admin/health": "users",
+    "GET /api/admin/usage": "users",
+    "GET /api/admin/usage/export": "users",
     "GET /api/admin/audit": "users",
     "GET /api/admin/audit/export": "users",
     "POST /api/admin/audit/prune": "owners",

@@ -16,7 +16,7 @@ from myna.errors import QuotaExhausted, StoreError
 from myna.server.tasks import beside
 from myna.store import usage
 from myna.store.database import Database
-from myna.store.usage import DayUsage
+from myna.store.usage import COUNTS, DayUsage
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +41,25 @@ class Usage:
         self._due = asyncio.Event()
 
     def add(
-        self, owner: str, key: str | None, model: str, *, requests: int = 0, prompt: int = 0, completion: int = 0
+        self,
+        owner: str,
+        key: str | None,
+        model: str,
+        *,
+        requests: int = 0,
+        prompt: int = 0,
+        completion: int = 0,
+        timed_tokens: int = 0,
+        timed_seconds: float = 0.0,
     ) -> None:
-        """Count requests and tokens."""
+        """Count requests and tokens, and of tokens that were counted how long they took."""
         if owner in self._gone:  # an answer that ends because its user was deleted
             return
         day = self._turn_page()
         self._today[owner] = self._today.get(owner, 0) + prompt + completion
-        counts = self._unwritten.setdefault((owner, day, model, key or ""), [0, 0, 0])
-        for index, more in enumerate((requests, prompt, completion)):
+        counts = self._unwritten.setdefault((owner, day, model, key or ""), [0] * len(COUNTS))
+        more_of_each = (requests, prompt, completion, timed_tokens, round(timed_seconds * 1000))
+        for index, more in enumerate(more_of_each):
             counts[index] += more
         self._due.set()
 
@@ -57,6 +67,11 @@ class Usage:
         """A user was deleted, with all rows: nothing of theirs is written any more."""
         self._gone.add(owner)
         self._today.pop(owner, None)
+
+    def today(self, owner: str) -> int:
+        """Tokens that somebody has used today."""
+        self._turn_page()
+        return self._today.get(owner, 0)
 
     def check(self, owner: str, tokens_per_day: int | None) -> None:
         """Whether any tokens are left for today; None and 0: always.
@@ -106,7 +121,7 @@ class Usage:
                 await usage.add(transaction, rows)
         except BaseException:
             for key, counts in taken.items():
-                later = self._unwritten.setdefault(key, [0, 0, 0])
+                later = self._unwritten.setdefault(key, [0] * len(COUNTS))
                 later[:] = [one + other for one, other in zip(later, counts, strict=True)]
             raise
 

@@ -21,6 +21,7 @@ from myna.server.options import ServerOptions
 from myna.server.security import BrowserGuard, SecurityHeaders
 from myna.server.tracing import open_tracing
 from myna.settings import Settings
+from myna.store.records import now
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -58,6 +59,9 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
         ],
     )
     app.state.accounts = accounts  # knows none until the lifespan opens it
+    app.state.settings = settings
+    app.state.metrics = metrics
+    app.state.started_at = now()
     app.state.options = options  # the defaults, until the lifespan opens them
     app.state.tracing = tracing
     app.state.meter = meter  # in memory alone, until the lifespan opens the database

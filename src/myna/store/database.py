@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncTransaction
 
@@ -71,6 +72,20 @@ class Database:
         """Wait until memory has followed the transaction that runs now, if one does."""
         async with self._writing:
             pass
+
+    async def size(self) -> int:
+        """Bytes that the rows take, with what is not yet merged into the file.
+
+        Raises:
+            StoreError: the database failed.
+        """
+        if (file := self.place.file) is not None:
+            parts = (file, file.with_name(f"{file.name}-wal"))
+            return sum(part.stat().st_size for part in parts if part.exists())
+        async with self.read("") as scope:
+            row = await scope.first(text("SELECT pg_database_size(current_database()) AS bytes"))
+            assert row is not None
+            return int(row.bytes)
 
     @asynccontextmanager
     async def read(self, owner: str) -> AsyncIterator[Scope]:

@@ -24,6 +24,10 @@ class Place(Protocol):
     def file(self) -> Path | None:
         """The database's file, if it is one."""
 
+    @property
+    def name(self) -> str:
+        """Where it is, for those who run the server: a path, or a URL without its password."""
+
     def explain(self, error: BaseException) -> StoreError:
         """What went wrong, for a person, with the remedy."""
 

@@ -53,6 +53,11 @@ class PostgreSQL:
         """None: it is no file."""
         return None
 
+    @property
+    def name(self) -> str:
+        """The URL, without the password."""
+        return url_text(self._url)
+
     def explain(self, error: BaseException) -> StoreError:
         """What went wrong with the server, for a person, with the remedy."""
         return explain(error, self._url)

@@ -42,6 +42,11 @@ class SQLite:
         """The database's file."""
         return self._path
 
+    @property
+    def name(self) -> str:
+        """The file's path."""
+        return str(self._path)
+
     def explain(self, error: BaseException) -> StoreError:
         """What went wrong with the file, for a person, with the remedy."""
         return explain(error, self._path)

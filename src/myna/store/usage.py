@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import Column, func, select
 
 from myna.store.scope import Scope, Transaction
 from myna.store.tables.usage import usage
 
+Group = Literal["day", "model", "user"]
+GROUPS: dict[Group, Column[str]] = {"day": usage.c.day, "model": usage.c.model, "user": usage.c.owner}
 COUNTS = (
     usage.c.requests,
     usage.c.prompt_tokens,
@@ -62,3 +65,69 @@ async def of_days(scope: Scope, first: date, last: date) -> list[DayUsage]:
     within = scope.select(usage, *columns).where(usage.c.day.between(first.isoformat(), last.isoformat()))
     rows = await scope.all(within.order_by(usage.c.day, usage.c.model, usage.c.key))
     return [DayUsage(**{**row._mapping, "day": date.fromisoformat(row.day)}) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What was used, summed up; what it is not grouped by is None. Fields as in `DayUsage`."""
+
+    day: date | None
+    model: str | None
+    owner: str | None
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    timed_tokens: int
+    timed_milliseconds: int
+
+
+async def totals(
+    transaction: Transaction,
+    first: date,
+    last: date,
+    by: Collection[Group],
+    *,
+    owner: str | None = None,
+    model: str | None = None,
+    limit: int | None = None,
+) -> list[Total]:
+    """What everybody has used from one day to another, both included.
+
+    Args:
+        transaction: where to look.
+        first: first day of UTC.
+        last: last one.
+        by: what the sums are of; empty for one of all.
+        owner: of one user alone.
+        model: of one model alone.
+        limit: at most so many sums, those with the most tokens; by default all.
+
+    Returns:
+        In the order of days, where they are grouped by; within, the most tokens first.
+    """
+    groups = [GROUPS[name] for name in GROUPS if name in by]
+    sums = [func.sum(column).label(column.name) for column in COUNTS]
+    tokens = func.sum(usage.c.prompt_tokens + usage.c.completion_tokens)
+    statement = (
+        select(*groups, *sums)
+        .where(usage.c.day.between(first.isoformat(), last.isoformat()))
+        .group_by(*groups)
+        .having(func.count() > 0)
+        .order_by(tokens.desc(), *groups)
+        .limit(limit)
+    )
+    if owner is not None:
+        statement = statement.where(usage.c.owner == owner)
+    if model is not None:
+        statement = statement.where(usage.c.model == model)
+    rows = (await transaction.connection.execute(statement)).mappings()
+    found = [
+        Total(
+            day=date.fromisoformat(row["day"]) if "day" in row else None,
+            model=row.get("model"),
+            owner=row.get("owner"),
+            **{column.name: int(row[column.name]) for column in COUNTS},
+        )
+        for row in rows
+    ]
+    return sorted(found, key=lambda total: total.day or first)

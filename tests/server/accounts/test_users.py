@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import pytest
@@ -227,6 +228,38 @@ async def test_everybody_sees_what_he_has_used_himself(home: House, ann: Person)
     await home.app.state.meter.usage.write(home.app.state.database)
     (used,) = (await ben.call("GET", "/api/account/usage?days=1", expect=200))["usage"]
     counts = {name: answer["usage"][name] for name in ("prompt_tokens", "completion_tokens")}
-    assert used == {"day": used["day"], "model": MODEL, "key": program.id, "requests": 1, **counts}
+    untimed = {"timed_tokens": 0, "timed_milliseconds": 0}  # by this engine, which takes no time
+    assert used == {"day": used["day"], "model": MODEL, "key": program.id, "requests": 1, **counts, **untimed}
     assert (await ann.call("GET", "/api/account/usage", expect=200))["usage"] == []
     assert await ben.status("GET", "/api/account/usage?days=0") == 400
+
+
+async def test_thousands_are_found_a_page_at_a_time(home: House) -> None:
+    ann = await home.first()
+    someone = home.accounts.directory.users[ann.id]
+    for number in range(3000):
+        names = {"name": f"U {number}", "name_key": f"u {number:04}"}
+        one = dataclasses.replace(someone, id=f"user_{number}", role="member", **names)
+        home.accounts.directory.users[one.id] = one
+    seen: list[str] = []
+    page: dict[str, Any] = {"next": None}
+    while page["next"] is not None or not seen:
+        wanted = {"limit": 150, "text": "U 1", **({"after": page["next"]} if page["next"] else {})}
+        page = (await ann.http.get("/api/users", params=wanted)).json()
+        assert page["total"] == 1000
+        seen += [user["id"] for user in page["users"]]
+    assert seen == [f"user_{number}" for number in range(1000, 2000)]
+    owners = (await ann.http.get("/api/users", params={"role": "owner"})).json()
+    assert [user["name"] for user in owners["users"]] == ["Ann"]
+
+
+async def test_the_list_tells_what_counts_for_each(home: House) -> None:
+    ann = await home.first()
+    await home.invite(ann, "Ben")
+    await ann.call("PATCH", "/api/admin/options", {"tokens_per_day": 50, "requests_per_minute": 7}, 200)
+    await ann.call("PATCH", f"/api/users/{ann.id}", {"tokens_per_day": 0}, 200)
+    home.app.state.meter.usage.add(ann.id, None, "m", prompt=30, completion=12)
+    found = await listed(ann)
+    assert found["Ann"]["limits"] == {"requests_per_minute": 7, "tokens_per_minute": 0, "tokens_per_day": 0}
+    assert found["Ben"]["limits"]["tokens_per_day"] == 50
+    assert (found["Ann"]["tokens_today"], found["Ben"]["tokens_today"]) == (42, 0)

@@ -185,6 +185,14 @@ class KeyList(Answer):
     keys: list[Key]
 
 
+class Limits(Answer):
+    """Limits that count: a user's own, or else the server's."""
+
+    requests_per_minute: int
+    tokens_per_minute: int
+    tokens_per_day: int
+
+
 class User(Answer):
     """A user as those see him who manage users."""
 
@@ -205,10 +213,19 @@ class MadeUser(User):
     password: str | None
 
 
-class UserList(Answer):
-    """Answer to ``GET /api/users``."""
+class KnownUser(User):
+    """A user in the list, with the limits that count for him (0: none) and the tokens of today."""
 
-    users: list[User]
+    limits: Limits
+    tokens_today: int
+
+
+class UserList(Answer):
+    """Answer to ``GET /api/users``: a page, how many are found in all, and ``after`` of the next page."""
+
+    users: list[KnownUser]
+    total: int
+    next: str | None
 
 
 class DayUsage(Answer):
@@ -220,6 +237,8 @@ class DayUsage(Answer):
     requests: int
     prompt_tokens: int
     completion_tokens: int
+    timed_tokens: int
+    timed_milliseconds: int
 
 
 class UsageList(Answer):

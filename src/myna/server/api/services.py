@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from myna.backends.manager import ModelManager
 from myna.hub import Hub
-from myna.runs.answer import spend_freely
+from myna.runs.answer import measure_nothing, spend_freely
 from myna.runs.service import RunService
 from myna.server.accounts import Accounts
 from myna.server.api.library import Library
@@ -56,7 +56,8 @@ async def open_services(
 
     What runs use is told to ``meter``.
     """
-    runs = RunService(database, manager, spend_freely if meter is None else meter.spend_in_chat)
+    spend, measure = (spend_freely, measure_nothing) if meter is None else (meter.spend_in_chat, meter.time_in_chat)
+    runs = RunService(database, manager, spend, measure=measure)
     await runs.start()
     library = Library(hub, manager)
     services = ApiServices(database, runs, library, manager)

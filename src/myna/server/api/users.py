@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
 
 from myna.errors import InvalidParameter
 from myna.server.accounts import users
+from myna.server.accounts.passwords import name_key
 from myna.server.api import account_types as types
 from myna.server.api.services import Known
-from myna.server.identity import identity_of
+from myna.server.identity import Limits, identity_of
+from myna.server.meter import Meter
 from myna.store.users import User
 
 router = APIRouter(prefix="/api/users")
 
 
+MOST_USERS = 200
+"""On one page."""
+
+
 @router.get("")
-async def list_users(accounts: Known) -> types.UserList:
-    """All users, oldest first."""
-    found = sorted(accounts.directory.users.values(), key=lambda user: user.created_at)
-    return types.UserList.model_validate({"users": found})
+async def list_users(
+    request: Request,
+    accounts: Known,
+    text: Annotated[str | None, Query(max_length=256)] = None,
+    role: types.Role | None = None,
+    disabled: bool | None = None,
+    after: Annotated[str | None, Query(max_length=256)] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST_USERS)] = 50,
+) -> types.UserList:
+    """Users whose name contains a text, by name, a page at a time."""
+    meter: Meter = request.app.state.meter
+    wanted = name_key(text or "")
+    found = [
+        user
+        for user in accounts.directory.users.values()
+        if wanted in user.name_key and role in (None, user.role) and disabled in (None, user.disabled)
+    ]
+    found.sort(key=lambda user: user.name_key)
+    rest = [user for user in found if after is None or user.name_key > after]
+    page = [_known(user, meter) for user in rest[:limit]]
+    following = rest[limit - 1].name_key if len(rest) > limit else None
+    return types.UserList(users=page, total=len(found), next=following)
 
 
 @router.post("", status_code=201)
@@ -41,6 +67,15 @@ async def change_user(request: Request, accounts: Known, user_id: str, patch: ty
 async def delete_user(request: Request, accounts: Known, user_id: str) -> None:
     """Delete a user with everything of theirs."""
     await users.delete(accounts, identity_of(request), user_id)
+
+
+def _known(user: User, meter: Meter) -> types.KnownUser:
+    own = Limits(user.requests_per_minute, user.tokens_per_minute, user.tokens_per_day)
+    return types.KnownUser(
+        **types.User.model_validate(user).model_dump(),
+        limits=types.Limits.model_validate(meter.limits_of(own)),
+        tokens_today=meter.usage.today(user.id),
+    )
 
 
 def _made(user: User, password: str | None) -> types.MadeUser:
