@@ -1,7 +1,12 @@
 // Applies the stored theme before the first paint; src/lib/theme.svelte.ts owns the value.
-try {
-  const theme = localStorage.getItem("myna.theme");
-  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
-} catch {
-  // Storage is blocked: the system's theme is used.
+{
+  const root = document.documentElement;
+  let theme = null;
+  try {
+    theme = localStorage.getItem("myna.theme");
+  } catch {
+    // Storage is blocked: the system's theme is used.
+  }
+  if (["light", "dark", "contrast"].includes(theme)) root.dataset.theme = theme;
+  root.toggleAttribute("data-contrast", theme === "contrast" || matchMedia("(prefers-contrast: more)").matches);
 }

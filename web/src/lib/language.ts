@@ -24,12 +24,18 @@ export function directionOf(name: Language): "rtl" | "ltr" {
   return RIGHT_TO_LEFT.has(name) ? "rtl" : "ltr";
 }
 
+/** The one of the page's languages that a BCP 47 tag such as "de-AT" asks for, if any. */
+export function languageOf(tag: string | null): Language | null {
+  const name = tag === null ? null : base(tag);
+  return isLanguage(name) ? name : null;
+}
+
 const base = (tag: string): string => tag.split("-")[0]!.toLowerCase();
 
 function choose(): Language {
   const chosen = read("language");
   if (isLanguage(chosen)) return chosen;
-  return navigator.languages.map(base).find(isLanguage) ?? "en";
+  return navigator.languages.map(languageOf).find(isLanguage) ?? "en";
 }
 
 export const language: Language = choose();
@@ -55,5 +61,6 @@ export function announceLanguage(): void {
 export function speak(chosen: Language): void {
   if (chosen === language) return;
   write("language", chosen);
-  location.reload();
+  // Where nothing can be stored, the page would begin again as it is, for ever.
+  if (read("language") === chosen) location.reload();
 }

@@ -40,7 +40,7 @@ const words: typeof en = {
   language: "اللغة",
 
   welcome: {
-    greeting: (hour) => (hour < 5 || hour >= 12 ? "مساء الخير" : "صباح الخير"),
+    greeting: (hour) => (hour < 5 || hour >= 12 ? "مساء الخير." : "صباح الخير."),
     lead: "عمّ تودّ أن نتحدث؟",
     examplesLabel: "أمثلة",
     examples: [
@@ -134,7 +134,6 @@ const words: typeof en = {
     context: (tokens) => `السياق: ${tokens}`,
     loaded: "محمَّل",
     download: "تنزيل",
-    downloadLabel: (title, size) => (size === null ? `تنزيل ${title}` : `تنزيل ${title}، ${size}`),
     retry: "إعادة المحاولة",
     cancel: "إلغاء التنزيل",
     progress: (done, total) => `${formatBytes(done)} من ${formatBytes(total)}`,
@@ -173,6 +172,7 @@ const words: typeof en = {
     thisComputer: "هذا الحاسوب",
     account: "الحساب",
     create: "إنشاء أول حساب",
+    protect: "الحماية بحساب",
     keys: "مفاتيح API",
     users: "المستخدمون",
     reference: "مرجع API",

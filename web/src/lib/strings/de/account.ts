@@ -6,7 +6,6 @@ const words: typeof en = {
   setUp: {
     title: "Das erste Konto anlegen",
     lead: "Dieser Server ist von anderen Computern aus erreichbar; deshalb braucht er ein Konto, bevor er etwas zeigt. Dem ersten Konto gehört der Server.",
-    protect: "Mit einem Konto schützen",
     protectText: "Bisher kann jeder, der diesen Computer benutzt, diese Chats lesen. Sie gehören dann diesem Konto, und man muss sich anmelden. Ihm gehört der Server, und es kann weitere anlegen.",
     token: "Einrichtungscode",
     tokenHint: "Er steht in dem Terminal, in dem Myna läuft.",

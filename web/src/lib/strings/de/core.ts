@@ -40,7 +40,7 @@ const words: typeof en = {
   language: "Sprache",
 
   welcome: {
-    greeting: (hour) => (hour < 5 || hour >= 18 ? "Guten Abend" : hour < 11 ? "Guten Morgen" : "Guten Tag"),
+    greeting: (hour) => (hour < 5 || hour >= 18 ? "Guten Abend." : hour < 11 ? "Guten Morgen." : "Guten Tag."),
     lead: "Worüber möchtest du sprechen?",
     examplesLabel: "Beispiele",
     examples: [
@@ -134,7 +134,6 @@ const words: typeof en = {
     context: (tokens) => `${tokens} Kontext`,
     loaded: "Geladen",
     download: "Herunterladen",
-    downloadLabel: (title, size) => (size === null ? `${title} herunterladen` : `${title} herunterladen, ${size}`),
     retry: "Noch einmal versuchen",
     cancel: "Herunterladen abbrechen",
     progress: (done, total) => `${formatBytes(done)} von ${formatBytes(total)}`,
@@ -173,6 +172,7 @@ const words: typeof en = {
     thisComputer: "Dieser Computer",
     account: "Konto",
     create: "Das erste Konto anlegen",
+    protect: "Mit einem Konto schützen",
     keys: "API-Schlüssel",
     users: "Benutzer",
     reference: "API-Referenz",

@@ -4,7 +4,6 @@ export default {
   setUp: {
     title: "Create the first account",
     lead: "This server can be reached from other computers, so it needs an account before it shows anything. The first account owns the server.",
-    protect: "Protect with an account",
     protectText: "Until now everybody who uses this computer can read these chats. They will belong to this account, and it will need to sign in. It owns the server and can add others.",
     token: "Set-up token",
     tokenHint: "The terminal in which Myna runs shows it.",

@@ -40,7 +40,7 @@ export default {
 
   welcome: {
     greeting: (hour: number): string =>
-      hour < 5 || hour >= 18 ? "Good evening" : hour < 12 ? "Good morning" : "Good afternoon",
+      hour < 5 || hour >= 18 ? "Good evening." : hour < 12 ? "Good morning." : "Good afternoon.",
     lead: "What would you like to talk about?",
     examplesLabel: "Examples",
     examples: [
@@ -134,7 +134,6 @@ export default {
     context: (tokens: string) => `${tokens} context`,
     loaded: "Loaded",
     download: "Download",
-    downloadLabel: (title: string, size: string | null) => (size === null ? `Download ${title}` : `Download ${title}, ${size}`),
     retry: "Try again",
     cancel: "Cancel download",
     progress: (done: number, total: number) => `${formatBytes(done)} of ${formatBytes(total)}`,
@@ -173,6 +172,7 @@ export default {
     thisComputer: "This computer",
     account: "Account",
     create: "Create the first account",
+    protect: "Protect with an account",
     keys: "API keys",
     users: "Users",
     reference: "API reference",

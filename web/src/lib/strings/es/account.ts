@@ -6,7 +6,6 @@ const words: typeof en = {
   setUp: {
     title: "Crear la primera cuenta",
     lead: "A este servidor se llega desde otros ordenadores, así que necesita una cuenta antes de mostrar nada. La primera cuenta es propietaria del servidor.",
-    protect: "Proteger con una cuenta",
     protectText: "Hasta ahora, cualquiera que use este ordenador puede leer estos chats. Pertenecerán a esta cuenta, y habrá que iniciar sesión. Es propietaria del servidor y puede añadir otras.",
     token: "Código de instalación",
     tokenHint: "Lo muestra la terminal en la que se ejecuta Myna.",

@@ -40,7 +40,7 @@ const words: typeof en = {
   language: "Idioma",
 
   welcome: {
-    greeting: (hour) => (hour < 5 || hour >= 20 ? "Buenas noches" : hour < 13 ? "Buenos días" : "Buenas tardes"),
+    greeting: (hour) => (hour < 5 || hour >= 20 ? "Buenas noches." : hour < 13 ? "Buenos días." : "Buenas tardes."),
     lead: "¿De qué te gustaría hablar?",
     examplesLabel: "Ejemplos",
     examples: [
@@ -134,7 +134,6 @@ const words: typeof en = {
     context: (tokens) => `contexto de ${tokens}`,
     loaded: "Cargado",
     download: "Descargar",
-    downloadLabel: (title, size) => (size === null ? `Descargar ${title}` : `Descargar ${title}, ${size}`),
     retry: "Reintentar",
     cancel: "Cancelar la descarga",
     progress: (done, total) => `${formatBytes(done)} de ${formatBytes(total)}`,
@@ -173,6 +172,7 @@ const words: typeof en = {
     thisComputer: "Este ordenador",
     account: "Cuenta",
     create: "Crear la primera cuenta",
+    protect: "Proteger con una cuenta",
     keys: "Claves de API",
     users: "Usuarios",
     reference: "Referencia de la API",

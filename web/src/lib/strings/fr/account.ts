@@ -6,7 +6,6 @@ const words: typeof en = {
   setUp: {
     title: "Créer le premier compte",
     lead: "Ce serveur est accessible depuis d’autres ordinateurs ; il lui faut donc un compte avant de montrer quoi que ce soit. Le premier compte est propriétaire du serveur.",
-    protect: "Protéger par un compte",
     protectText: "Jusqu’ici, quiconque utilise cet ordinateur peut lire ces discussions. Elles appartiendront à ce compte, et il faudra se connecter. Il est propriétaire du serveur et peut en ajouter d’autres.",
     token: "Code d’installation",
     tokenHint: "Le terminal où Myna s’exécute l’affiche.",

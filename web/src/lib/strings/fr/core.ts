@@ -40,7 +40,7 @@ const words: typeof en = {
   language: "Langue",
 
   welcome: {
-    greeting: (hour) => (hour < 5 || hour >= 18 ? "Bonsoir" : "Bonjour"),
+    greeting: (hour) => (hour < 5 || hour >= 18 ? "Bonsoir." : "Bonjour."),
     lead: "De quoi aimeriez-vous parler ?",
     examplesLabel: "Exemples",
     examples: [
@@ -134,7 +134,6 @@ const words: typeof en = {
     context: (tokens) => `contexte de ${tokens}`,
     loaded: "Chargé",
     download: "Télécharger",
-    downloadLabel: (title, size) => (size === null ? `Télécharger ${title}` : `Télécharger ${title}, ${size}`),
     retry: "Réessayer",
     cancel: "Annuler le téléchargement",
     progress: (done, total) => `${formatBytes(done)} sur ${formatBytes(total)}`,
@@ -173,6 +172,7 @@ const words: typeof en = {
     thisComputer: "Cet ordinateur",
     account: "Compte",
     create: "Créer le premier compte",
+    protect: "Protéger par un compte",
     keys: "Clés d’API",
     users: "Utilisateurs",
     reference: "Référence de l’API",

@@ -40,7 +40,7 @@ const words: typeof en = {
   language: "语言",
 
   welcome: {
-    greeting: (hour) => (hour < 5 || hour >= 18 ? "晚上好" : hour < 12 ? "早上好" : "下午好"),
+    greeting: (hour) => (hour < 5 || hour >= 18 ? "晚上好。" : hour < 12 ? "早上好。" : "下午好。"),
     lead: "想聊些什么？",
     examplesLabel: "示例",
     examples: [
@@ -134,7 +134,6 @@ const words: typeof en = {
     context: (tokens) => `${tokens} 上下文`,
     loaded: "已加载",
     download: "下载",
-    downloadLabel: (title, size) => (size === null ? `下载 ${title}` : `下载 ${title}，${size}`),
     retry: "重试",
     cancel: "取消下载",
     progress: (done, total) => `${formatBytes(done)} / ${formatBytes(total)}`,
@@ -173,6 +172,7 @@ const words: typeof en = {
     thisComputer: "这台电脑",
     account: "账户",
     create: "创建第一个账户",
+    protect: "用账户保护",
     keys: "API 密钥",
     users: "用户",
     reference: "API 参考",
