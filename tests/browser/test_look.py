@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.building import modules
@@ -30,38 +29,6 @@ def serious_problems(page: Page) -> list[str]:
         for violation in found["violations"]
         if violation["impact"] in ("serious", "critical")
     ]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(visit: Callable[..., Visit], server: MynaServer, scheme: str) -> None:
-    page = visit(server, color_scheme=scheme, bypass_csp=True).page()
-    expect(composer(page)).to_be_visible()
-    assert serious_problems(page) == []
-    ask(page, SHORT)
-    assert serious_problems(page) == []
-    page.get_by_role("button", name="SmolLM2").click()
-    assert serious_problems(page) == []
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name="Answer again").click()
-    expect(page.get_by_role("group", name="Version 2 of 2")).to_be_visible()
-    questions(page).last.hover()
-    assert serious_problems(page) == []
-    page.keyboard.press("Control+/")
-    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
-    assert serious_problems(page) == []
-    page.keyboard.press("Escape")
-    answers(page).last.get_by_role("button", name="Delete").click()
-    expect(page.get_by_role("dialog", name="Delete this message?")).to_be_visible()
-    assert serious_problems(page) == []
-
-
-def test_axe_finds_nothing_serious_on_a_phone(visit: Callable[..., Visit], server: MynaServer) -> None:
-    page = visit(server, bypass_csp=True, **PHONE).page()
-    ask(page, SHORT)
-    assert serious_problems(page) == []
-    page.get_by_role("button", name="Open sidebar").tap()
-    expect(page.get_by_role("button", name="Close sidebar").first).to_be_focused()
-    assert serious_problems(page) == []
 
 
 def test_a_phone_has_everything_within_reach(visit: Callable[..., Visit], server: MynaServer) -> None:

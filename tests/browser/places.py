@@ -1,0 +1,114 @@
+"""Every page, menu and dialog of the application, as a table: what looks at all of them walks through it.
+
+A place is reached in any language: `say` gives the words that the page shows there. Whoever adds a page or a dialog
+adds a row, and its words, colours, layout and accessibility are looked at with all the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from playwright.sync_api import Page, expect
+
+from myna.server.web import STATIC
+from tests.browser.doing import chat_id
+
+ASKED = "#say A bird is a *warm-blooded* animal.\n\n1. It sings.\n2. It flies.\n\n```python\nprint('bird')\n```"
+
+Who = Literal["local", "owner", "nobody"]
+"""Whose browser it is: that of a server without accounts, of a signed-in owner, or of somebody not signed in."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Somewhere to look at.
+
+    Attributes:
+        name: for people.
+        path: where the browser goes first.
+        reach: what is done there, if anything.
+        who: for whom it is there.
+    """
+
+    name: str
+    path: str = "/"
+    reach: Callable[[Page], Any] = lambda page: None
+    who: Who = "local"
+
+
+def say(page: Page, key: str, *values: str) -> str:
+    """The page's words for a key such as ``sidebar.newChat``, with values where they take some."""
+    language = page.evaluate("document.documentElement.lang.split('-')[0]")
+    files = [f"/assets/{file.name}" for file in STATIC.glob(f"assets/words-{language}-*.js")]
+    return str(
+        page.evaluate(
+            """async ([files, path, values]) => {
+              const parts = await Promise.all(files.map((file) => import(file)));
+              const find = (words) => path.reduce((at, name) => at?.[name], words);
+              const word = parts.map((part) => find(part.default)).find((found) => found !== undefined);
+              return typeof word === "function" ? word(...values) : word;
+            }""",
+            [files, key.split("."), list(values)],
+        )
+    )
+
+
+def press(page: Page, key: str, *values: str, role: Any = "button") -> None:
+    """Click what has these words for its name."""
+    page.get_by_role(role, name=say(page, key, *values), exact=True).first.click()
+
+
+def converse(page: Page) -> None:
+    """A question and its answer in a new chat."""
+    page.get_by_role("textbox", name=say(page, "composer.label"), exact=True).fill(ASKED)
+    press(page, "composer.send")
+    chat_id(page)
+    expect(page.locator("main section[aria-busy]")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("article .prose").last).to_contain_text("print")
+
+
+def _in_conversation(key: str, *values: str) -> Callable[[Page], None]:
+    def reach(page: Page) -> None:
+        converse(page)
+        press(page, key, *values)
+
+    return reach
+
+
+def _new_key(page: Page) -> None:
+    press(page, "keys.make")
+    page.get_by_label(say(page, "keys.name"), exact=True).fill("A key")
+
+
+def _account_menu(page: Page) -> None:
+    page.locator("aside footer [aria-haspopup=menu]").click()
+    expect(page.get_by_role("menu")).to_be_visible()
+
+
+def _key(shortcut: str) -> Callable[[Page], None]:
+    def reach(page: Page) -> None:
+        page.keyboard.press(shortcut)
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+    return reach
+
+
+PLACES = (
+    Place("first screen"),
+    Place("conversation", reach=converse),
+    Place("answer's details", reach=_in_conversation("message.details")),
+    Place("deleting a message", reach=_in_conversation("message.remove")),
+    Place("editing a message", reach=_in_conversation("message.edit")),
+    Place("model menu", reach=_key("Control+Shift+M")),
+    Place("account menu without accounts", reach=_account_menu),
+    Place("keyboard shortcuts", reach=_key("Control+/")),
+    Place("finding a chat", reach=_key("Control+K")),
+    Place("missing chat", path="/chat/00000000-0000-7000-8000-000000000000"),
+    Place("signing in", who="nobody"),
+    Place("account menu", who="owner", reach=_account_menu),
+    Place("account", path="/account", who="owner"),
+    Place("API keys", path="/account/keys", who="owner"),
+    Place("new API key", path="/account/keys", reach=_new_key, who="owner"),
+)
