@@ -12,6 +12,7 @@ import type {
   NewApiKey,
   NewMessage,
   NewRun,
+  Node,
   Preferences,
   PreferencesChange,
   Role,
@@ -140,7 +141,9 @@ export const api = {
       `/api/chats?limit=50${before === null ? "" : `&before=${segment(before)}`}`,
     ),
   chat: (id: string) =>
-    request<{ chat: Chat; messages: Message[]; runs: Run[] }>("GET", `/api/chats/${segment(id)}`),
+    request<{ chat: Chat; tree: Node[]; messages: Message[]; runs: Run[] }>("GET", `/api/chats/${segment(id)}`),
+  messages: (chatId: string, ids: readonly string[]) =>
+    request<{ messages: Message[]; runs: Run[] }>("GET", `/api/chats/${segment(chatId)}/messages?ids=${ids.join(",")}`),
   patchChat: (id: string, change: Partial<Pick<Chat, "title" | "model" | "leaf_id">>) =>
     request<Chat>("PATCH", `/api/chats/${segment(id)}`, change),
   deleteChat: (id: string) => request<void>("DELETE", `/api/chats/${segment(id)}`),

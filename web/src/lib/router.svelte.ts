@@ -1,16 +1,26 @@
 /** The addresses: "/" is a new chat, "/chat/{id}" an existing one; all others are in pages.ts. */
 
 let path = $state(location.pathname);
+let hash = $state(location.hash);
 
-window.addEventListener("popstate", () => {
+function read(): void {
   path = location.pathname;
-});
+  hash = location.hash;
+}
+
+window.addEventListener("popstate", read);
+window.addEventListener("hashchange", read);
 
 export const router = {
   /** The chat that the address names, or null for a new one. */
   get chatId(): string | null {
     const match = /^\/chat\/([^/]+)\/?$/.exec(path);
     return match?.[1] ? decodeURIComponent(match[1]) : null;
+  },
+
+  /** The message that the address names: "/chat/{id}#{message}". */
+  get messageId(): string | null {
+    return hash === "" ? null : decodeURIComponent(hash.slice(1));
   },
 
   /** The address, without a slash at its end. */
@@ -23,10 +33,10 @@ export const router = {
   },
 
   open(next: string, options: { replace?: boolean } = {}): void {
-    if (next === path) return;
+    if (next === path + hash) return;
     if (options.replace) history.replaceState(null, "", next);
     else history.pushState(null, "", next);
-    path = next;
+    read();
   },
 };
 

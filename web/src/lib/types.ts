@@ -115,6 +115,11 @@ export interface Parameters {
   adapter?: string;
 }
 
+/** A message's place in the tree without its text, whose size is given roughly in bytes. */
+export type Node = Pick<Message, "id" | "parent_id" | "role" | "status" | "model" | "created_at" | "edited_at"> & {
+  size: number;
+};
+
 export interface Run {
   id: string;
   chat_id: string;

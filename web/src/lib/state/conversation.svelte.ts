@@ -5,9 +5,10 @@ import type { EventStream } from "../events";
 import { newId } from "../ids";
 import { deliver, runIdOf, type Outgoing } from "../outbox";
 import { childrenByParent, pathThrough, without } from "../tree";
-import { isOpen, type Chat, type Message, type NewRun, type Run, type RunEvent, type Started } from "../types";
+import { isOpen, type Chat, type Message, type NewRun, type Node, type Run, type RunEvent, type Started } from "../types";
 import { ChatMessage } from "./message.svelte";
 import { TextBuffer } from "./buffer";
+import { farthest, Texts } from "./texts";
 import { toasts } from "./toasts.svelte";
 
 export type Followed = Pick<EventStream, "follow" | "unfollow" | "follows">;
@@ -41,6 +42,10 @@ export class Conversation {
   /** Choices of a branch that the server has not confirmed: until then, its own must not move what is shown. */
   #unconfirmed = 0;
   #buffer = new TextBuffer();
+  #texts = new Texts(async (ids) => {
+    const { messages, runs } = await api.messages(this.id, ids);
+    this.#take(messages, runs);
+  });
 
   constructor(
     id: string,
@@ -77,9 +82,10 @@ export class Conversation {
   async load(): Promise<void> {
     if (this.messages.length === 0) this.state = "loading";
     try {
-      const { chat, messages, runs } = await api.chat(this.id);
-      const here = new Set(messages.map((message) => message.id));
+      const { chat, tree, messages, runs } = await api.chat(this.id);
+      const here = new Set(tree.map((node) => node.id));
       this.messages = this.messages.filter((message) => here.has(message.id) || message.pending);
+      this.#plant(tree);
       this.#merge(chat, messages, runs);
       this.state = "ready";
     } catch (error) {
@@ -87,6 +93,21 @@ export class Conversation {
       else if (error instanceof ApiError && error.status < 500) this.state = "missing";
       else this.state = "failed";
       this.error = explain(error);
+    }
+  }
+
+  /**
+   * Has the texts of these messages here, for whoever shows, copies or sends them. What is gone on the server meanwhile
+   * stays without text until its deletion is heard of. Throws what the request throws.
+   */
+  async ensure(messages: readonly ChatMessage[]): Promise<void> {
+    await this.#texts.ensure(messages);
+  }
+
+  /** Gives back the memory of what is far from the message at this place of the branch. */
+  forgetFarFrom(center: number): void {
+    for (const message of farthest(this.path, center)) {
+      if (!message.pending && message.status !== "running") message.forget();
     }
   }
 
@@ -310,6 +331,28 @@ export class Conversation {
   }
 
   #merge(chat: Chat, messages: readonly Message[], runs: readonly Run[]): void {
+    this.#take(messages, []);
+    this.chatChanged(chat);
+    this.#follow(runs);
+  }
+
+  /** Places what the tree has; a text that did not come with it may have changed since it came. */
+  #plant(tree: readonly Node[]): void {
+    const known = new Map(this.messages.map((message) => [message.id, message]));
+    const added: ChatMessage[] = [];
+    for (const node of tree) {
+      if (this.#deleted.has(node.id)) continue;
+      const existing = known.get(node.id);
+      if (!existing) added.push(ChatMessage.at(node));
+      else if (!existing.pending && !this.#isHeard(existing.runId)) {
+        existing.place(node);
+        existing.stale = existing.loaded;
+      }
+    }
+    if (added.length > 0) this.messages = [...this.messages, ...added];
+  }
+
+  #take(messages: readonly Message[], runs: readonly Run[]): void {
     const known = new Map(this.messages.map((message) => [message.id, message]));
     const added: ChatMessage[] = [];
     for (const message of messages) {
@@ -322,7 +365,10 @@ export class Conversation {
       }
     }
     if (added.length > 0) this.messages = [...this.messages, ...added];
-    this.chatChanged(chat);
+    this.#follow(runs);
+  }
+
+  #follow(runs: readonly Run[]): void {
     if (this.#shown) for (const run of runs) if (isOpen(run.status)) this.events.follow(run.id, run.last_event);
   }
 
@@ -331,7 +377,8 @@ export class Conversation {
     if (this.#refreshing || !this.#shown) return;
     this.#refreshing = true;
     try {
-      const { chat, messages, runs } = await api.chat(this.id);
+      const { chat, tree, messages, runs } = await api.chat(this.id);
+      this.#plant(tree);
       this.#merge(chat, messages, runs);
     } catch {
       // The connection is going: reconnecting brings the change once more, or a reset.

@@ -1,6 +1,6 @@
 /** One message as the page shows it; its fields are reactive each by itself, so that a token redraws one answer. */
 
-import { textOf, type Failure, type Message, type MessageStatus, type Usage } from "../types";
+import { textOf, type Failure, type Message, type MessageStatus, type Node, type Usage } from "../types";
 import type { TreeNode } from "../tree";
 
 export class ChatMessage implements TreeNode {
@@ -20,6 +20,12 @@ export class ChatMessage implements TreeNode {
   pending = $state(false);
   /** An attempt to send it got no answer. */
   delayed = $state(false);
+  /** Its text is here; until then only its place in the tree is known (`Conversation.ensure`). */
+  loaded = $state(true);
+  /** The text here may be out of date. */
+  stale = false;
+  /** Of its text, roughly in bytes. */
+  size = 0;
 
   constructor(id: string, role: Message["role"], parentId: string | null, createdAt: number) {
     this.id = id;
@@ -34,11 +40,30 @@ export class ChatMessage implements TreeNode {
     return made;
   }
 
+  static at(node: Node): ChatMessage {
+    const made = new ChatMessage(node.id, node.role, node.parent_id, node.created_at);
+    made.loaded = false;
+    made.place(node);
+    return made;
+  }
+
+  /** What the tree says of it. */
+  place(node: Node): void {
+    this.parentId = node.parent_id;
+    this.createdAt = node.created_at;
+    this.status = node.status;
+    this.model = node.model;
+    this.size = node.size;
+  }
+
   /** Everything that the server says of it, the text included. */
   assign(message: Message): void {
     this.parentId = message.parent_id;
     this.createdAt = message.created_at;
     this.text = textOf(message);
+    this.size = this.text.length;
+    this.loaded = true;
+    this.stale = false;
     this.status = message.status;
     this.model = message.model;
     this.runId = message.run_id;
@@ -46,6 +71,12 @@ export class ChatMessage implements TreeNode {
     this.error = message.error;
     this.pending = false;
     this.delayed = false;
+  }
+
+  /** Gives its text away, which can be fetched again. */
+  forget(): void {
+    this.text = "";
+    this.loaded = false;
   }
 
   /** Begins to be written, for the first time or once more from where it ended. */

@@ -68,7 +68,6 @@ const words: typeof en = {
     you: "أنت",
     answer: "Myna",
     jump: "الانتقال إلى الأحدث",
-    earlier: "عرض الرسائل السابقة",
     generating: "جارٍ توليد الإجابة",
     complete: "اكتملت الإجابة",
     loading: "جارٍ تحميل المحادثة",

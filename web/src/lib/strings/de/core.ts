@@ -68,7 +68,6 @@ const words: typeof en = {
     you: "Du",
     answer: "Myna",
     jump: "Zum Neuesten springen",
-    earlier: "Frühere Nachrichten zeigen",
     generating: "Antwort wird geschrieben",
     complete: "Antwort fertig",
     loading: "Die Unterhaltung wird geladen",

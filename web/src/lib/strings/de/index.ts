@@ -4,6 +4,7 @@ import type en from "../en/index";
 import answer from "./answer";
 import core from "./core";
 import errors from "./errors";
+import transcript from "./transcript";
 
-const words: typeof en = { ...core, ...answer, ...errors };
+const words: typeof en = { ...core, ...answer, ...errors, ...transcript };
 export default words;

@@ -68,7 +68,6 @@ export default {
     you: "You",
     answer: "Myna",
     jump: "Jump to the latest",
-    earlier: "Show earlier messages",
     generating: "Generating",
     complete: "Answer complete",
     loading: "Loading the conversation",

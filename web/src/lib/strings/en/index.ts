@@ -3,5 +3,6 @@
 import answer from "./answer";
 import core from "./core";
 import errors from "./errors";
+import transcript from "./transcript";
 
-export default { ...core, ...answer, ...errors };
+export default { ...core, ...answer, ...errors, ...transcript };

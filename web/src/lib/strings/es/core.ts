@@ -68,7 +68,6 @@ const words: typeof en = {
     you: "Tú",
     answer: "Myna",
     jump: "Ir a lo más reciente",
-    earlier: "Mostrar mensajes anteriores",
     generating: "Escribiendo la respuesta",
     complete: "Respuesta completa",
     loading: "Cargando la conversación",

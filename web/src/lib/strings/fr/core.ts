@@ -68,7 +68,6 @@ const words: typeof en = {
     you: "Vous",
     answer: "Myna",
     jump: "Aller au plus récent",
-    earlier: "Afficher les messages précédents",
     generating: "Réponse en cours",
     complete: "Réponse terminée",
     loading: "Chargement de la conversation",

@@ -68,7 +68,6 @@ const words: typeof en = {
     you: "你",
     answer: "Myna",
     jump: "跳到最新",
-    earlier: "显示更早的消息",
     generating: "正在生成回答",
     complete: "回答完成",
     loading: "正在加载对话内容",

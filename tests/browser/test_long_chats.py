@@ -1,0 +1,104 @@
+"""A chat of hundreds of messages: it opens at its end, and the page holds what is near."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ScriptedServer
+from tests.browser.doing import answers, questions
+from tests.scripted.long_chat import CHAT, message_id, store
+
+COUNT = 400
+SIZE = 4_000_000
+
+
+@pytest.fixture(scope="module")
+def filled(static: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedServer]:
+    """A server with one long chat."""
+    directory = tmp_path_factory.mktemp("filled")
+    store(directory, COUNT, SIZE)
+    running = ScriptedServer(directory)
+    running.start()
+    yield running
+    running.stop()
+
+
+def drawn(page: Page) -> list[int]:
+    """Positions of the messages in the document."""
+    positions = page.get_by_role("article").evaluate_all("all => all.map((one) => Number(one.ariaPosInSet))")
+    return [int(position) for position in positions]
+
+
+def at_top(page: Page) -> str:
+    """What the first message in sight says first."""
+    return str(
+        page.evaluate(
+            """() => {
+              const region = document.querySelector("section[aria-busy]").getBoundingClientRect();
+              const seen = [...document.querySelectorAll("article")]
+                .find((one) => one.getBoundingClientRect().bottom > region.top + 60);
+              return seen.querySelector(".prose, .bubble")?.innerText.slice(0, 30) ?? "";
+            }"""
+        )
+    )
+
+
+def test_a_long_chat_opens_at_its_end_with_little_and_scrolls_to_its_beginning(visit, filled: ScriptedServer) -> None:
+    page = visit(filled).page("/")
+    sizes: list[int] = []
+    page.on("response", lambda response: "/api/chats/" in response.url and sizes.append(len(response.body())))
+    page.goto(f"/chat/{CHAT}")
+    expect(answers(page).last).to_contain_text(f"Message {COUNT - 1} of generated text")
+    assert sum(sizes) < 600_000, "the tree and some texts, not 4 MB"
+    assert len(drawn(page)) < 15
+    assert drawn(page)[-1] == COUNT
+    expect(page.get_by_role("feed").get_by_role("article").last).to_have_attribute("aria-setsize", str(COUNT))
+
+    region = page.get_by_role("region", name="Conversation")
+    region.focus()
+    page.keyboard.press("Home")
+    expect(questions(page).first).to_contain_text("Message 0 of generated text")
+    assert drawn(page)[0] == 1
+    assert len(drawn(page)) < 15
+    page.mouse.move(600, 400)
+    for _ in range(10):
+        before = at_top(page)
+        page.mouse.wheel(0, 300)
+        page.wait_for_timeout(100)
+        assert before or at_top(page)
+    page.get_by_role("button", name="Jump to the latest").click()
+    expect(answers(page).last).to_contain_text(f"Message {COUNT - 1} of generated text")
+    assert drawn(page)[-1] == COUNT
+
+
+def test_an_address_with_a_message_opens_there_and_keys_go_on(visit, filled: ScriptedServer) -> None:
+    page = visit(filled).page(f"/chat/{CHAT}#{message_id(200)}")
+    marked = page.locator("article.marked")
+    expect(marked).to_contain_text("Message 200 of generated text")
+    expect(marked).to_be_focused()
+    expect(marked).to_be_in_viewport()
+    expect(marked).to_have_attribute("aria-posinset", "201")
+    page.keyboard.press("Alt+ArrowDown")
+    expect(page.locator("article:focus")).to_contain_text("Message 201 of generated text")
+    page.keyboard.press("Alt+ArrowUp")
+    page.keyboard.press("Alt+ArrowUp")
+    expect(page.locator("article:focus")).to_contain_text("Message 199 of generated text")
+    expect(page.locator("article:focus")).to_be_in_viewport()
+
+
+def test_a_text_that_does_not_come_says_so_and_comes_when_asked_again(visit, filled: ScriptedServer) -> None:
+    visiting = visit(filled)
+    visiting.watch.expected = ("503", "Failed to load resource")
+    page = visiting.page(f"/chat/{CHAT}")
+    expect(answers(page).last).to_contain_text(f"Message {COUNT - 1}")
+    page.route("**/messages?ids=*", lambda route: route.fulfill(status=503, json={}))
+    page.get_by_role("region", name="Conversation").focus()
+    page.keyboard.press("Home")
+    expect(page.get_by_text("This message could not be loaded.").first).to_be_visible()
+    page.unroute("**/messages?ids=*")
+    page.get_by_role("button", name="Try again").first.click()
+    expect(questions(page).first).to_contain_text("Message 0 of generated text")

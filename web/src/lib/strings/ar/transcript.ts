@@ -1,0 +1,14 @@
+/** The words of a long transcript. */
+
+import type en from "../en/transcript";
+
+const words: typeof en = {
+  longChat: {
+    messages: "الرسائل",
+    notLoaded: "تعذّر تحميل هذه الرسالة.",
+    retry: "أعد المحاولة",
+    contextFrom: (tokens: string) => `لم يعد النموذج يرى ما سبق: يتسع سياقه لـ ${tokens} رمزًا.`,
+    contextHint: "ليراه كله من جديد اختر نموذجًا ذا سياق أكبر، أو تابع في محادثة جديدة مع ملخص.",
+  },
+};
+export default words;

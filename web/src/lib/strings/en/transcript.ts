@@ -1,0 +1,11 @@
+/** The words of a long transcript. */
+
+export default {
+  longChat: {
+    messages: "Messages",
+    notLoaded: "This message could not be loaded.",
+    retry: "Try again",
+    contextFrom: (tokens: string) => `The model no longer sees what is above: its context holds ${tokens} tokens.`,
+    contextHint: "To have it all in view again, choose a model with a larger context, or go on in a new chat with a summary.",
+  },
+};
