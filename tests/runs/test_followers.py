@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from myna.errors import InvalidParameter, NotFound
@@ -193,3 +195,26 @@ async def test_a_run_that_is_unfollowed_while_frames_are_sent_is_not_mentioned_a
     follower.unfollow(answers[1])
     later = [frame async for frame in frames]
     assert all(isinstance(frame, EventFrame) and frame.run_id == answers[0] for frame in later)
+
+
+async def test_a_change_that_comes_while_others_are_read_is_sent_too(
+    talk: Talk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await talk.exchange("one", "uno")
+    read, titles = changes.after, ["Renamed"]
+
+    async def slowly(*asked: Any) -> Any:
+        found = await read(*asked)
+        while titles:
+            async with database.write(OWNER) as scope:
+                await chats.update(scope, talk.chat_id, title=titles.pop())
+        return found
+
+    monkeypatch.setattr(changes, "after", slowly)
+    listener = Listener(talk.service.follower(OWNER))
+    listener.follower.follow_lists(0)
+    await listener.drain()
+    titles_heard = [
+        frame.data.title for frame in listener.frames if isinstance(frame, ChangeFrame) and frame.kind == "chat"
+    ]  # type: ignore[union-attr]
+    assert titles_heard[-1] == "Renamed"

@@ -5,9 +5,10 @@ import pytest
 from myna.hub import recommended_sampling
 from myna.runs import instructions
 from myna.runs.service import RunService
-from myna.store import preferences
+from myna.store import chats, preferences, projects
 from myna.store.database import Database
-from tests.runs.conversation import OWNER, Talk
+from myna.store.records import Project
+from tests.runs.conversation import OWNER, Talk, new_id
 from tests.runs.scripted import ScriptedBackend
 
 ADVISED = "SmolLM2-135M-Instruct"
@@ -46,6 +47,13 @@ async def test_the_instructions_come_before_the_branch_of_each_answer(
         ("assistant", "uno"),
         ("user", "two"),
     ]
+    async with database.write(OWNER) as scope:
+        project = Project(new_id(), "Italy", "Speak as a guide.", 1, 1, 1)
+        await projects.create(scope, project)
+        await chats.update(scope, talk.chat_id, project_id=project.id, system_prompt="Be brief.")
+    _, reply = await talk.ask("three", first.messages[1].id)
+    assert reply.request.messages is not None
+    assert reply.request.messages[0].text == "Answer in Italian.\n\nSpeak as a guide.\n\nBe brief."
     stranger = Talk(service, backend, owner="somebody else")
     _, reply = await stranger.ask("one")
     assert reply.request.messages is not None

@@ -94,6 +94,12 @@ TRIES: dict[str, Try] = {
     "POST /api/runs/{run}/stop": Try(),
     "PATCH /api/presets/{preset}": Try({"name": "mine"}),
     "DELETE /api/presets/{preset}": Try(),
+    "POST /api/runs/{waiting}/send": Try(),
+    "PATCH /api/runs/{waiting}": Try({"text": "mine"}),
+    "DELETE /api/runs/{waiting}": Try(),
+    "PATCH /api/messages/{message}": Try({"text": "mine"}),
+    "POST /api/messages/{message}/copy": Try({"id": OTHER_ID, "text": "mine"}),
+    "POST /api/chats/{chat}/fork": Try({"id": OTHER_ID, "message_id": "{message}"}),
 }
 """Every route with the id of something that somebody owns in its path."""
 
@@ -127,6 +133,7 @@ MENTIONED: dict[str, Try] = {
     ),
     "POST /api/chats/{his_chat}/runs": Try({**RUN_AGAIN, "parent_id": "{message}"}),
     "GET /v1/conversations/{his_conversation}/items?after={item}": Try(answers=(200, 400, 404)),
+    "POST /api/chats/{his_chat}/fork": Try({"id": OTHER_ID, "message_id": "{message}"}),
     "GET /v1/files?after={file}": Try(answers=(200, 400, 404)),
     "GET /v1/chat/completions?after={completion}": Try(answers=(200, 400, 404)),
     "GET /v1/batches?after={batch}": Try(answers=(200, 400, 404)),
@@ -215,6 +222,10 @@ async def something_of_everything(home: House, ann: Person) -> dict[str, str]:
         await wake.wait()
         wake.clear()
     log.unsubscribe(wake)
+    ids |= {kind: str(uuid.uuid4()) for kind in ("waiting", "queued")}
+    asked = {"message": {"id": ids["queued"], "parent_id": ids["answer"], "text": SECRET}}
+    asked["run"] = {"id": ids["waiting"], "message_id": str(uuid.uuid4())}
+    await ann.call("POST", f"/api/chats/{ids['chat']}/messages", asked, 201)
     return ids
 
 

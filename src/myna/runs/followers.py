@@ -201,7 +201,7 @@ class Follower:
                 data |= await projects.of_ids(scope, wanted)
         if found:
             self._lists = found[-1].cursor
-            self._lists_due = len(found) == _BATCH
+            self._lists_due |= len(found) == _BATCH  # set already, if something was committed during the read
         frames = (_frame(change, data) for change in found if newest[change.kind, change.id] is change)
         return [frame for frame in frames if frame is not None]
 

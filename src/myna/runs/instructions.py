@@ -5,7 +5,7 @@ from __future__ import annotations
 from myna.chat import Message
 from myna.errors import InvalidParameter
 from myna.hub import recommended_sampling
-from myna.store import messages, preferences
+from myna.store import chats, messages, preferences, projects
 from myna.store.scope import Scope
 
 
@@ -34,15 +34,21 @@ async def prompt(
     branch = await messages.context(scope, chat_id, leaf_id)
     if not branch:
         raise InvalidParameter("There is nothing to answer: the messages above were deleted.", param="parent_id")
-    told = await system(profile or scope, model, system_prompt)
+    project_id = (await chats.get(scope, chat_id)).project_id
+    told = await system(profile or scope, model, system_prompt, project_id)
     return branch if told is None else (Message.of("system", told), *branch)
 
 
-async def system(profile: Scope, model: str, system_prompt: str | None = None) -> str | None:
-    """What the user, then the chat say of how to answer, a paragraph each; what is advised for the model if none do.
+async def system(
+    profile: Scope, model: str, system_prompt: str | None = None, project_id: str | None = None
+) -> str | None:
+    """What the user, the project and the chat say of how to answer, a paragraph each; else what the model's authors do.
 
     The most particular comes last: models heed what is nearest. A chat that says "" wants nothing said for the model.
     """
-    said = [(await preferences.get(profile)).instructions, system_prompt or ""]
+    said = [(await preferences.get(profile)).instructions]
+    if project_id is not None:
+        said.append((await projects.get(profile, project_id)).instructions)
+    said.append(system_prompt or "")
     told = "\n\n".join(part.strip() for part in said if part.strip())
     return told or (recommended_sampling(model).system_prompt if system_prompt is None else None)

@@ -49,7 +49,7 @@ class RunLog:
         message: Message,
         writer: LogWriter,
         *,
-        on_end: Callable[[], object] = lambda: None,
+        on_end: Callable[[EndEvent], object] = lambda _: None,
     ) -> None:
         self.owner = owner
         self.run = run
@@ -95,7 +95,7 @@ class RunLog:
                 self._tokenizer = event.tokenizer
             else:
                 self.ended.set()
-                self._on_end()
+                self._on_end(event)
         self._in_flight = []
         self._wake()
 

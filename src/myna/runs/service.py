@@ -22,9 +22,10 @@ from myna.runs import transcripts
 from myna.runs.answer import Answer, Measure, Spend, complete, measure_nothing, spend_freely
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
+from myna.runs.queue import Queue
 from myna.store import chats, messages, projects, runs
 from myna.store.database import Database
-from myna.store.records import Chat, Message, Run, now
+from myna.store.records import Chat, EndEvent, Message, MessageStatus, Run, now
 from myna.store.scope import Scope
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class RunService:
         self._spend = spend
         self._measure = measure
         self._answers: dict[tuple[str, str], Answer] = {}
+        self.queue = Queue(database, self._launch)
         self.followers: dict[str, set[Follower]] = defaultdict(set)
         database.on_change(self._lists_changed)
 
@@ -114,6 +116,7 @@ class RunService:
 
     async def close(self) -> None:
         """Mark open runs as interrupted and store what they have."""
+        await self.queue.close()
         for answer in list(self._answers.values()):
             await answer.interrupt()
         await self.writer.close()
@@ -142,9 +145,12 @@ class RunService:
     ) -> Created:
         """Store a user's message, making the chat with ``settings`` if there is none, and begin to answer it.
 
+        Below an answer that is still being written, it waits for that one's end (see `myna.runs.queue`).
+
         Raises:
             NotFound: no such parent in this chat.
-            Conflict: an id is in use for something else, or the parent is still being written.
+            Conflict: an id is in use for something else.
+            InvalidParameter: too many messages wait in this chat.
         """
         request = _digest("send", chat_id, message, run)
         async with self._database.write(owner) as scope:
@@ -160,11 +166,16 @@ class RunService:
                 system_prompt=settings.system_prompt,
                 parameters=settings.parameters,
             )
+            waits = False
             if message.parent_id is not None:
                 parent = await self._parent(scope, chat_id, message.parent_id)
                 at = max(at, parent.created_at + 1)  # younger than its parent, whatever the clock says
+                if waits := parent.status in ("running", "waiting"):
+                    await self.queue.check_room(scope, chat_id)
             parts = (TextPart(message.text),)
-            asked = Message(message.id, chat_id, message.parent_id, "user", parts, "complete", None, at)
+            asked = Message(
+                message.id, chat_id, message.parent_id, "user", parts, "waiting" if waits else "complete", None, at
+            )
             chat = dataclasses.replace(chat, title=chat.title or make_title(message.text))
             return await self._answer(scope, chat, asked, run, request, new_parent=True)
 
@@ -187,6 +198,8 @@ class RunService:
                 raise InvalidParameter(
                     f"Message {parent_id} is an answer; only a user's can be answered.", param="parent_id"
                 )
+            if parent.status == "waiting":
+                raise Conflict(f"Message {parent_id} waits for its answer already.", param="parent_id")
             return await self._answer(scope, chat, parent, run, request, new_parent=False)
 
     async def carry_on(
@@ -303,9 +316,11 @@ class RunService:
         """Store a chat (new if its version is 0), what is new in it and a run, and launch the run."""
         model = new.model or chat.model or self._models.default
         at = max(now(), parent.created_at + 1)
-        answer = Message(new.message_id, chat.id, parent.id, "assistant", (), "running", model, at, new.id)
+        waits = parent.status == "waiting"
+        status: MessageStatus = "waiting" if waits else "running"
+        answer = Message(new.message_id, chat.id, parent.id, "assistant", (), status, model, at, new.id)
         answer = dataclasses.replace(answer, parameters=asked_with(model, chat, new))
-        run = Run(new.id, chat.id, answer.id, model, "queued", 0, at, request)
+        run = Run(new.id, chat.id, answer.id, model, "waiting" if waits else "queued", 0, at, request)
         # The chat comes first: so its change does, and a tab knows the chat when it hears of the messages.
         chat = dataclasses.replace(chat, model=model, leaf_id=answer.id, updated_at=at)
         if chat.version:
@@ -317,13 +332,20 @@ class RunService:
         for message in added:
             await messages.add(scope, message)
         await runs.add(scope, run)
-        self._launch(scope, run, answer)
+        if not waits:
+            self._launch(scope, run, answer)
         return Created(chat, added, run, True)
 
     def _launch(self, scope: Scope, run: Run, message: Message) -> None:
         """Begin when the transaction is committed, before anybody can hear of the run."""
         key = (scope.owner, run.id)
-        log = RunLog(scope.owner, run, message, self.writer, on_end=lambda: self._answers.pop(key, None))
+
+        def over(end: EndEvent) -> None:
+            self._answers.pop(key, None)
+            if end.status == "complete":
+                self.queue.completed(scope.owner, message.id)
+
+        log = RunLog(scope.owner, run, message, self.writer, on_end=over)
         asked_with = message.parameters or NO_PARAMETERS
         answer = Answer(log, asked_with, self._database, self._models, self._spend, self._measure)
 
@@ -354,10 +376,6 @@ class RunService:
         if parent is None or parent.chat_id != chat_id:
             raise NotFound(
                 f"There is no message {parent_id} in this chat; it may have been deleted.", param="parent_id"
-            )
-        if parent.status == "running":
-            raise Conflict(
-                f"Message {parent_id} is still being written; stop it or wait for its end.", param="parent_id"
             )
         return parent
 

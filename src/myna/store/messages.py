@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, literal
+from sqlalchemy import CTE, ColumnElement, Row, Select, literal
 
 from myna import chat
 from myna.chat import TextPart
@@ -97,19 +97,11 @@ async def get(scope: Scope, message_id: str) -> Message:
 
 async def context(scope: Scope, chat_id: str, leaf_id: str) -> tuple[chat.Message, ...]:
     """What a model is given: the branch from its root to ``leaf_id`` with token ids; empty messages are left out."""
-    path = (
-        scope.select(messages, messages.c.id, messages.c.parent_id, messages.c.role, literal(0).label("height"))
-        .where(messages.c.chat_id == chat_id, messages.c.id == leaf_id)
-        .cte("path", recursive=True)
-    )
-    above: Select[Any] = scope.select(
-        messages, messages.c.id, messages.c.parent_id, messages.c.role, path.c.height + 1
-    ).where(messages.c.id == path.c.parent_id)
-    path = path.union_all(above)
+    branch = path(scope, chat_id, leaf_id)
     statement = (
-        scope.select(parts, path.c.id, path.c.role, parts.c.text, parts.c.token_ids, parts.c.tokenizer)
-        .where(parts.c.message_id == path.c.id, parts.c.text != "")
-        .order_by(path.c.height.desc(), parts.c.position)
+        scope.select(parts, branch.c.id, branch.c.role, parts.c.text, parts.c.token_ids, parts.c.tokenizer)
+        .where(parts.c.message_id == branch.c.id, parts.c.text != "")
+        .order_by(branch.c.height.desc(), parts.c.position)
     )
     turns: dict[str, chat.Message] = {}
     for row in await scope.all(statement):
@@ -117,6 +109,18 @@ async def context(scope: Scope, chat_id: str, leaf_id: str) -> tuple[chat.Messag
         before = turns[row.id].parts if row.id in turns else ()
         turns[row.id] = chat.Message(row.role, (*before, part))
     return tuple(turns.values())
+
+
+def path(scope: Scope, chat_id: str, leaf_id: str) -> CTE:
+    """A branch in a statement: (id, parent_id, role, status, height) of ``leaf_id``, height 0, and all above it."""
+    columns = (messages.c.id, messages.c.parent_id, messages.c.role, messages.c.status)
+    leaf = (
+        scope.select(messages, *columns, literal(0).label("height"))
+        .where(messages.c.chat_id == chat_id, messages.c.id == leaf_id)
+        .cte("path", recursive=True)
+    )
+    above: Select[Any] = scope.select(messages, *columns, leaf.c.height + 1).where(messages.c.id == leaf.c.parent_id)
+    return leaf.union_all(above)
 
 
 async def add(scope: Scope, message: Message) -> None:
@@ -167,14 +171,30 @@ async def finish(
     await changes.record(scope, "message", message_id)
 
 
-async def delete(scope: Scope, message_id: str) -> None:
+async def set_status(scope: Scope, message_id: str, status: MessageStatus) -> None:
+    """Change a message's status."""
+    await scope.run(scope.update(messages).where(messages.c.id == message_id).values(status=status))
+    await changes.record(scope, "message", message_id)
+
+
+async def rewrite(scope: Scope, message_id: str, parts_now: Sequence[TextPart], *, edited_at: int | None) -> None:
+    """Replace what a message says."""
+    await scope.run(scope.delete(parts).where(parts.c.message_id == message_id))
+    await _add_parts(scope, message_id, parts_now)
+    await scope.run(scope.update(messages).where(messages.c.id == message_id).values(edited_at=edited_at))
+    await changes.record(scope, "message", message_id)
+
+
+async def delete(scope: Scope, message_id: str, *, waiting: bool = False) -> None:
     """Delete one message; its children move to its parent, and the chat's leaf stays on a message there is.
 
     Raises:
         NotFound: the owner has none of this id.
-        Conflict: the message is an answer still being written.
+        Conflict: the message is an answer still being written, or waits and ``waiting`` is not set.
     """
     message = await get(scope, message_id)
+    if message.status == "waiting" and not waiting:
+        raise Conflict(f"Message {message_id} waits to be sent; take it back by its run instead.")
     is_open = scope.select(runs, runs.c.id).where(
         runs.c.chat_id == message.chat_id, runs.c.message_id == message_id, runs.c.status.in_(OPEN)
     )

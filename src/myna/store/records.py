@@ -9,16 +9,17 @@ from typing import Any, Literal
 
 from myna.chat import Role, TextPart
 
-MessageStatus = Literal["complete", "running", "interrupted", "stopped", "failed"]
+MessageStatus = Literal["waiting", "complete", "running", "interrupted", "stopped", "failed"]
 TitledBy = Literal["text", "model", "user"]
 """Whose words a chat's title is: the beginning of its first message, a model's, or its user's."""
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
-RunStatus = Literal["queued", "running", "complete", "interrupted", "stopped", "failed"]
+RunStatus = Literal["waiting", "queued", "running", "complete", "interrupted", "stopped", "failed"]
 ChangeKind = Literal[
     "chat", "chat_deleted", "message", "message_deleted", "run", "project", "project_deleted", "preferences"
 ]
 
 OPEN: tuple[RunStatus, ...] = ("queued", "running")
+"""A run that waits for the end of another is none of these: nothing works at it (see `myna.runs.queue`)."""
 
 
 def now() -> int:

@@ -1,4 +1,4 @@
-"""Sending a message, and deleting one."""
+"""Sending a message, and changing, copying and deleting one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from myna.runs.service import ChatSettings, NewMessage
 from myna.server.api import types
 from myna.server.api.runs import new_run
 from myna.server.api.services import Admitted, Owner, Services
-from myna.store import messages
+from myna.store import branches, messages
 
 router = APIRouter(prefix="/api")
 
@@ -42,6 +42,29 @@ async def contents(
         raise InvalidParameter(f"Give 1 to {MAX_IDS} ids of messages, separated by commas.", param="ids")
     found, open_runs = await services.runs.contents(owner, chat_id, asked)
     return types.Contents.model_validate({"messages": found, "runs": open_runs})
+
+
+@router.patch("/messages/{message_id}")
+async def edit_message(services: Services, owner: Owner, message_id: types.Id, patch: types.TextPatch) -> types.Message:
+    """Change a message's text in place."""
+    async with services.database.write(owner) as scope:
+        edited = await branches.edit(scope, message_id, patch.text, known=patch.edited_at, overwrite=patch.overwrite)
+    return types.Message.model_validate(edited)
+
+
+@router.post("/messages/{message_id}/copy", status_code=201)
+async def copy_message(services: Services, owner: Owner, message_id: types.Id, copy: types.NewCopy) -> types.Copied:
+    """Put another version of a message beside it."""
+    async with services.database.write(owner) as scope:
+        chat, message = await branches.copy(scope, message_id, copy.id, copy.text)
+    return types.Copied.model_validate({"chat": chat, "message": message})
+
+
+@router.post("/chats/{chat_id}/fork", status_code=201)
+async def fork_chat(services: Services, owner: Owner, chat_id: types.Id, fork: types.Fork) -> types.Chat:
+    """Make a chat of a branch."""
+    async with services.database.write(owner) as scope:
+        return types.Chat.model_validate(await branches.fork(scope, chat_id, fork.message_id, fork.id))
 
 
 @router.delete("/messages/{message_id}", status_code=204)

@@ -1,4 +1,4 @@
-"""Answering again, carrying an answer on, and stopping one."""
+"""Answering again, carrying an answer on, stopping one, and what waits for another."""
 
 from __future__ import annotations
 
@@ -48,3 +48,23 @@ async def start_run(
 async def stop_run(services: Services, owner: Owner, run_id: types.Id) -> types.Run:
     """End a run with the text it has."""
     return types.Run.model_validate(await services.runs.stop(owner, run_id))
+
+
+@router.post("/runs/{run_id}/send")
+async def send_on(services: Services, owner: Admitted, run_id: types.Id) -> types.Run:
+    """Send a waiting message whose turn did not come by itself."""
+    return types.Run.model_validate(await services.runs.queue.send_on(owner, run_id))
+
+
+@router.patch("/runs/{run_id}")
+async def change_waiting(
+    services: Services, owner: Owner, run_id: types.Id, patch: types.WaitingPatch
+) -> types.Message:
+    """Change a waiting message."""
+    return types.Message.model_validate(await services.runs.queue.rewrite(owner, run_id, patch.text))
+
+
+@router.delete("/runs/{run_id}", status_code=204)
+async def withdraw(services: Services, owner: Owner, run_id: types.Id) -> None:
+    """Take a waiting message back, and its answer to be."""
+    await services.runs.queue.withdraw(owner, run_id)

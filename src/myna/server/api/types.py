@@ -134,6 +134,34 @@ class RunRequest(Request):
         return self
 
 
+class TextPatch(Request):
+    """Body of ``PATCH /api/messages/{id}``; ``edited_at`` is the message's own as the client knows it."""
+
+    text: Text
+    edited_at: int | None = Field(default=None, ge=0, lt=2**53)
+    overwrite: bool = False
+
+
+class NewCopy(Request):
+    """Body of ``POST /api/messages/{id}/copy``."""
+
+    id: Id
+    text: Text
+
+
+class Fork(Request):
+    """Body of ``POST /api/chats/{id}/fork``; ``id`` is the new chat's."""
+
+    id: Id
+    message_id: Id
+
+
+class WaitingPatch(Request):
+    """Body of ``PATCH /api/runs/{id}``."""
+
+    text: Text
+
+
 class NewAdapter(Request):
     """Body of ``POST /api/models/{name}/adapters``: ``path`` is a directory in the one for adapters."""
 
@@ -386,6 +414,13 @@ class Created(Answer):
     chat: Chat
     messages: list[Message]
     run: Run
+
+
+class Copied(Answer):
+    """Answer to ``POST /api/messages/{id}/copy``."""
+
+    chat: Chat
+    message: Message
 
 
 class ModelList(Answer):
