@@ -13,7 +13,10 @@
     │   ├── Refused                   another origin, an unknown host, what the caller may not do
     │   ├── Unauthenticated           who is asking is not known
     │   │   ├── WrongPassword           or wrong name, or a wrong set-up token
-    │   │   └── AccountDisabled
+    │   │   ├── AccountDisabled
+    │   │   ├── CodeRequired            the password is right, and a second factor is asked for
+    │   │   ├── WrongCode               of a second factor
+    │   │   └── SetUpRequired           nobody may be without a second factor
     │   └── TooManyAttempts           to sign in
     ├── LimitReached                more than a user or key may ask for, for now
     │   ├── RateLimited               in a minute
@@ -43,6 +46,7 @@ from typing import ClassVar, Literal
 
 __all__ = [
     "AccountDisabled",
+    "CodeRequired",
     "ConfigurationError",
     "Conflict",
     "DiskFull",
@@ -63,6 +67,7 @@ __all__ = [
     "Refused",
     "RequestError",
     "ServerStopping",
+    "SetUpRequired",
     "SourcesUnreachable",
     "StorageFull",
     "StoreError",
@@ -70,6 +75,7 @@ __all__ = [
     "TooManyAttempts",
     "Unauthenticated",
     "UnsupportedParameter",
+    "WrongCode",
     "WrongPassword",
 ]
 
@@ -174,6 +180,24 @@ class AccountDisabled(Unauthenticated):
     """The password is right, but the account may not be used."""
 
     code = "account_disabled"
+
+
+class CodeRequired(Unauthenticated):
+    """The password is right; the code of the second factor is needed as well."""
+
+    code = "second_factor_required"
+
+
+class WrongCode(Unauthenticated):
+    """The code of a second factor is not right, or was used already."""
+
+    code = "wrong_code"
+
+
+class SetUpRequired(Unauthenticated):
+    """The password is right, but nobody here may be without a second factor, and this user has none yet."""
+
+    code = "second_factor_setup_required"
 
 
 class TooManyAttempts(RequestError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ import pytest
 from filelock import FileLock
 
 from myna.cli import main
+from myna.store import second_factors
+from myna.store.database import opened
 from myna.store.directory import LOCK
 from tests.server.people import PASSWORD, quick_passwords
 
@@ -108,3 +111,24 @@ def test_a_running_server_is_in_the_way(run, data: Path) -> None:  # type: ignor
         code, _, err = run("list")
     assert code == 1
     assert "Another Myna already uses the data directory" in err
+
+
+def test_somebody_is_invited_from_the_terminal(run) -> None:  # type: ignore[no-untyped-def]
+    assert "make the first one" in run("invite")[2]
+    run("add", "Ann")
+    code, out, _ = run("invite", "--role", "admin", "--days", "1", "--uses", "3")
+    assert code == 0
+    assert "/join#" in out
+
+
+def test_a_lost_second_factor_is_reset(run, data: Path) -> None:  # type: ignore[no-untyped-def]
+    async def set_up() -> None:
+        async with opened(data) as database, database.write("local") as scope:
+            await second_factors.begin(scope, "SECRET", 1)
+            await second_factors.confirm(scope, 2, [])
+
+    run("add", "Ann")
+    assert "no second factor" in run("reset-second-factor", "ann")[2]
+    asyncio.run(set_up())
+    assert run("reset-second-factor", "ann")[0] == 0
+    assert "no second factor" in run("reset-second-factor", "ann")[2]

@@ -20,6 +20,7 @@ from starlette.types import Message, Scope
 
 from myna.server.openai.missing import is_missing
 from myna.settings import Settings
+from myna.store.records import now
 from myna.store.tables import metadata
 from tests.server.people import ORIGIN, House, Person, house, quick_passwords
 from tests.server.scripted import MODEL
@@ -77,6 +78,8 @@ TRIES: dict[str, Try] = {
     "DELETE /api/account/sessions/{session}": Try(answers=(404, 403)),  # no key comes so far
     "PATCH /api/account/keys/{key}": Try({"name": "mine"}, (404, 403)),
     "DELETE /api/account/keys/{key}": Try(answers=(404, 403)),
+    "DELETE /api/invitations/{invitation}": Try(answers=(403,)),
+    "DELETE /api/users/{user}/second-factor": Try(answers=(403,)),
     "PATCH /api/users/{user}": Try({"role": "member"}, (403,)),
     "DELETE /api/users/{user}": Try(answers=(403,)),
     "GET /api/chats/{chat}": Try(),
@@ -178,6 +181,8 @@ async def something_of_everything(home: House, ann: Person) -> dict[str, str]:
     """One thing of every kind that users own, by kind."""
     ids = {"user": ann.id, "session": home.accounts.directory.sessions_of(ann.id)[0].id}
     ids["key"] = (await ann.call("POST", "/api/account/keys", {"name": SECRET}, 201))["id"]
+    invitation = {"expires_at": now() + 1000_000, "name": SECRET}
+    ids["invitation"] = (await ann.call("POST", "/api/invitations", invitation, 201))["id"]
     body = {"model": MODEL, "messages": ASKED, "store": True}
     ids["completion"] = (await ann.call("POST", "/v1/chat/completions", body, 200))["id"]
     items = {"items": [{"type": "message", "role": "user", "content": SECRET}]}

@@ -19,13 +19,16 @@ from myna.store import (
     completions,
     conversations,
     files,
+    invitations,
     keys,
     messages,
     preferences,
     presets,
     projects,
+    provider_identities,
     responses,
     runs,
+    second_factors,
     sessions,
     transcripts,
     uploads,
@@ -87,6 +90,10 @@ NOT_FOUND: dict[str, Ask] = {
     "responses.chain": lambda scope, ids: responses.chain(scope, RESPONSE),
 }
 EMPTY: dict[str, Ask] = {
+    "invitations.count": lambda scope, ids: invitations.count(scope),
+    "second_factors.find": lambda scope, ids: second_factors.find(scope),
+    "second_factors.codes_left": lambda scope, ids: second_factors.codes_left(scope),
+    "provider_identities.of_owner": lambda scope, ids: provider_identities.of_owner(scope),
     "preferences.get": lambda scope, ids: _preferences(scope),
     "presets.find": lambda scope, ids: presets.find(scope, PRESET),
     "presets.listed": lambda scope, ids: presets.listed(scope),
@@ -132,6 +139,12 @@ HARMLESS: dict[str, Ask] = {
     "chats.mark_all": lambda scope, ids: chats.mark_all(scope, [ids[0]], "archived_at", 1),
     "chats.move_all": lambda scope, ids: chats.move_all(scope, [ids[0]], None),
     "chats.delete_all": lambda scope, ids: chats.delete_all(scope, [ids[0]]),
+    "invitations.revoke": lambda scope, ids: invitations.revoke(scope, "invitation_1", 9),
+    "invitations.remove": lambda scope, ids: invitations.remove(scope, "invitation_1"),
+    "second_factors.use_step": lambda scope, ids: second_factors.use_step(scope, 9),
+    "second_factors.use_code": lambda scope, ids: second_factors.use_code(scope, b"code", 9),
+    "second_factors.remove": lambda scope, ids: second_factors.remove(scope),
+    "provider_identities.remove": lambda scope, ids: provider_identities.remove(scope, "https://id.example"),
     "messages.begin": lambda scope, ids: messages.begin(scope, ids[1], run_id=new_id(), model="m"),
     "runs.set_status": lambda scope, ids: runs.set_status(scope, ids[2], "failed"),
     "sessions.remove": lambda scope, ids: sessions.remove(scope, ids[4]),
@@ -159,6 +172,8 @@ OWN_ROWS_ONLY = {
     "keys.add", "sessions.add", "conversations.create",
     "files.add", "batches.add", "uploads.add", "webhooks.add", "preferences.change",
     "completions.add", "responses.add", "presets.add", "acknowledgements.add",
+    "invitations.add", "second_factors.begin", "second_factors.confirm", "second_factors.replace_codes",
+    "provider_identities.add",
 }  # fmt: skip
 
 
@@ -172,6 +187,9 @@ def test_the_sweep_below_knows_every_query() -> None:
             transcripts,
             runs,
             changes,
+            invitations,
+            second_factors,
+            provider_identities,
             preferences,
             keys,
             sessions,
@@ -238,6 +256,13 @@ async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
         await keys.add(scope, key("one"))
         await sessions.add(scope, session("one"))
         await preferences.change(scope, instructions="secret")
+        await invitations.add(
+            scope, invitations.Invitation("invitation_1", "one", b"secret", "member", None, 1, 0, 1, 2, None)
+        )
+        await second_factors.begin(scope, "SECRET", 1)
+        await second_factors.confirm(scope, 2, [b"code"])
+        known = provider_identities.ProviderIdentity("one", "https://id.example", "7", None, 1, None)
+        await provider_identities.add(scope, known)
         await conversations.create(scope, CONVERSATION, {"label": "secret"}, [{"id": "item"}])
         labelled = {"id": COMPLETION, "model": "m", "metadata": {"label": "secret"}}
         await completions.add(scope, labelled, [{"role": "user"}])

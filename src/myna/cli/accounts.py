@@ -70,10 +70,10 @@ def add(
     """
 
     async def work(accounts: Accounts) -> tuple[User, str | None]:
-        from myna.server.accounts import passwords, users
+        from myna.server.accounts import names, passwords, users
         from myna.server.identity import OPERATOR
 
-        passwords.clean_name(name)  # before a password is asked for
+        names.clean_name(name)  # before a password is asked for
         if accounts.directory.users:
             password = None if generate else _ask(name)
             return await users.create(accounts, OPERATOR, name, role or "member", password)
@@ -105,6 +105,52 @@ def reset_password(name: NameArgument, generate: GenerateOption = False, data_di
     user, made = _run(data_dir, work)
     typer.echo(f"{user.name} has another password, and is signed out everywhere.")
     _tell(made)
+
+
+@app.command(epilog="\b\nExample:\n  myna accounts reset-second-factor Ann")
+def reset_second_factor(name: NameArgument, data_dir: DataOption = None) -> None:
+    """Take the second factor from a user who has lost it.
+
+    It signs all of the user's browsers out; the password stays.
+    """
+
+    async def work(accounts: Accounts) -> User:
+        from myna.server.accounts import second_factor
+        from myna.server.identity import OPERATOR
+
+        user = _find(accounts, name)
+        await second_factor.reset(accounts, OPERATOR, user.id)
+        return user
+
+    typer.echo(f"{_run(data_dir, work).name} signs in with the password alone, and is signed out everywhere.")
+
+
+@app.command(epilog="\b\nExamples:\n  myna accounts invite\n  myna accounts invite --role admin --days 1")
+def invite(
+    role: Annotated[
+        Literal["owner", "admin", "member"], typer.Option("--role", help="What who accepts it is.")
+    ] = "member",
+    days: Annotated[int, typer.Option("--days", min=1, max=365, help="How long it is good for.")] = 7,
+    uses: Annotated[int, typer.Option("--uses", min=1, max=1000, help="How many people may accept it.")] = 1,
+    data_dir: DataOption = None,
+) -> None:
+    """Make a link with which people make their own accounts, in an owner's name."""
+
+    async def work(accounts: Accounts) -> str:
+        from myna.errors import Refused
+        from myna.server.accounts import invitations
+        from myna.server.accounts.directory import identity
+        from myna.store.records import now
+
+        owners = accounts.directory.owners()
+        if not owners:
+            raise Refused("There are no accounts yet: make the first one with 'myna accounts add NAME'.")
+        until = now() + days * 86_400_000
+        by = identity(owners[0])
+        return (await invitations.create(accounts, by, role=role, expires_at=until, uses=uses, name=None))[1]
+
+    secret = _run(data_dir, work)
+    typer.echo(f"Add this to the address of your server, and hand the link over: /join#{secret}")
 
 
 @app.command(epilog="\b\nExample:\n  myna accounts delete Ben")
@@ -149,13 +195,17 @@ async def _opened(settings: Settings) -> AsyncIterator[Accounts]:
 
     audit.address.set("terminal")
     accounts = Accounts(settings)
-    async with opened(settings.data_dir, settings.database) as database, accounts.opened(database):
+    async with (
+        opened(settings.data_dir, settings.database) as database,
+        accounts.options.opened(database),
+        accounts.opened(database),
+    ):
         yield accounts
 
 
 def _find(accounts: Accounts, name: str) -> User:
     from myna.errors import NotFound
-    from myna.server.accounts.passwords import name_key
+    from myna.server.accounts.names import name_key
 
     user = accounts.directory.named(name_key(name))
     if user is None:

@@ -20,7 +20,7 @@ MediaType = Literal["application/json", "multipart/form-data"]
 
 FORMS = (("POST", re.compile("/v1/files")), ("POST", re.compile("/v1/uploads/[^/]+/parts")))
 """Routes that take a form with a file, and nothing else."""
-ACCOUNTS = re.compile("/api/(session|setup|account|users|admin)(/.*)?", re.DOTALL)
+ACCOUNTS = re.compile("/api/(session|setup|sign-up|invitations|provider|account|users|admin)(/.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,8 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
             that nothing is installed to make.
     """
     check_binding(settings)
-    accounts = Accounts(settings)
     options = ServerOptions()
+    accounts = Accounts(settings, options)
     meter, tracing = Meter(settings, options), open_tracing(settings)
     app = FastAPI(
         title="Myna",

@@ -32,7 +32,7 @@ class Options:
         titles: whether a model writes the titles of chats; otherwise they are the beginning of the first message.
     """
 
-    sign_up: SignUp = "closed"
+    sign_up: SignUp = "invitation"
     require_second_factor: bool = False
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None

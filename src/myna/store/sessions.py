@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Row, delete, select, update
 
 from myna.store.scope import Scope, Transaction
 from myna.store.tables.accounts import sessions
 
+Method = Literal["password", "provider", "passkey"]
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A browser that is signed in. ``agent`` and ``address`` are for people, to know it again."""
+    """A browser that is signed in, by ``method``. ``agent`` and ``address`` are for people, to know it again."""
 
     id: str
     owner: str
@@ -23,6 +25,7 @@ class Session:
     expires_at: int
     agent: str | None
     address: str | None
+    method: Method = "password"
 
 
 def _session(row: Row[Any]) -> Session:

@@ -25,8 +25,8 @@ async def test_an_owner_decides_at_once_and_for_good(tmp_path: Path) -> None:
         async with house(settings) as home:
             ann = await home.first()
             home.app.state.options.on_change(told.append)
-            assert (await ann.call("GET", "/api/admin/options", expect=200))["sign_up"] == "closed"
-            patch = {"sign_up": "invitation", "requests_per_minute": 3, "default_model": MODEL}
+            assert (await ann.call("GET", "/api/admin/options", expect=200))["sign_up"] == "invitation"
+            patch = {"sign_up": "open", "requests_per_minute": 3, "default_model": MODEL}
             changed = await ann.call("PATCH", "/api/admin/options", patch, 200)
             assert changed == await ann.call("GET", "/api/admin/options", expect=200)
             assert {name: changed[name] for name in patch} == patch
@@ -37,9 +37,9 @@ async def test_an_owner_decides_at_once_and_for_good(tmp_path: Path) -> None:
                 (entry,) = await audit.entries(transaction, Filter(action="options.change"))
             assert entry.actor_id == ann.id
             assert entry.address is not None
-            assert entry.details["changes"]["sign_up"] == ["closed", "invitation"]
+            assert entry.details["changes"]["sign_up"] == ["invitation", "open"]
         async with house(settings) as home:
-            assert home.app.state.options.current.sign_up == "invitation"
+            assert home.app.state.options.current.sign_up == "open"
 
 
 @pytest.mark.parametrize(

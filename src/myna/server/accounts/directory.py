@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass
 
+from myna.server.accounts.names import looks
 from myna.server.identity import LOCAL, Identity, Limits
 from myna.store.keys import Key
 from myna.store.sessions import Session
@@ -49,6 +50,8 @@ class Directory:
         self.users: dict[str, User] = {}
         self.sessions: dict[bytes, Session] = {}
         self.keys: dict[bytes, Key] = {}
+        self.second_factors: set[str] = set()
+        """Users who are asked for one."""
         self.seen: dict[str, int] = {}
         """Users who were there since the last note, and when; likewise the sessions and keys that were used."""
         self.used_sessions: dict[tuple[str, str], tuple[int, int]] = {}
@@ -89,6 +92,12 @@ class Directory:
         """The user of a folded name."""
         return next((user for user in self.users.values() if user.name_key == key), None)
 
+    def like(self, key: str, look: str, but: str | None) -> User | None:
+        """A user, but not this one, of a folded name; else one whose name looks so."""
+        others = [user for user in self.users.values() if user.id != but]
+        same = (user for user in others if user.name_key == key)
+        return next(same, None) or next((user for user in others if looks(user.name) == look), None)
+
     def sessions_of(self, user_id: str) -> list[Session]:
         """A user's sessions, the one used last first."""
         found = [session for session in self.sessions.values() if session.owner == user_id]
@@ -124,6 +133,7 @@ class Directory:
         """Forget a user and what is his."""
         self.users.pop(user_id, None)
         self.seen.pop(user_id, None)
+        self.second_factors.discard(user_id)
         self.drop_sessions(user_id)
         for key in self.keys_of(user_id):
             self.drop_key(key)

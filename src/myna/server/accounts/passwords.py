@@ -1,4 +1,4 @@
-"""Names and passwords: which are taken, and how a password is kept and compared.
+"""Passwords: which are taken, and how one is kept and compared.
 
 argon2id with the parameters that RFC 9106 recommends where memory is scarce: 64 MiB, three passes, four lanes.
 """
@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from myna.errors import EngineBusy, InvalidParameter
+from myna.server.accounts.names import name_key
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -21,8 +22,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 SHORTEST, LONGEST = 10, 256
-LONGEST_NAME = 64
-NAME_MARKS = " ._-@+'"
 AT_ONCE = 2
 """Hashes computed at the same time; each takes 64 MiB and tens of milliseconds."""
 MAX_WAITING = 32
@@ -36,30 +35,6 @@ COMMON = frozenset(
     }
 )  # fmt: skip
 """Of at least the shortest length, what everybody tries first."""
-
-
-def clean_name(name: str) -> str:
-    """A user's name as it is shown.
-
-    Raises:
-        InvalidParameter: empty, too long, or with characters that names have not.
-    """
-    clean = " ".join(unicodedata.normalize("NFKC", name).split())
-    if not clean or len(clean) > LONGEST_NAME:
-        raise InvalidParameter(f"A name has 1 to {LONGEST_NAME} characters; this has {len(clean)}.", param="name")
-    for character in clean:
-        if not (character.isalnum() or unicodedata.category(character) in ("Mn", "Mc") or character in NAME_MARKS):
-            raise InvalidParameter(
-                f"A name has letters, digits, spaces and . _ - @ + ' only; {character!a} is none.", param="name"
-            )
-    if not any(character.isalnum() for character in clean):
-        raise InvalidParameter("A name has at least one letter or digit.", param="name")
-    return clean
-
-
-def name_key(name: str) -> str:
-    """What two spellings of one name have in common."""
-    return unicodedata.normalize("NFKC", " ".join(unicodedata.normalize("NFKC", name).split()).casefold())
 
 
 def check_password(password: str, name: str, *, param: str = "password") -> None:

@@ -20,11 +20,14 @@ from myna.server.accounts.passwords import Passwords
 from myna.server.accounts.throttle import Throttle
 from myna.server.binding import is_loopback
 from myna.server.identity import LOCAL, Identity
+from myna.server.options import ServerOptions
 from myna.server.tasks import beside
 from myna.settings import Settings
-from myna.store import keys, sessions, users
+from myna.store import keys, second_factors, sessions, users
 from myna.store.database import Database
+from myna.store.options import Options
 from myna.store.records import now
+from myna.store.sessions import Session
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +41,17 @@ everybody has to sign in or send a key."""
 class Accounts:
     """Who may use the server. Until `opened` there are no accounts."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, options: ServerOptions | None = None) -> None:
+        self.options = ServerOptions() if options is None else options
         self.directory = Directory()
         self.connections = Connections()
         self.passwords = Passwords()
         self.by_address = Throttle(free=10, longest=60)
         self.by_name = Throttle(free=30, longest=30)
         self.failures = Failures()
+        self.by_code = Throttle(free=5, longest=600)
+        """Of codes: there are so few that a user's wait long, wherever they are tried."""
+        self.sign_ups = Throttle(free=5, longest=60)
         self.files = settings.data_dir / "files"
         """Where blobs lie, a directory an owner."""
         self.setup_token: str | None = None
@@ -54,6 +61,8 @@ class Accounts:
         self._other_names = settings.allowed_hosts
         key = settings.api_key
         self._environment = None if key is None else digest(key.get_secret_value())
+        self._ended: list[Session] = []
+        """Sessions that have ended, and whose rows are to be deleted."""
         self._departures: list[Callable[[str], None]] = []
         self._suspensions: list[Callable[[str], None]] = []
 
@@ -112,7 +121,10 @@ class Accounts:
             await sessions.remove_expired(transaction, now())
             self.directory.users = {user.id: user for user in await users.all_of_them(transaction)}
             self.directory.sessions = {one.digest: one for one in await sessions.all_of_them(transaction)}
+            self.directory.second_factors = await second_factors.confirmed(transaction)
             self.directory.keys = {key.digest: key for key in await keys.all_of_them(transaction)}
+        self.options.on_change(self._options_changed)
+        self._options_changed(self.options.current)
         if self.state == "set_up":
             self.setup_token = secrets.token_urlsafe(24)
         elif self.state == "single" and self._other_names:
@@ -141,6 +153,23 @@ class Accounts:
             await sessions.used(transaction, used_sessions)
             await keys.used(transaction, used_keys)
 
+    def drop_sessions(self, user_id: str, *, but: str | None, task: asyncio.Task[object] | None) -> None:
+        """A user's sessions are gone, all but one: end what they have open, but for the task that asks for it."""
+        self.directory.drop_sessions(user_id, but=but)
+        self.connections.end(
+            user_id, but=task, which=lambda who: who.session is not None and (but is None or who.session != but)
+        )
+
+    def _options_changed(self, options: Options) -> None:
+        """Where everybody needs a second factor, who signed in with a password alone does so again."""
+        if not options.require_second_factor:
+            return
+        for session in list(self.directory.sessions.values()):
+            if session.method == "password" and session.owner not in self.directory.second_factors:
+                self.directory.drop_session(session)
+                self._ended.append(session)
+                self.connections.end(session.owner, which=partial(_has_session, session.id))
+
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -154,6 +183,11 @@ class Accounts:
         """End the sessions that were not used for long, and the connections of these and of keys that have expired."""
         at = now()
         gone = [session for session in self.directory.sessions.values() if session.expires_at <= at]
+        ended, self._ended = self._ended, []
+        if ended:
+            async with self.database.transaction() as transaction:
+                for one in ended:
+                    await sessions.remove(transaction.owned_by(one.owner), one.id)
         if gone:
             async with self.database.transaction() as transaction:
                 await sessions.remove_expired(transaction, at)
@@ -165,3 +199,7 @@ class Accounts:
         self.connections.expire(
             lambda who: (who.session is not None and who.session not in alive) or who.key in expired
         )
+
+
+def _has_session(session_id: str, who: Identity) -> bool:
+    return who.session == session_id

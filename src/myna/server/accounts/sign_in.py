@@ -6,9 +6,19 @@ import asyncio
 import secrets
 from typing import Any
 
-from myna.errors import AccountDisabled, EngineBusy, NotFound, Refused, TooManyAttempts, WrongPassword
+from myna.errors import (
+    AccountDisabled,
+    EngineBusy,
+    InvalidParameter,
+    NotFound,
+    Refused,
+    TooManyAttempts,
+    WrongPassword,
+)
+from myna.server.accounts import second_factor
 from myna.server.accounts.directory import IDLE_MS, digest, identity
-from myna.server.accounts.passwords import check_password, name_key
+from myna.server.accounts.names import name_key
+from myna.server.accounts.passwords import check_password
 from myna.server.accounts.service import Accounts
 from myna.server.accounts.throttle import Throttle, network_of
 from myna.server.accounts.users import end_sessions, get
@@ -16,9 +26,11 @@ from myna.server.identity import Identity
 from myna.store import audit, sessions, users
 from myna.store.pages import new_id
 from myna.store.records import now
-from myna.store.sessions import Session
+from myna.store.sessions import Method, Session
 from myna.store.users import User
 
+FRESH_MS = 10 * 60_000
+"""A sign-in counts so long for what only the user himself may do."""
 MAX_SESSIONS = 50
 """Of one user; the one that was not used for longest goes for a new one."""
 
@@ -50,7 +62,7 @@ async def check(accounts: Accounts, name: str, password: str, *, address: str) -
             _take_back(counts[:position])
             raise TooManyAttempts(f"Too many attempts to sign in; try again in {wait} seconds.", retry_after=wait)
     try:
-        is_right = await accounts.passwords.matches(password, None if user is None else user.password)
+        is_right = await accounts.passwords.matches(password, None if user is None else user.password or None)
     except EngineBusy:  # nothing was tried
         _take_back(counts)
         raise
@@ -64,11 +76,27 @@ async def check(accounts: Accounts, name: str, password: str, *, address: str) -
     return user
 
 
-async def begin(accounts: Accounts, user: User, *, address: str, agent: str | None) -> tuple[Identity, str]:
+async def begin(
+    accounts: Accounts,
+    user: User,
+    *,
+    address: str,
+    agent: str | None,
+    method: Method = "password",
+    with_second: bool = False,
+) -> tuple[Identity, str]:
     """A new session of a user, and its token, which is kept nowhere.
 
+    Args:
+        accounts: the accounts.
+        user: as he was when it was shown that it is he.
+        address: of the browser.
+        agent: what it calls itself.
+        method: how that was shown.
+        with_second: whether his second factor was checked as well.
+
     Raises:
-        WrongPassword: the user was changed or deleted since the password was compared.
+        WrongPassword: the user was changed or deleted since, or has a second factor by now.
     """
     token, at = secrets.token_urlsafe(32), now()
     session = Session(
@@ -80,16 +108,21 @@ async def begin(accounts: Accounts, user: User, *, address: str, agent: str | No
         expires_at=at + IDLE_MS,
         agent=agent[:256] if agent else None,
         address=address[:64],
+        method=method,
     )
     async with accounts.database.transaction() as transaction:
         known = accounts.directory.users.get(user.id)
         if known is None or known.disabled or known.password != user.password:
             raise WrongPassword(WRONG)
+        if method == "password" and user.id in accounts.directory.second_factors and not with_second:
+            raise WrongPassword(WRONG)
         scope = transaction.owned_by(user.id)
         surplus = accounts.directory.sessions_of(user.id)[MAX_SESSIONS - 1 :]
         await sessions.remove(scope, *(one.id for one in surplus))
         await sessions.add(scope, session)
-        await audit.record(scope, identity(user), "session.begin", "session", session.id, agent=session.agent)
+        await audit.record(
+            scope, identity(user), "session.begin", "session", session.id, agent=session.agent, method=method
+        )
 
         def follow() -> None:
             accounts.directory.sessions[session.digest] = session
@@ -126,6 +159,31 @@ async def end_others(accounts: Accounts, by: Identity) -> None:
         transaction.after_commit.append(lambda: _forget_others(accounts, by))
 
 
+async def confirm(accounts: Accounts, by: Identity, password: str | None, code: str | None, *, address: str) -> User:
+    """Whether it is still the user who asks, before what cannot be undone: his password, and his second factor.
+
+    Who has no password has shown at the provider that it is he, not long ago.
+
+    Raises:
+        Refused: there are no accounts, or who has no password has signed in too long ago.
+        InvalidParameter: the password is missing.
+        CodeRequired, WrongCode: see `myna.server.accounts.second_factor.check`.
+        WrongPassword, TooManyAttempts, AccountDisabled, EngineBusy: see `check`.
+    """
+    if accounts.state != "accounts":
+        raise Refused("There are no accounts, and so no password to confirm anything with.")
+    known = get(accounts, by.user)
+    if not known.password:
+        _check_fresh(accounts, by)
+        return known
+    if password is None:
+        raise InvalidParameter("Send your password, to show that it is still you.", param="password")
+    user = await check(accounts, known.name, password, address=address)
+    if user.id in accounts.directory.second_factors:
+        await second_factor.check(accounts, user, code)
+    return user
+
+
 async def change_password(accounts: Accounts, by: Identity, old: str, new: str, *, address: str) -> None:
     """Give oneself another password; all other sessions end.
 
@@ -150,6 +208,12 @@ async def change_password(accounts: Accounts, by: Identity, old: str, new: str, 
             _forget_others(accounts, by)
 
         transaction.after_commit.append(follow)
+
+
+def _check_fresh(accounts: Accounts, by: Identity) -> None:
+    began = next((one.created_at for one in accounts.directory.sessions_of(by.user) if one.id == by.session), 0)
+    if now() - began > FRESH_MS:
+        raise Refused("You signed in a while ago. Sign out and in again, to show that it is still you.")
 
 
 def _take_back(attempts: list[tuple[Throttle, Any]]) -> None:

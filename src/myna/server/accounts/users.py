@@ -13,7 +13,8 @@ from typing import Any
 
 from myna.errors import Conflict, NotFound, Refused, TooManyAttempts, WrongPassword
 from myna.server.accounts.directory import digest, identity
-from myna.server.accounts.passwords import check_password, clean_name, make_password, name_key
+from myna.server.accounts.names import clean_name, looks, name_key
+from myna.server.accounts.passwords import check_password, make_password
 from myna.server.accounts.service import Accounts
 from myna.server.accounts.throttle import network_of
 from myna.server.identity import LOCAL, Identity
@@ -55,7 +56,7 @@ async def set_up(accounts: Accounts, name: str, password: str, *, token: str | N
         accounts.by_address.succeeded(source)
     name = clean_name(name)
     check_password(password, name)
-    user = _new(LOCAL.user, name, await accounts.passwords.hash(password), "owner")
+    user = make(LOCAL.user, name, await accounts.passwords.hash(password), "owner")
     me = asyncio.current_task()
 
     def made() -> None:
@@ -86,19 +87,28 @@ async def create(
     made = make_password() if password is None else None
     if password is not None:
         check_password(password, name)
-    _may_touch(by, role)
+    may_touch(by, role)
     hashed = await accounts.passwords.hash(password or made or "")
-    user = _new(new_id("user_"), name, hashed, role)
+    user = make(new_id("user_"), name, hashed, role)
     async with accounts.database.transaction() as transaction:
         if accounts.state != "accounts":
             raise Refused("There are no accounts yet: make the first one, your own, before those of others.")
-        _check_free(accounts, user.name_key)
-        if len(accounts.directory.users) >= MAX_USERS:
-            raise Conflict(f"There are {MAX_USERS} users, and no more are taken.")
-        await users.add(transaction, user)
+        await insert(transaction, accounts, user)
         await audit.record(transaction, by, "user.create", "user", user.id, name=name, role=role)
-        transaction.after_commit.append(lambda: accounts.directory.users.__setitem__(user.id, user))
     return user, made
+
+
+async def insert(transaction: Transaction, accounts: Accounts, user: User) -> None:
+    """Add a user to those there are, however he came.
+
+    Raises:
+        Conflict: there is a user whose name is this or looks like it, or there are too many.
+    """
+    _check_free(accounts, user.name)
+    if len(accounts.directory.users) >= MAX_USERS:
+        raise Conflict(f"There are {MAX_USERS} users, and no more are taken.")
+    await users.add(transaction, user)
+    transaction.after_commit.append(lambda: accounts.directory.users.__setitem__(user.id, user))
 
 
 async def change(
@@ -125,7 +135,7 @@ async def change(
         InvalidParameter: name or password will not do.
         EngineBusy: too many passwords are being computed.
     """
-    _may_touch(by, get(accounts, user_id).role, values.get("role"))
+    may_touch(by, get(accounts, user_id).role, values.get("role"))
     if "name" in values:
         values["name"] = clean_name(values["name"])
         values["name_key"] = name_key(values["name"])
@@ -137,9 +147,9 @@ async def change(
     me = asyncio.current_task()
     async with accounts.database.transaction() as transaction:
         before = get(accounts, user_id)
-        _may_touch(by, before.role, values.get("role"))
+        may_touch(by, before.role, values.get("role"))
         if "name_key" in values:
-            _check_free(accounts, values["name_key"], but=user_id)
+            _check_free(accounts, values["name"], but=user_id)
         if values.get("role", "owner") != "owner" or values.get("disabled"):
             _keep_an_owner(accounts, before)
         user = await users.change(transaction, user_id, **values)
@@ -162,7 +172,7 @@ async def change(
 
 
 async def delete(accounts: Accounts, by: Identity, user_id: str) -> None:
-    """Delete a user with everything of theirs, and end all that they have running.
+    """Delete a user, be it oneself, with everything of theirs, and end all that they have running.
 
     Raises:
         NotFound: no such user.
@@ -171,7 +181,8 @@ async def delete(accounts: Accounts, by: Identity, user_id: str) -> None:
     me = asyncio.current_task()
     async with accounts.database.transaction() as transaction:
         user = get(accounts, user_id)
-        _may_touch(by, user.role)
+        if user_id != by.user:
+            may_touch(by, user.role)
         _keep_an_owner(accounts, user)
         await users.remove(transaction, user_id)
         await audit.record(transaction, by, "user.delete", "user", user_id, name=user.name, role=user.role)
@@ -211,7 +222,8 @@ async def _record_change(transaction: Transaction, by: Identity, before: User, a
             await audit.record(transaction, by, action, "user", after.id, name=after.name, **told)
 
 
-def _new(user_id: str, name: str, password: str, role: Role) -> User:
+def make(user_id: str, name: str, password: str, role: Role) -> User:
+    """A user as he begins."""
     return User(
         id=user_id,
         name=name,
@@ -232,7 +244,7 @@ def _refuse_second(accounts: Accounts) -> None:
         raise Refused("The first account was made already; sign in, and let an owner or admin make others.")
 
 
-def _may_touch(by: Identity, *roles: Role | None) -> None:
+def may_touch(by: Identity, *roles: Role | None) -> None:
     """Owners may do everything; admins not what concerns owners; members nothing."""
     if by.role == "member" or (by.role == "admin" and "owner" in roles):
         raise Refused("Only an owner may make, change or delete an owner; ask one.")
@@ -243,7 +255,9 @@ def _keep_an_owner(accounts: Accounts, user: User) -> None:
         raise Refused(f"{user.name} is the last owner. Make somebody else an owner first.")
 
 
-def _check_free(accounts: Accounts, key: str, but: str | None = None) -> None:
-    known = accounts.directory.named(key)
-    if known is not None and known.id != but:
+def _check_free(accounts: Accounts, name: str, but: str | None = None) -> None:
+    known = accounts.directory.like(name_key(name), looks(name), but)
+    if known is not None and known.name_key == name_key(name):
         raise Conflict(f"There is a user {known.name} already; choose another name.", param="name")
+    if known is not None:
+        raise Conflict(f"This name looks like that of {known.name}; choose one that is told from it.", param="name")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
-from myna.server.accounts import sign_in
+from myna.server.accounts import sign_in, users
 from myna.server.api import account_types as types
 from myna.server.api.services import Known, Owner, Services
-from myna.server.api.session import address_of
+from myna.server.api.session import address_of, forget_cookie
 from myna.server.identity import identity_of
 from myna.store import usage
 
@@ -25,6 +25,15 @@ async def change_password(request: Request, accounts: Known, body: types.Passwor
     await sign_in.change_password(accounts, identity_of(request), body.old, body.new, address=address_of(request))
 
 
+@router.delete("", status_code=204)
+async def delete_account(request: Request, response: Response, accounts: Known, body: types.Leaving) -> None:
+    """Delete oneself with everything of one's own; the last owner cannot."""
+    by = identity_of(request)
+    await sign_in.confirm(accounts, by, body.password, body.code, address=address_of(request))
+    await users.delete(accounts, by, by.user)
+    forget_cookie(response)
+
+
 @router.get("/sessions")
 async def list_sessions(request: Request, accounts: Known) -> types.BrowserList:
     """The browsers that are signed in, the one used last first."""
@@ -36,6 +45,7 @@ async def list_sessions(request: Request, accounts: Known) -> types.BrowserList:
                 created_at=one.created_at,
                 last_used_at=one.last_used_at,
                 expires_at=one.expires_at,
+                method=one.method,
                 agent=one.agent,
                 address=one.address,
                 current=one.id == caller.session,

@@ -34,6 +34,7 @@ Theme = Literal["system", "light", "dark", "contrast"]
 DisplayName = Annotated[str, Field(max_length=64), AfterValidator(_printable)]
 Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_without_null)]
 Secret = Annotated[str, Field(min_length=1, max_length=1024)]
+Code = Annotated[str, Field(min_length=1, max_length=64)]
 UserName = Annotated[str, Field(max_length=256)]
 KeyName = Annotated[str, Field(max_length=64), AfterValidator(_printable)]
 Requests = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -46,12 +47,69 @@ class SignIn(Request):
 
     name: UserName
     password: Secret
+    code: Code | None = None
 
 
-class SetUp(SignIn):
+class SetUp(Request):
     """Body of ``POST /api/setup``; a token only where `Session.setup` says so."""
 
+    name: UserName
+    password: Secret
     token: Secret | None = None
+
+
+class SignUp(Request):
+    """Body of ``POST /api/sign-up``; ``invitation`` is the secret of its link."""
+
+    name: UserName
+    password: Secret
+    invitation: Secret | None = None
+
+
+class Password(Request):
+    """The password once more, before something that only its user may do."""
+
+    password: Secret
+
+
+class Named(Password):
+    """Body of ``POST /api/session/second-factor``."""
+
+    name: UserName
+
+
+class Confirmation(Password):
+    """The password once more, and the second factor of who has one."""
+
+    code: Code | None = None
+
+
+class Leaving(Request):
+    """Body of ``DELETE /api/account``; who has no password signs in anew instead."""
+
+    password: Secret | None = None
+    code: Code | None = None
+
+
+class NewCode(Request):
+    """Body of ``POST /api/account/second-factor/confirm``."""
+
+    code: Code
+
+
+class InvitationLook(Request):
+    """Body of ``POST /api/invitations/look``."""
+
+    secret: Secret
+
+
+class NewInvitation(Request):
+    """Body of ``POST /api/invitations``."""
+
+    role: Role = "member"
+    expires_at: Time
+    uses: int = Field(default=1, ge=1, le=1000)
+    name: UserName | None = None
 
 
 class PasswordChange(Request):
@@ -129,6 +187,62 @@ class Session(Answer):
     state: Literal["ready", "sign_in", "set_up"]
     setup: Literal["token", "open"] | None
     can_sign_out: bool
+    sign_up: Literal["closed", "invitation", "open"]
+    recovery_codes: list[str] | None = None
+
+
+class SecondFactor(Answer):
+    """Answer to ``GET /api/account/second-factor``."""
+
+    enabled: bool
+    since: int | None
+    codes_left: int
+    required: bool
+
+
+class PendingSecondFactor(Answer):
+    """What an app is to learn; ``picture`` is a ``data:`` URL of ``address`` as a QR code."""
+
+    secret: str
+    address: str
+    picture: str
+
+
+class RecoveryCodes(Answer):
+    """New recovery codes, which are shown this once."""
+
+    recovery_codes: list[str]
+
+
+class InvitationState(Answer):
+    """Answer to ``POST /api/invitations/look``: what who has its link may do."""
+
+    state: Literal["open", "used", "expired", "revoked"]
+    role: Role
+    name: str | None
+    expires_at: int
+
+
+class Invitation(InvitationState):
+    """An invitation as those see it who manage users; ``by`` is the name of who made it."""
+
+    id: str
+    uses: int
+    most_uses: int
+    created_at: int
+    by: str
+
+
+class MadeInvitation(Invitation):
+    """A new invitation with the secret of its link, which is shown this once."""
+
+    secret: str
+
+
+class InvitationList(Answer):
+    """Answer to ``GET /api/invitations``."""
+
+    invitations: list[Invitation]
 
 
 class Preferences(Answer):
@@ -148,6 +262,7 @@ class Browser(Answer):
     created_at: int
     last_used_at: int
     expires_at: int
+    method: Literal["password", "provider", "passkey"]
     agent: str | None
     address: str | None
     current: bool
@@ -205,6 +320,7 @@ class User(Answer):
     tokens_per_day: int | None
     created_at: int
     last_seen_at: int | None
+    second_factor: bool = False
 
 
 class MadeUser(User):

@@ -14,7 +14,7 @@ SignUp = Literal["closed", "invitation", "open"]
 class OptionsPatch(Request):
     """Body of ``PATCH /api/admin/options``: what is to change of `myna.store.options.Options`."""
 
-    sign_up: SignUp = "closed"
+    sign_up: SignUp = "invitation"
     require_second_factor: bool = False
     requests_per_minute: Requests | None = None
     tokens_per_minute: Tokens | None = None

@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request, Response
 
 import myna
-from myna.errors import Refused
-from myna.server.accounts import Accounts, sign_in, users
+from myna.errors import Refused, SetUpRequired
+from myna.server.accounts import Accounts, second_factor, sign_in, users
 from myna.server.api import account_types as types
 from myna.server.api.services import Known, Services
 from myna.server.auth import COOKIE
 from myna.server.identity import Identity, caller_of
 from myna.store import changes
+from myna.store.sessions import Method
 from myna.store.users import User
 
 router = APIRouter(prefix="/api")
@@ -25,7 +26,7 @@ COOKIE_SECONDS = 400 * 86_400
 @router.get("/session")
 async def session(request: Request, services: Services, accounts: Known) -> types.Session:
     """Version, default model, who is signed in, and the cursor from which list changes are to be followed."""
-    return await _session(services, accounts, caller_of(request))
+    return await describe_session(services, accounts, caller_of(request))
 
 
 @router.post("/setup")
@@ -34,7 +35,7 @@ async def set_up(
 ) -> types.Session:
     """Make the first account, an owner's, and sign in to it."""
     user = await users.set_up(accounts, body.name, body.password, token=body.token, address=address_of(request))
-    return await _begin(request, response, services, accounts, user)
+    return await begin_session(request, response, services, accounts, user)
 
 
 @router.post("/session")
@@ -45,7 +46,25 @@ async def begin(
     if accounts.state != "accounts":
         raise Refused("There are no accounts yet; make the first one.")
     user = await sign_in.check(accounts, body.name, body.password, address=address_of(request))
-    return await _begin(request, response, services, accounts, user)
+    made = None
+    try:
+        with_second = await second_factor.check(accounts, user, body.code)
+    except SetUpRequired:
+        if body.code is None:
+            raise
+        made, with_second = await second_factor.confirm(accounts, user, body.code), True
+    return await begin_session(
+        request, response, services, accounts, user, with_second=with_second, recovery_codes=made
+    )
+
+
+@router.post("/session/second-factor")
+async def set_up_second_factor(request: Request, accounts: Known, body: types.Named) -> types.PendingSecondFactor:
+    """Set up a second factor to sign in, where nobody may be without; the code that it shows then signs in."""
+    user = await sign_in.check(accounts, body.name, body.password, address=address_of(request))
+    if not accounts.options.current.require_second_factor:
+        raise Refused("Sign in first; a second factor can be set up in the account's settings then.")
+    return types.PendingSecondFactor.model_validate(await second_factor.begin(accounts, user))
 
 
 @router.delete("/session", status_code=204)
@@ -55,6 +74,11 @@ async def end(request: Request, response: Response, accounts: Known) -> None:
     if caller is None or caller.session is None:
         raise Refused("Nobody is signed in here.")
     await sign_in.end(accounts, caller, caller.session)
+    forget_cookie(response)
+
+
+def forget_cookie(response: Response) -> None:
+    """Let the browser forget its session, which has ended."""
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
 
 
@@ -63,11 +87,26 @@ def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-async def _begin(
-    request: Request, response: Response, services: Services, accounts: Accounts, user: User
+async def begin_session(
+    request: Request,
+    response: Response,
+    services: Services,
+    accounts: Accounts,
+    user: User,
+    *,
+    method: Method = "password",
+    with_second: bool = False,
+    recovery_codes: list[str] | None = None,
 ) -> types.Session:
-    agent = request.headers.get("user-agent")
-    caller, token = await sign_in.begin(accounts, user, address=address_of(request), agent=agent)
+    """Sign a user in, whoever has shown that it is he, as `sign_in.begin` has it: the cookie, and what a tab needs."""
+    caller, token = await sign_in.begin(
+        accounts,
+        user,
+        address=address_of(request),
+        agent=request.headers.get("user-agent"),
+        method=method,
+        with_second=with_second,
+    )
     response.set_cookie(
         COOKIE,
         token,
@@ -75,17 +114,20 @@ async def _begin(
         path="/",
         httponly=True,
         samesite="strict",
-        secure=_is_encrypted(request),
+        secure=is_encrypted(request),
     )
-    return await _session(services, accounts, caller)
+    return await describe_session(services, accounts, caller, recovery_codes)
 
 
-def _is_encrypted(request: Request) -> bool:
+def is_encrypted(request: Request) -> bool:
     """Whether the browser speaks TLS, be it with a proxy before us; its Origin says so."""
     return request.url.scheme == "https" or urlsplit(request.headers.get("origin", "")).scheme == "https"
 
 
-async def _session(services: Services, accounts: Accounts, caller: Identity | None) -> types.Session:
+async def describe_session(
+    services: Services, accounts: Accounts, caller: Identity | None, recovery_codes: list[str] | None = None
+) -> types.Session:
+    """What a tab begins with."""
     cursor = None
     if caller is not None:
         async with services.database.read(caller.user) as scope:
@@ -98,4 +140,6 @@ async def _session(services: Services, accounts: Accounts, caller: Identity | No
         state="ready" if caller is not None else "sign_in" if accounts.state == "accounts" else "set_up",
         setup=None if accounts.state == "accounts" else "open" if accounts.state == "single" else "token",
         can_sign_out=caller is not None and caller.session is not None,
+        sign_up=accounts.options.current.sign_up,
+        recovery_codes=recovery_codes,
     )

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from myna.errors import InvalidParameter
-from myna.server.accounts import users
-from myna.server.accounts.passwords import name_key
+from myna.server.accounts import Accounts, second_factor, users
+from myna.server.accounts.names import name_key
 from myna.server.api import account_types as types
 from myna.server.api.services import Known
 from myna.server.identity import Limits, identity_of
@@ -42,7 +42,7 @@ async def list_users(
     ]
     found.sort(key=lambda user: user.name_key)
     rest = [user for user in found if after is None or user.name_key > after]
-    page = [_known(user, meter) for user in rest[:limit]]
+    page = [_known(accounts, user, meter) for user in rest[:limit]]
     following = rest[limit - 1].name_key if len(rest) > limit else None
     return types.UserList(users=page, total=len(found), next=following)
 
@@ -50,7 +50,7 @@ async def list_users(
 @router.post("", status_code=201)
 async def make_user(request: Request, accounts: Known, body: types.NewUser) -> types.MadeUser:
     """Make a user; without a password in the request there is one in the answer, and nowhere else."""
-    return _made(*await users.create(accounts, identity_of(request), body.name, body.role, body.password))
+    return _made(accounts, *await users.create(accounts, identity_of(request), body.name, body.role, body.password))
 
 
 @router.patch("/{user_id}")
@@ -60,7 +60,7 @@ async def change_user(request: Request, accounts: Known, user_id: str, patch: ty
     if not values:
         raise InvalidParameter("Nothing to change: give name, role, disabled, password or a limit.")
     reset = values.pop("password", False)
-    return _made(*await users.change(accounts, identity_of(request), user_id, reset_password=reset, **values))
+    return _made(accounts, *await users.change(accounts, identity_of(request), user_id, reset_password=reset, **values))
 
 
 @router.delete("/{user_id}", status_code=204)
@@ -69,14 +69,25 @@ async def delete_user(request: Request, accounts: Known, user_id: str) -> None:
     await users.delete(accounts, identity_of(request), user_id)
 
 
-def _known(user: User, meter: Meter) -> types.KnownUser:
+def _known(accounts: Accounts, user: User, meter: Meter) -> types.KnownUser:
     own = Limits(user.requests_per_minute, user.tokens_per_minute, user.tokens_per_day)
     return types.KnownUser(
-        **types.User.model_validate(user).model_dump(),
+        **_described(accounts, user).model_dump(),
         limits=types.Limits.model_validate(meter.limits_of(own)),
         tokens_today=meter.usage.today(user.id),
     )
 
 
-def _made(user: User, password: str | None) -> types.MadeUser:
-    return types.MadeUser(**types.User.model_validate(user).model_dump(), password=password)
+@router.delete("/{user_id}/second-factor", status_code=204)
+async def reset_second_factor(request: Request, accounts: Known, user_id: str) -> None:
+    """Take the second factor from a user who has lost it; he is signed out everywhere."""
+    await second_factor.reset(accounts, identity_of(request), user_id)
+
+
+def _described(accounts: Accounts, user: User) -> types.User:
+    described = types.User.model_validate(user)
+    return described.model_copy(update={"second_factor": user.id in accounts.directory.second_factors})
+
+
+def _made(accounts: Accounts, user: User, password: str | None) -> types.MadeUser:
+    return types.MadeUser(**_described(accounts, user).model_dump(), password=password)

@@ -1,7 +1,7 @@
-"""Users, their browsers' sessions and their API keys.
+"""Users, their browsers' sessions, their API keys, and what else lets them in.
 
-Secrets are not here, only what tells them: of a password its argon2id hash, of a session's token and of a key (256
-random bits both) a SHA-256, by which they are found.
+Secrets are not here, only what tells them: of a password its argon2id hash; of a session's token, a key, an invitation
+(256 random bits each) and a recovery code a SHA-256, by which they are found. The secret of a second factor is.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ sessions = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("agent", String(256)),
     Column("address", String(64)),
+    Column("method", String(16), nullable=False, server_default="password"),
     PrimaryKeyConstraint("owner", "id"),
     UniqueConstraint("digest"),
     ForeignKeyConstraint(["owner"], ["users.id"], ondelete="CASCADE"),
@@ -76,5 +77,61 @@ keys = Table(
     Column("expires_at", BigInteger),
     PrimaryKeyConstraint("owner", "id"),
     UniqueConstraint("digest"),
+    ForeignKeyConstraint(["owner"], ["users.id"], ondelete="CASCADE"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    # The owner is who invites: with him his invitations go.
+    Column("owner", OWNER, nullable=False),
+    Column("id", OBJECT_ID, nullable=False),
+    Column("digest", DIGEST, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("name", String(64)),
+    Column("most_uses", Integer, nullable=False),
+    Column("uses", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    PrimaryKeyConstraint("owner", "id"),
+    UniqueConstraint("digest"),
+    ForeignKeyConstraint(["owner"], ["users.id"], ondelete="CASCADE"),
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("owner", OWNER, nullable=False),
+    # As it is: to check a code the server needs it, and a key to it would lie beside it.
+    Column("secret", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("confirmed_at", BigInteger),  # null: set up, and not asked for yet
+    Column("last_step", BigInteger, nullable=False),  # the time step of the last code that was taken
+    PrimaryKeyConstraint("owner"),
+    ForeignKeyConstraint(["owner"], ["users.id"], ondelete="CASCADE"),
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("owner", OWNER, nullable=False),
+    Column("digest", DIGEST, nullable=False),
+    Column("used_at", BigInteger),
+    PrimaryKeyConstraint("owner", "digest"),
+    ForeignKeyConstraint(["owner"], ["users.id"], ondelete="CASCADE"),
+)
+
+provider_identities = Table(
+    "provider_identities",
+    metadata,
+    Column("owner", OWNER, nullable=False),
+    Column("issuer", String(512), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("label", String(256)),  # for people: the provider's name of the user
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    PrimaryKeyConstraint("owner", "issuer"),
+    UniqueConstraint("issuer", "subject"),
     ForeignKeyConstraint(["owner"], ["users.id"], ondelete="CASCADE"),
 )

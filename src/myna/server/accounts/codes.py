@@ -1,0 +1,75 @@
+"""Codes of second factors: those that an app counts from a secret (TOTP, RFC 6238), and those for when it is lost."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+
+from myna.server.accounts.directory import digest
+
+STEP_SECONDS = 30
+DRIFT = 1
+"""Steps that a phone's clock may be off, either way."""
+RECOVERY_CODES = 10
+
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+_GROUPS, _GROUP = 4, 4
+"""79 bits: too many to be guessed, also of a hash that is quick to compute."""
+
+
+def make_secret() -> str:
+    """A new secret in base32: 160 bits, as RFC 4226 recommends."""
+    import pyotp
+
+    return pyotp.random_base32()
+
+
+def address_of(secret: str, name: str, server: str) -> str:
+    """The ``otpauth:`` address that an app reads from a QR code."""
+    import pyotp
+
+    return pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=server)
+
+
+def picture_of(address: str) -> str:
+    """An address as a QR code: a picture (SVG) as a ``data:`` URL, dark on white, as cameras want it."""
+    import segno
+
+    return segno.make(address, error="m", micro=False).svg_data_uri(scale=4, border=4, light="#fff")
+
+
+def step_of(secret: str, code: str, at: int) -> int | None:
+    """The time step of a code, if it is one of now, or of a clock that is a little off.
+
+    Args:
+        secret: in base32.
+        code: six digits.
+        at: Unix milliseconds.
+    """
+    import pyotp
+
+    counter = pyotp.TOTP(secret)
+    now = at // 1000 // STEP_SECONDS
+    found = None
+    for step in range(now - DRIFT, now + DRIFT + 1):  # all of them, whichever fits
+        if hmac.compare_digest(counter.generate_otp(step), code):
+            found = step
+    return found
+
+
+def make_recovery_codes() -> list[str]:
+    """Codes for when the app is lost, each for one use."""
+    return [
+        "-".join("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
+        for _ in range(RECOVERY_CODES)
+    ]
+
+
+def plain(code: str) -> str:
+    """A code as it was made, however it is typed: with spaces, in capitals."""
+    return "".join(character for character in code.casefold() if character.isalnum())
+
+
+def recovery_digest(code: str) -> bytes:
+    """By what a recovery code is known."""
+    return digest(plain(code))
