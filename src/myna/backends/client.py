@@ -66,6 +66,7 @@ class NativeBackend:
         self._ready: asyncio.Future[ModelDescription] = asyncio.get_running_loop().create_future()
         self._ended: MynaError | None = None
         self._mourner: Callable[[MynaError], None] | None = None
+        self._idler: Callable[[], None] | None = None
 
     @property
     def num_running(self) -> int:
@@ -77,6 +78,10 @@ class NativeBackend:
         if self._ended:
             mourner(self._ended)
         self._mourner = mourner
+
+    def when_idle(self, idler: Callable[[], None]) -> None:
+        """Have a function called each time that the last request has ended."""
+        self._idler = idler
 
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]:
         return cast("AsyncGenerator[Started | Delta | Finished, None]", self._answer(Submit(request)))
@@ -194,6 +199,8 @@ class NativeBackend:
         if not isinstance(event, Started | Delta):
             del self._mailboxes[event.request_id]
             mailbox.over.set()
+            if not self._mailboxes and self._idler is not None:
+                self._idler()
         mailbox.events.put_nowait(event)
 
     def _settle(self, number: int, result: object) -> None:

@@ -61,12 +61,17 @@ class _Slot:
         self.backend: NativeBackend | None = None
         self.description: ModelDescription | None = None
         self.loading: asyncio.Task[NativeBackend] | None = None
+        self.waiting = 0  # callers of `get` who are about to use it
         self.last_used = 0.0
         self.crashes: deque[float] = deque(maxlen=MAX_CRASHES)
 
     @property
     def running(self) -> int:
         return self.backend.num_running if self.backend else 0
+
+    @property
+    def in_use(self) -> bool:
+        return self.state == "loading" or self.running > 0 or self.waiting > 0
 
     @property
     def status(self) -> ModelStatus:
@@ -90,6 +95,8 @@ class ModelManager:
         self._slots: dict[str, _Slot] = {}
         self._burials: set[asyncio.Task[None]] = set()
         self._listeners: list[Callable[[ModelStatus], None]] = []
+        self._one_at_a_time = asyncio.Lock()  # two that load together would not see each other's memory
+        self._room = asyncio.Event()
         self._is_closed = False
 
     @property
@@ -122,6 +129,7 @@ class ModelManager:
             self._refuse_crash_loop(slot)
             slot.loading = asyncio.create_task(self._load(slot))
         loading = slot.loading
+        slot.waiting += 1
         try:
             return await asyncio.shield(loading)
         except asyncio.CancelledError:
@@ -129,6 +137,19 @@ class ModelManager:
             if loading.cancelled() and caller is not None and not caller.cancelling():
                 raise EngineError(f"{name} was unloaded while it was loading. Send the request again.") from None
             raise
+        finally:
+            slot.waiting -= 1
+            if not slot.in_use:
+                self._made_room()
+
+    def others_in_use(self, name: str) -> bool:
+        """Whether models other than this one answer, or are being loaded to."""
+        name = self._canonical(name)
+        return any(slot.in_use for slot in self._slots.values() if slot.name != name)
+
+    async def room(self) -> None:
+        """Wait until a model has ended its last answer, was unloaded or could not be loaded."""
+        await self._room.wait()
 
     def status(self, name: str) -> ModelStatus:
         """How a model is; one that was never asked for is absent.
@@ -247,7 +268,8 @@ class ModelManager:
             path = self._hub.find(slot.name)
             if path is None:
                 raise NotFound(f"{slot.name} is not on disk. Fetch it first: myna pull {slot.name}", param="model")
-            backend = await self._start_with_room(slot, engine_options(self._settings, path, slot.name))
+            async with self._one_at_a_time:
+                backend = await self._start_with_room(slot, engine_options(self._settings, path, slot.name))
             await _load_adapters(backend, slot.adapters)
             slot.backend, slot.description = backend, await backend.describe()
         except MynaError as error:
@@ -263,6 +285,7 @@ class ModelManager:
         _log.info("%s", _start_message(slot.description, time.monotonic() - began))
         self._change(slot, "ready")
         backend.when_ended(lambda error: self._bury(slot, backend, error))
+        backend.when_idle(self._made_room)
         return backend
 
     async def _start_with_room(self, slot: _Slot, options: EngineOptions) -> NativeBackend:
@@ -299,7 +322,7 @@ class ModelManager:
 
     async def _make_room(self, slot: _Slot) -> bool:
         """Unload the model that was idle for longest; whether there was one."""
-        idle = [each for each in self._slots.values() if each.state == "ready" and not each.running]
+        idle = [each for each in self._slots.values() if each.state == "ready" and not each.in_use]
         if not idle:
             return False
         longest = min(idle, key=lambda each: each.last_used)
@@ -343,6 +366,11 @@ class ModelManager:
         burial.add_done_callback(self._burials.discard)
         self._change(slot, "failed", error)
 
+    def _made_room(self) -> None:
+        """Wake those who wait for memory; who comes later waits for the next time."""
+        room, self._room = self._room, asyncio.Event()
+        room.set()
+
     def _refuse_crash_loop(self, slot: _Slot) -> None:
         if len(slot.crashes) < MAX_CRASHES:
             return
@@ -356,6 +384,8 @@ class ModelManager:
 
     def _change(self, slot: _Slot, state: ModelState, error: MynaError | None = None) -> None:
         slot.state, slot.error = state, error
+        if state in ("absent", "failed"):
+            self._made_room()
         for listener in list(self._listeners):
             listener(slot.status)
 

@@ -15,6 +15,7 @@ from myna.errors import EngineError, MynaError
 from myna.hub import recommended_sampling
 from myna.runs import instructions
 from myna.runs.log import RunLog
+from myna.runs.turn import in_turn
 from myna.store.database import Database
 from myna.store.records import EndEvent, EndStatus, Failure, StartedEvent, TextEvent, Usage
 
@@ -129,7 +130,7 @@ class Answer:
         async with self._database.read(self.log.owner) as scope:
             # From the answer itself upwards: what it has already (to be carried on) is the last turn then.
             context = await instructions.prompt(scope, run.chat_id, run.message_id, run.model, self._system_prompt)
-        backend = await self._models.get(run.model)
+        backend = await in_turn(self._models, run.model)
         tokenizer = (await backend.describe()).tokenizer
         request = GenerationRequest(
             id=run.id,
