@@ -10,6 +10,7 @@
     │   ├── TooLarge                  more bytes than are taken
     │   ├── NotFound                  no such model, chat, message or run
     │   ├── Conflict                  the request contradicts what is stored
+    │   ├── LicenceNotAcknowledged    a model that is not for every use, and its licence was not read
     │   ├── Refused                   another origin, an unknown host, what the caller may not do
     │   ├── Unauthenticated           who is asking is not known
     │   │   ├── WrongPassword           or wrong name, or a wrong set-up token
@@ -56,6 +57,7 @@ __all__ = [
     "HashMismatch",
     "HubError",
     "InvalidParameter",
+    "LicenceNotAcknowledged",
     "LimitReached",
     "ModelFileError",
     "ModelTooLarge",
@@ -162,6 +164,26 @@ class Refused(RequestError):
     """A request from another origin, an unknown host name, or for what the caller may not do."""
 
     code = "refused"
+
+
+class LicenceNotAcknowledged(RequestError):
+    """A model's licence forbids some uses, and who asks has not said that he has read it.
+
+    Args:
+        model: its name.
+        title: of the licence.
+        url: of its text.
+    """
+
+    code = "licence_not_acknowledged"
+
+    def __init__(self, model: str, title: str, url: str | None) -> None:
+        super().__init__(
+            f"{model} comes under the {title}, which does not allow every use. "
+            f"Read it{'' if url is None else f' ({url})'} and acknowledge it in the list of models first.",
+            param="model",
+        )
+        self.model = model
 
 
 class Unauthenticated(RequestError):

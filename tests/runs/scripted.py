@@ -126,8 +126,13 @@ class ScriptedModels:
             raise self.error
         return self.backend
 
+    budget = 0
+
     def loaded(self) -> list[Any]:
         return []
+
+    async def unload(self, name: str) -> None:
+        """Nothing is loaded."""
 
     def adapters(self) -> dict[str, list[str]]:
         return {self.default: sorted(self.adapted)}

@@ -44,6 +44,7 @@ class ScriptedModels(scripted.ScriptedModels):
     """The manager as the whole application needs it."""
 
     closed = False
+    budget = 0
 
     async def close(self) -> None:
         self.closed = True

@@ -108,6 +108,11 @@ class ModelManager:
         """
         return self._canonical(self._settings.model)
 
+    @property
+    def budget(self) -> int:
+        """Bytes that the weights of all models may take together; 0: as many as there are."""
+        return self._settings.memory_budget
+
     async def get(self, name: str | None = None) -> Backend:
         """A model's backend, loaded if need be. Ask for it anew for every request: it may have been replaced.
 

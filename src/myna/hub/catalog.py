@@ -25,6 +25,18 @@ class RecommendedSampling:
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What a model's authors say of it, for people: the data, what it does badly, where more is said."""
+
+    trained_on: str | None = None
+    limits: str | None = None
+    more: str | None = None
+
+
+NOTHING_KNOWN = About()
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogModel:
     """A known model. ``context`` is in tokens; ``sources`` are in order of preference.
 
@@ -44,6 +56,7 @@ class CatalogModel:
     template_sha256: str
     sources: tuple[Source | Snapshot, ...]
     kind: Literal["chat", "embedding"] = "chat"
+    about: About = NOTHING_KNOWN
 
     @property
     def bytes(self) -> int:
@@ -94,6 +107,7 @@ def parse(entry: dict[str, Any]) -> CatalogModel:
         template_sha256=entry.get("dialect", {}).get("template_sha256", ""),
         sources=tuple(map(source_from_catalog, entry["source"])),
         kind=entry.get("kind", "chat"),
+        about=About(**entry.get("about", {})),
     )
 
 

@@ -30,11 +30,12 @@ def checkpoint_entry(name: str) -> dict[str, Any] | None:
     """The first table of published weights whose patterns have ``owner/repo``, in any case.
 
     The name may be one of the hub's, with ``hf:`` before it and a file after it. Without an owner, as configurations
-    often spell it, it is compared with what stands after the owner in the patterns.
+    often spell it, it is compared with what stands after the owner in the patterns, where that says anything.
     """
     wanted = name.removeprefix("hf:").partition(":")[0].casefold()
     for entry in tables()["checkpoint"]:
         for pattern in entry["repositories"]:
-            if fnmatchcase(wanted, pattern if "/" in wanted else pattern.rpartition("/")[2]):
+            compared = pattern if "/" in wanted else pattern.rpartition("/")[2]
+            if compared != "*" and fnmatchcase(wanted, compared):
                 return dict(entry)
     return None

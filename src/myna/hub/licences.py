@@ -17,6 +17,11 @@ class Licence:
     licence_class: LicenceClass
     url: str | None = None
 
+    @property
+    def forbids(self) -> bool:
+        """Whether it is known to forbid uses that an open licence allows."""
+        return self.licence_class in ("community", "non-commercial", "use-restricted")
+
 
 LICENCES = {
     licence.id: licence

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from myna.chat import TextPart
 from myna.errors import Conflict, InvalidParameter, MynaError
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 MOST = 20
 """Messages that may wait in one chat."""
 
-Launch = Callable[[Scope, Run, Message], None]
+Launch = Callable[[Scope, Run, Message], Awaitable[None]]
 """Begins a run when the transaction is committed."""
 
 
@@ -115,7 +115,7 @@ class Queue:
         await messages.set_status(scope, answer.id, "running")
         await runs.set_status(scope, run.id, "queued")
         run = dataclasses.replace(run, status="queued")
-        self._launch(scope, run, dataclasses.replace(answer, status="running"))
+        await self._launch(scope, run, dataclasses.replace(answer, status="running"))
         return run
 
     async def _waiting(self, scope: Scope, run_id: str) -> Run:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -33,6 +33,14 @@ logger = logging.getLogger(__name__)
 TITLE_LENGTH = 60
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 CONTINUABLE = ("interrupted", "stopped", "failed")
+
+
+Permit = Callable[[Scope, str], Awaitable[None]]
+"""Asked before each run, in the transaction that makes it: raises if its owner may not use this model."""
+
+
+async def permit_all(scope: Scope, model: str) -> None:
+    """Every owner may use every model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +74,7 @@ class ChatSettings:
 
     system_prompt: str | None = None
     parameters: Mapping[str, Any] | None = None
+    project_id: str | None = None
 
 
 NO_SETTINGS = ChatSettings()
@@ -90,12 +99,14 @@ class RunService:
         models: ModelManager,
         spend: Spend = spend_freely,
         measure: Measure = measure_nothing,
+        permit: Permit = permit_all,
     ) -> None:
         self.writer = LogWriter(database)
         self._database = database
         self._models = models
         self._spend = spend
         self._measure = measure
+        self._permit = permit
         self._answers: dict[tuple[str, str], Answer] = {}
         self.queue = Queue(database, self._launch)
         self.followers: dict[str, set[Follower]] = defaultdict(set)
@@ -160,11 +171,14 @@ class RunService:
                 raise InvalidParameter("A message and its answer cannot have one id.", param="run.message_id")
             await self._check_free(scope, message.id, run.message_id)
             at = now()
+            if settings.project_id is not None:
+                await projects.get(scope, settings.project_id)
             chat = await chats.find(scope, chat_id) or Chat(
                 *(chat_id, None, None, None, at, at),
                 version=0,
                 system_prompt=settings.system_prompt,
                 parameters=settings.parameters,
+                project_id=settings.project_id,
             )
             waits = False
             if message.parent_id is not None:
@@ -242,7 +256,7 @@ class RunService:
                 error=None,
                 parameters=asked_with,
             )
-            self._launch(scope, run, message)
+            await self._launch(scope, run, message)
             return Created(chat, (message,), run, True)
 
     async def stop(self, owner: str, run_id: str) -> Run:
@@ -332,12 +346,15 @@ class RunService:
         for message in added:
             await messages.add(scope, message)
         await runs.add(scope, run)
-        if not waits:
-            self._launch(scope, run, answer)
+        if waits:
+            await self._permit(scope, model)
+        else:
+            await self._launch(scope, run, answer)
         return Created(chat, added, run, True)
 
-    def _launch(self, scope: Scope, run: Run, message: Message) -> None:
-        """Begin when the transaction is committed, before anybody can hear of the run."""
+    async def _launch(self, scope: Scope, run: Run, message: Message) -> None:
+        """Begin when the transaction is committed, before anybody can hear of the run; if the owner may do so."""
+        await self._permit(scope, run.model)
         key = (scope.owner, run.id)
 
         def over(end: EndEvent) -> None:

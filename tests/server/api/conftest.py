@@ -44,6 +44,8 @@ CATALOG = (
         sampling=catalog.RecommendedSampling(),
         kind="chat",
         bytes=100,
+        about=catalog.NOTHING_KNOWN,
+        sources=(),
     ),
     SimpleNamespace(
         name="bigger",
@@ -57,6 +59,23 @@ CATALOG = (
         sampling=catalog.RecommendedSampling(),
         kind="chat",
         bytes=1000,
+        about=catalog.About(trained_on="What there was", limits="Errs", more=None),
+        sources=(SimpleNamespace(label="somewhere"),),
+    ),
+    SimpleNamespace(
+        name="restricted",
+        aliases=(),
+        title="Restricted",
+        description="Not for everything",
+        parameters=2,
+        context=4096,
+        licence="gemma",
+        licence_class="use-restricted",
+        sampling=catalog.RecommendedSampling(),
+        kind="chat",
+        bytes=1000,
+        about=catalog.NOTHING_KNOWN,
+        sources=(),
     ),
 )
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import threading
-from types import SimpleNamespace
 
 import pytest
 
+from myna.backends.manager import ModelStatus
 from myna.errors import SourcesUnreachable
+from myna.server.api import library
+from myna.store import speeds
 from tests.runs.scripted import ScriptedModels
 from tests.server.api.conftest import Served
 
@@ -16,6 +18,7 @@ async def test_models_on_disk_come_first(served: Served) -> None:
     assert [(model["name"], model["on_disk"], model["bytes"]) for model in listed["models"]] == [
         ("scripted", True, 100),
         ("bigger", False, 1000),
+        ("restricted", False, 1000),
     ]
     assert listed["models"][0]["default"]
     assert listed["models"][1]["licence"] == "mit"
@@ -26,13 +29,14 @@ async def test_what_is_loaded_is_asked_for_in_the_managers_own_thread(
 ) -> None:
     asked: list[threading.Thread] = []
 
-    def loaded(models: ScriptedModels) -> list[SimpleNamespace]:
+    def loaded(models: ScriptedModels) -> list[ModelStatus]:
         asked.append(threading.current_thread())
-        return [SimpleNamespace(name="scripted", state="ready"), SimpleNamespace(name="bigger", state="loading")]
+        return [ModelStatus("scripted", "ready"), ModelStatus("bigger", "loading")]
 
     monkeypatch.setattr(ScriptedModels, "loaded", loaded)
     listed = await served.call("GET", "/api/models")
-    assert [model["loaded"] for model in listed["models"]] == [True, False]
+    assert [model["loaded"] for model in listed["models"]] == [True, False, False]
+    assert [model["state"] for model in listed["models"]] == ["ready", "loading", "absent"]
     assert set(asked) == {threading.current_thread()}
 
 
@@ -115,3 +119,48 @@ async def test_the_session_says_what_a_tab_needs(served: Served) -> None:
     assert session["default_model"] == "scripted"
     assert session["user"]["id"] == "local"
     assert session["list_cursor"] == 0
+
+
+async def test_the_speed_of_a_model_is_that_of_its_answers(served: Served) -> None:
+    async def speed() -> float | None:
+        listed = (await served.call("GET", "/api/models"))["models"]
+        speed: float | None = listed[0]["tokens_per_second"]
+        return speed
+
+    assert await speed() is None
+    await served.exchange("hello", "briefly")
+    assert await speed() is None  # too short to say much
+    await served.exchange("hello", "x" * 101)  # in half a second, the first token apart
+    assert await speed() == 200
+    async with served.services.database.transaction() as transaction:
+        assert [each.model for each in await speeds.load(transaction)] == ["scripted"]
+
+
+async def test_loading_unloading_and_deleting(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    did: list[str] = []
+
+    async def unload(models: ScriptedModels, name: str) -> None:
+        did.append(f"unload {name}")
+
+    async def get(models: ScriptedModels, name: str | None = None) -> object:
+        did.append(f"load {name}")
+        return served.backend
+
+    monkeypatch.setattr(ScriptedModels, "unload", unload)
+    monkeypatch.setattr(ScriptedModels, "get", get)
+    assert (await served.call("POST", "/api/models/SCRIPTED/load", expect=202))["name"] == "scripted"
+    await served.call("POST", "/api/models/bigger/load", expect=404)
+    await served.call("POST", "/api/models/scripted/unload")
+    monkeypatch.setattr(library, "remove_model", lambda hub, name: did.append(f"remove {name}"))
+    await served.call("DELETE", "/api/models/scripted", expect=204)
+    await served.call("DELETE", "/api/models/bigger", expect=404)
+    await served.call("POST", "/api/models/bigger/pull", expect=202)
+    assert did == ["load scripted", "unload scripted", "unload scripted", "remove scripted"]
+
+
+async def test_a_models_card_says_what_its_authors_say(served: Served) -> None:
+    card = await served.call("GET", "/api/models/bigger/card")
+    assert (card["trained_on"], card["limits"], card["sources"]) == ("What there was", "Errs", ["somewhere"])
+    assert card["model"]["name"] == "bigger"
+    memory = (await served.call("GET", "/api/models"))["memory"]
+    assert memory["total"] >= memory["available"] > 0

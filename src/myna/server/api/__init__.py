@@ -14,6 +14,7 @@ from myna.server.api import (
     health,
     invitations,
     keys,
+    licences,
     messages,
     models,
     preferences,
@@ -52,6 +53,7 @@ def create_router() -> APIRouter:
         runs,
         models,
         presets,
+        licences,
         events,
     ):
         router.include_router(module.router)

@@ -8,12 +8,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from myna import hardware
 from myna.backends.manager import ModelManager, ModelStatus
-from myna.errors import Conflict, MynaError, NotFound
-from myna.hub import Hub, PullProgress, catalog
+from myna.backends.removal import remove_model
+from myna.errors import Conflict, MynaError, NotFound, Refused
+from myna.hub import Hub, PullProgress, catalog, recommended_sampling
+from myna.hub.licences import Licence
+from myna.runs.answer import MAX_TOKENS
+from myna.runs.turn import in_turn
 from myna.server.api import types
+from myna.server.api.cards import Cards, chats, licence_of, thinks
+from myna.server.api.speeds import Speeds
+
+if TYPE_CHECKING:
+    from myna.models.describe import FileDescription
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +37,9 @@ class PullCancelled(Exception):
 
 
 class _Loaded(NamedTuple):
-    """Names of the models that are loaded, and of each model's adapters."""
+    """How the models are that were asked for, and each model's adapters."""
 
-    names: frozenset[str]
+    models: dict[str, ModelStatus]
     adapters: dict[str, list[str]]
 
 
@@ -49,9 +59,12 @@ class _Fetch:
 class Library:
     """Lists models and fetches them, one fetch a model; whoever watches hears of every change."""
 
-    def __init__(self, hub: Hub, manager: ModelManager) -> None:
+    def __init__(self, hub: Hub, manager: ModelManager, speeds: Speeds) -> None:
         self._hub = hub
         self._manager = manager
+        self._speeds = speeds
+        self._cards = Cards()
+        self._loads: set[asyncio.Task[None]] = set()
         self._fetches: dict[str, _Fetch] = {}
         self._watchers: set[Callable[[types.Model], None]] = set()
         self._announcing: set[asyncio.Task[None]] = set()
@@ -89,6 +102,77 @@ class Library:
             NotFound: no such model.
         """
         return await asyncio.to_thread(self._one, name, self._ready())
+
+    def memory(self) -> types.MachineMemory:
+        """What there is for models now."""
+        memory = hardware.memory()
+        return types.MachineMemory(total=memory.total, available=memory.available, budget=self._manager.budget)
+
+    async def card(self, name: str) -> types.ModelCard:
+        """All that is known of a model.
+
+        Raises:
+            NotFound: no such model.
+        """
+        model = await self.model(self.canonical(name))
+        return await asyncio.to_thread(self._card, model)
+
+    def licence(self, name: str) -> Licence | None:
+        """A model's licence; None where it is not known. May read the model's file.
+
+        Raises:
+            NotFound: no such model.
+        """
+        return licence_of(self._hub.resolve(name), self._cards.of(self._hub.find(name)))
+
+    async def load(self, name: str) -> types.Model:
+        """Begin to load a model, after those that use the memory which it needs; how that goes, the model says.
+
+        Raises:
+            NotFound: no such model, or it is not on disk.
+        """
+        name = self.canonical(name)
+        if not (await self.model(name)).on_disk:
+            raise NotFound(f"{name} is not on disk. Fetch it first.", param="model")
+
+        async def load() -> None:
+            with contextlib.suppress(MynaError):  # the model's status has it
+                await in_turn(self._manager, name)
+
+        task = asyncio.create_task(load(), name=f"load {name}")
+        self._loads.add(task)
+        task.add_done_callback(self._loads.discard)
+        return await self.model(name)
+
+    async def unload(self, name: str) -> types.Model:
+        """Free the memory of a model; its running answers end with what they have.
+
+        Raises:
+            NotFound: no such model.
+        """
+        name = self.canonical(name)
+        await self._manager.unload(name)
+        return await self.model(name)
+
+    async def remove(self, name: str) -> None:
+        """Delete a model that was fetched from the disk, unloading it first.
+
+        Raises:
+            NotFound: no such model, or it is not on disk.
+            Refused: it is a file that Myna did not fetch.
+            Conflict: it is being fetched.
+        """
+        name = self.canonical(name)
+        model = await self.model(name)
+        if model.pull is not None and model.pull.state == "running":
+            raise Conflict(f"{name} is being fetched; cancel that first.", param="model")
+        if not model.on_disk:
+            raise NotFound(f"{name} is not on disk, so there is nothing to delete.", param="model")
+        if not model.removable:
+            raise Refused(f"{name} was not fetched by Myna; delete it yourself.", param="model")
+        await self._manager.unload(name)
+        await asyncio.to_thread(remove_model, self._hub, name)
+        self._tell(await self.model(name))
 
     async def pull(self, name: str) -> types.Model:
         """Begin to fetch a model; nothing happens if it is on disk or on its way already.
@@ -129,6 +213,8 @@ class Library:
         tasks = {fetch.task for fetch in self._fetches.values() if fetch.task is not None} | self._announcing
         for fetch in self._fetches.values():
             fetch.cancelled.set()
+        for load in self._loads:
+            load.cancel()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
             for task in late:
@@ -192,8 +278,7 @@ class Library:
 
     def _ready(self) -> _Loaded:
         """What the manager knows; asked for in the event loop, to which it belongs."""
-        names = frozenset(status.name for status in self._manager.loaded() if status.state == "ready")
-        return _Loaded(names, self._manager.adapters())
+        return _Loaded({status.name: status for status in self._manager.loaded()}, self._manager.adapters())
 
     def _list(self, ready: _Loaded) -> list[types.Model]:
         """What can be talked to: a model for embeddings has no place in a chat."""
@@ -210,21 +295,78 @@ class Library:
         reference = self._hub.resolve(name)
         entry, path = reference.entry, self._hub.find(name)
         fetch = self._fetches.get(reference.name)
+        status = ready.models.get(reference.name) or ModelStatus(reference.name, "absent")
+        card = self._cards.of(path)
+        terms = licence_of(reference, card)
+        sampling = recommended_sampling(reference.name)
         return types.Model(
             name=reference.name,
             title=entry.title if entry else reference.name.rsplit("/", 1)[-1],
             description=entry.description if entry else None,
-            parameters=entry.parameters if entry else None,
-            licence=entry.licence if entry else None,
-            licence_class=entry.licence_class if entry else None,
-            context=entry.context if entry else None,
+            parameters=entry.parameters if entry else card.parameters if card else None,
+            licence=terms.id if terms else None,
+            licence_class=terms.licence_class if terms else None,
+            licence_title=terms.title if terms else None,
+            licence_url=terms.url if terms else None,
+            forbids=terms is not None and terms.forbids,
+            context=entry.context if entry else card.context if card else None,
             bytes=self._hub.size(name) if path else entry.bytes if entry else None,
             on_disk=path is not None,
-            loaded=reference.name in ready.names,
+            removable=path is not None and reference.kind != "local",
+            state=status.state,
+            load_error=types.Failure(code=status.error.code, message=status.error.message) if status.error else None,
+            running=status.running,
+            memory=_memory(status, card),
+            tokens_per_second=self._speeds.of(reference.name),
+            chats=chats(card),
+            thinks=thinks(card),
+            sampling=types.Sampling(
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_tokens=MAX_TOKENS,
+                system_prompt=sampling.system_prompt,
+            ),
+            loaded=status.state == "ready",
             default=reference.name == self.default,
             adapters=ready.adapters.get(reference.name, []),
             pull=fetch.pull if fetch else None,
         )
+
+    def _card(self, model: types.Model) -> types.ModelCard:
+        reference, path = self._hub.resolve(model.name), self._hub.find(model.name)
+        pulled = next((local for local in self._hub.local() if local.name == model.name), None)
+        card, entry = self._cards.of(path), reference.entry
+        about = entry.about if entry else catalog.NOTHING_KNOWN
+        return types.ModelCard(
+            model=model,
+            sources=[source.label for source in entry.sources] if entry else [],
+            source=pulled.source if pulled else None,
+            sha256=pulled.sha256 if pulled else None,
+            fetched_at=int(pulled.pulled_at * 1000) if pulled else None,
+            # A path tells of the machine; it is the name already where a file was given.
+            path=str(path) if reference.kind == "local" else None,
+            architecture=card.architecture if card else None,
+            layers=card.layers if card else None,
+            width=card.width if card else None,
+            heads=card.heads if card else None,
+            vocabulary=card.vocabulary if card else None,
+            loaded_as=card.loaded_as if card else None,
+            stored=card.stored if card else {},
+            packed=card.memory if card else {},
+            dialect=card.dialect if card else None,
+            trained_on=about.trained_on,
+            limits=about.limits,
+            more=about.more,
+        )
+
+
+def _memory(status: ModelStatus, card: FileDescription | None) -> types.ModelMemory | None:
+    """What a model takes as it runs, or by its file what it would take."""
+    if (running := status.description) is not None:
+        return types.ModelMemory(weights=running.weight_bytes, kv_per_1000_tokens=running.kv_bytes_per_token * 1000)
+    if card is None or "auto" not in card.memory:
+        return None
+    return types.ModelMemory(weights=card.memory["auto"], kv_per_1000_tokens=card.kv_bytes_per_1000_tokens)
 
 
 async def _in_daemon(work: Callable[[], object]) -> None:

@@ -26,7 +26,7 @@ async def send(
 ) -> types.Created:
     """Store a user's message and begin to answer it; 200 instead of 201 when that was done before."""
     message = NewMessage(**request.message.model_dump())
-    settings = ChatSettings(request.chat.system_prompt, types.given(request.chat.parameters))
+    settings = ChatSettings(request.chat.system_prompt, types.given(request.chat.parameters), request.chat.project_id)
     created = await services.runs.send(owner, chat_id, message, new_run(services, request.run), settings)
     response.status_code = 201 if created.is_new else 200
     return types.Created.model_validate(created)

@@ -14,7 +14,30 @@ router = APIRouter(prefix="/api/models")
 @router.get("")
 async def list_models(services: Services) -> types.ModelList:
     """Every model on disk, then those of the catalog that could be fetched."""
-    return types.ModelList(models=await services.library.models(), default=services.library.default)
+    library = services.library
+    return types.ModelList(models=await library.models(), default=library.default, memory=library.memory())
+
+
+@router.get("/{name:path}/card")
+async def model_card(services: Services, name: str) -> types.ModelCard:
+    """All that is known of a model: where it came from, what it is made of, what it learned from, its limits."""
+    return await services.library.card(name)
+
+
+@router.post("/{name:path}/load", status_code=202)
+async def load_model(services: Services, name: str, request: Request) -> types.Model:
+    """Begin to load a model; it waits for those that use the memory which it needs."""
+    model = await services.library.load(name)
+    await note(request, "model.load", "model", model.name)
+    return model
+
+
+@router.post("/{name:path}/unload")
+async def unload_model(services: Services, name: str, request: Request) -> types.Model:
+    """Free the memory of a model; its running answers end with what they have."""
+    model = await services.library.unload(name)
+    await note(request, "model.unload", "model", model.name)
+    return model
 
 
 @router.post("/{name:path}/adapters", status_code=201)
@@ -49,3 +72,11 @@ async def pull(request: Request, services: Services, name: str, response: Respon
 async def cancel_pull(services: Services, name: str) -> types.Model:
     """Stop fetching a model, or dismiss the error of a fetch that failed."""
     return await services.library.cancel(name)
+
+
+@router.delete("/{name:path}", status_code=204)
+async def delete_model(request: Request, services: Services, name: str) -> None:
+    """Delete a model that was fetched from the disk; answers that it is giving end with what they have."""
+    name = services.library.canonical(name)
+    await services.library.remove(name)
+    await note(request, "model.delete", "model", name)

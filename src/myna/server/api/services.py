@@ -15,6 +15,8 @@ from myna.runs.answer import measure_nothing, spend_freely
 from myna.runs.service import RunService
 from myna.server.accounts import Accounts
 from myna.server.api.library import Library
+from myna.server.api.licence_gate import LicenceGate
+from myna.server.api.speeds import Speeds
 from myna.server.identity import owner_of
 from myna.server.meter import Meter, admit
 from myna.store.database import Database
@@ -56,10 +58,17 @@ async def open_services(
 
     What runs use is told to ``meter``.
     """
-    spend, measure = (spend_freely, measure_nothing) if meter is None else (meter.spend_in_chat, meter.time_in_chat)
-    runs = RunService(database, manager, spend, measure=measure)
+    speeds = Speeds(database)
+    await speeds.load()
+    library = Library(hub, manager, speeds)
+    spend, count = (spend_freely, measure_nothing) if meter is None else (meter.spend_in_chat, meter.time_in_chat)
+
+    def measure(owner: str, model: str, tokens: int, seconds: float) -> None:
+        speeds.measure(model, tokens, seconds)
+        count(owner, model, tokens, seconds)
+
+    runs = RunService(database, manager, spend, measure, LicenceGate(library))
     await runs.start()
-    library = Library(hub, manager)
     services = ApiServices(database, runs, library, manager)
     try:
         yield services
@@ -67,6 +76,7 @@ async def open_services(
         services.disconnect()
         await library.close()
         await runs.close()
+        await speeds.close()
 
 
 # Coroutines, though they await nothing: FastAPI would send plain functions through a pool of threads.

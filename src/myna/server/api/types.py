@@ -103,6 +103,7 @@ class NewChat(Request):
 
     system_prompt: SystemPrompt | None = None
     parameters: Parameters | None = None
+    project_id: Id | None = None
 
 
 class SendRequest(Request):
@@ -354,8 +355,29 @@ class Pull(Answer):
     error: Failure | None
 
 
+class Sampling(Answer):
+    """What a model is asked with where nobody says otherwise."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    system_prompt: str | None
+
+
+class ModelMemory(Answer):
+    """Bytes that a model takes: its weights, and its KV cache for 1000 tokens."""
+
+    weights: int
+    kv_per_1000_tokens: int
+
+
 class Model(Answer):
-    """A model that is on disk or can be fetched; ``parameters`` counts weights, ``context`` tokens."""
+    """A model that is on disk or can be fetched; ``parameters`` counts weights, ``context`` tokens.
+
+    ``forbids``: its licence is to be acknowledged. ``memory``: what it takes, None before it is on disk.
+    ``chats``: whether it was taught to hold a conversation, ``thinks``: whether it can be told to think first.
+    ``tokens_per_second`` as measured here. ``removable``: it was fetched by Myna.
+    """
 
     name: str
     title: str
@@ -365,11 +387,75 @@ class Model(Answer):
     licence_class: str | None
     context: int | None
     bytes: int | None
+    licence_title: str | None
+    licence_url: str | None
+    forbids: bool
     on_disk: bool
+    removable: bool
+    state: Literal["absent", "loading", "ready", "failed"]
+    load_error: Failure | None
+    running: int
+    memory: ModelMemory | None
+    tokens_per_second: float | None
+    chats: bool | None
+    thinks: bool
+    sampling: Sampling
     loaded: bool
     default: bool
     adapters: list[str]
     pull: Pull | None
+
+
+class ModelCard(Answer):
+    """All that is known of a model. Sizes are bytes, ``stored`` by type in the file, ``packed`` by quantisation."""
+
+    model: Model
+    sources: list[str]
+    source: str | None
+    sha256: str | None
+    fetched_at: int | None
+    path: str | None
+    architecture: str | None
+    layers: int | None
+    width: int | None
+    heads: int | None
+    vocabulary: int | None
+    loaded_as: str | None
+    stored: dict[str, int]
+    packed: dict[str, int]
+    dialect: str | None
+    trained_on: str | None
+    limits: str | None
+    more: str | None
+
+
+class MachineMemory(Answer):
+    """Bytes: what the machine has, what is free, and the models' budget (0: none)."""
+
+    total: int
+    available: int
+    budget: int
+
+
+class NewAcknowledgement(Request):
+    """Body of ``POST /api/licences``."""
+
+    licence: ModelName
+    model: ModelName
+
+
+class Acknowledgement(Answer):
+    """That the caller has read a licence, first for ``model``."""
+
+    licence: str
+    model: str
+    at: int
+
+
+class AcknowledgementList(Answer):
+    """Answer to ``GET /api/licences``."""
+
+    acknowledged: list[Acknowledgement]
 
 
 class ChatList(Answer):
@@ -428,3 +514,4 @@ class ModelList(Answer):
 
     models: list[Model]
     default: str
+    memory: MachineMemory
