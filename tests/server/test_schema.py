@@ -58,6 +58,8 @@ VALID: dict[str, Any] = {
 class Models(ScriptedModels):
     """One model that is always there, as the whole application asks for it."""
 
+    budget = 0
+
     async def statistics(self) -> dict[str, dict[str, float]]:
         return {MODEL: await self.backend.statistics()}
 
