@@ -131,6 +131,7 @@ MENTIONED: dict[str, Try] = {
     "POST /api/chats/bulk  ": Try({"action": "archive", "all": "every"}, (200,)),
     "GET /api/chats?project={project}": Try(answers=(200,)),
     "DELETE /api/projects/{project}?with_chats=delete": Try(),
+    f"GET /api/search?q={SECRET}": Try(answers=(200,)),
     "POST /api/chats/{his_chat}/messages": Try(
         {"message": {"id": RUN_AGAIN["id"], "parent_id": "{message}", "text": "mine"}, "run": RUN_AGAIN}
     ),

@@ -100,7 +100,7 @@ async def test_the_cost_of_a_turn_does_not_grow_with_the_chat(database: Database
                 await messages.context(scope, chat_id, leaf_id)
             return count.statements
 
-    assert await turn(short.id, None) == await turn(long.id, branch[-1].id) == 5
+    assert await turn(short.id, None) == await turn(long.id, branch[-1].id) == 11
     assert await opening(short.id) == await opening(long.id) == 4
     assert await context(long.id, branch[-1].id) == 1
 

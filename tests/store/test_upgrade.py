@@ -46,7 +46,9 @@ def test_from_nothing_to_the_tables_there_are(tmp_path: Path) -> None:
     assert sqlite.revision(path) == migrations.HEAD
     engine = create_engine(sqlite.url(path, driver="pysqlite"))
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        # The index of texts is SQLite's own virtual table, with tables of its own.
+        opts = {"compare_type": True, "include_name": lambda name, *_: not (name or "").startswith("search_index")}
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, metadata) == []
     engine.dispose()
 

@@ -78,6 +78,7 @@ NEEDS: dict[str, Need] = {
     "POST /api/chats/*/runs": "all",
     "DELETE /api/messages/*": "all",
     "POST /api/messages/*/tokens": "all",
+    "GET /api/search": "read",
     "GET /api/projects": "read",
     "POST /api/projects": "all",
     "PATCH /api/projects/*": "all",

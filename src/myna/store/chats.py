@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Row, Select, tuple_
 
 from myna.errors import NotFound
-from myna.store import changes
+from myna.store import changes, search
 from myna.store.records import Chat
 from myna.store.scope import Scope
 from myna.store.tables.chats import chats
@@ -79,6 +79,8 @@ async def page(scope: Scope, before: tuple[int, str] | None, limit: int, which: 
 async def create(scope: Scope, chat: Chat) -> None:
     """Insert a chat."""
     await scope.add(chats, {column.name: getattr(chat, column.name) for column in COLUMNS})
+    if chat.title is not None:
+        await search.index_title(scope, chat.id, chat.title)
     await changes.record(scope, "chat", chat.id)
 
 
@@ -96,6 +98,8 @@ async def update(scope: Scope, chat_id: str, **values: Any) -> Chat:
     )
     if row is None:
         raise NotFound(f"There is no chat {chat_id}; it may have been deleted.", param="chat")
+    if "title" in values:
+        await search.index_title(scope, chat_id, row.title)
     await changes.record(scope, "chat", chat_id)
     return _chat(row)
 

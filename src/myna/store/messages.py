@@ -13,7 +13,7 @@ from sqlalchemy import CTE, ColumnElement, Row, Select, literal
 from myna import chat
 from myna.chat import TextPart
 from myna.errors import Conflict, NotFound
-from myna.store import changes, chats
+from myna.store import changes, chats, search
 from myna.store.records import OPEN, Failure, Message, MessageStatus, Usage
 from myna.store.scope import Scope
 from myna.store.tables.chats import messages, parts, runs
@@ -245,3 +245,4 @@ async def _add_parts(scope: Scope, message_id: str, of_message: Sequence[TextPar
             for position, part in enumerate(of_message)
         ),
     )
+    await search.index(scope, message_id, "".join(part.text for part in of_message))

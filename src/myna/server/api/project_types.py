@@ -1,4 +1,4 @@
-"""What crosses the wire where chats are put in order: projects, and changes of many chats at once."""
+"""What crosses the wire where chats are put in order and found: projects, changes of many chats at once, search."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from myna.server.api.types import Answer, Id, Project, Request
+from myna.server.api.types import Answer, Chat, Id, Project, Request
 
 MAX_INSTRUCTIONS = 8_000
 """Characters; as many as a user's own instructions have."""
@@ -73,3 +73,35 @@ class ProjectList(Answer):
     """Answer to ``GET /api/projects``."""
 
     projects: list[Project]
+
+
+class Segment(Answer):
+    """A piece of text; ``hit``: what was searched for."""
+
+    text: str
+    hit: bool
+
+
+class FoundTitle(Answer):
+    """A chat whose title has what was searched for."""
+
+    chat: Chat
+    snippet: list[Segment]
+
+
+class FoundMessage(Answer):
+    """A message that has what was searched for, and the part of it that does."""
+
+    chat: Chat
+    message_id: str
+    role: str
+    created_at: int
+    snippet: list[Segment]
+
+
+class Found(Answer):
+    """Answer to ``GET /api/search``."""
+
+    titles: list[FoundTitle]
+    messages: list[FoundMessage]
+    next: int | None

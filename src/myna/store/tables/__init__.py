@@ -30,6 +30,7 @@ __all__ = [
     "models",
     "preferences",
     "responses",
+    "search",
     "usage",
     "webhooks",
 ]
