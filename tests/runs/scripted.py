@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from myna.backends.base import Delta, Finished, GenerationRequest, ModelDescription, Started
@@ -81,6 +81,12 @@ class ScriptedBackend:
 
     async def tokenize(self, text: str) -> list[int]:
         return list(tokens_of(text))
+
+    async def detokenize(self, token_ids: Sequence[int]) -> str:
+        return "".join(map(chr, token_ids))
+
+    async def spell(self, token_ids: Sequence[int]) -> list[str]:
+        return list(map(chr, token_ids))
 
     async def describe(self) -> ModelDescription:
         return ModelDescription(

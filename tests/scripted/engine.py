@@ -133,12 +133,14 @@ class ScriptedEngine:
         if script.refuse:
             raise leaf(script.refuse)
         params = request.params
-        scored = None
+        scored: tuple[TokenLogprob | None, ...] | None = None
         if params.prompt_logprobs is not None:
             first, *others = (logprob(token, params.prompt_logprobs) for token in prompt)
             scored = (None, *others) if first else ()
+            if params.prompt_logprobs_last is not None:
+                scored = scored[-params.prompt_logprobs_last :]
         syntax = AnswerSyntax(thinks=True) if script.thinks else PLAIN_ANSWER
-        self._say(Started(request.id, len(prompt), len(prompt) // 2, params.seed or 7, None, scored, syntax))
+        self._say(Started(request.id, len(prompt), len(prompt) // 2, params.seed or 7, None, scored, syntax=syntax))
         tokens = tokens_of(script.text)
         reason: FinishReason = "length" if script.cut else "stop"
         if params.max_tokens is not None and len(tokens) > params.max_tokens and not script.whole:
@@ -166,7 +168,7 @@ class ScriptedEngine:
 
     def _script(self, request: GenerationRequest) -> Script:
         if request.messages is not None and not request.background:
-            return script_for(request.messages)
+            return script_for(request.messages, "".join(map(text_of, request.begun)))
         if request.messages is not None:  # nobody waits: a title and the like, of a text that may hold directives
             return Script("A scripted title")
         return Script(" and so it goes on." if request.text or request.token_ids else "Once upon a time.")
@@ -178,6 +180,7 @@ class ScriptedEngine:
             prompt = tokens_of(request.text)
         else:
             prompt = [token for message in request.messages or () for token in tokens_of(message.text)]
+        prompt += request.begun
         if len(prompt) >= self._context:
             raise PromptTooLong(len(prompt), self._context)
         return prompt

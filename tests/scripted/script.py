@@ -63,14 +63,16 @@ def text_of(token_id: int) -> str:
     return token_id.to_bytes(3, "little").rstrip(b"\0").decode("ascii", "replace")
 
 
-def script_for(messages: tuple[Message, ...]) -> Script:
-    """What is said to a conversation."""
+def script_for(messages: tuple[Message, ...], begun: str = "") -> Script:
+    """What is said to a conversation whose answer has begun so."""
     asked = next((message.text for message in reversed(messages) if message.role == "user"), "")
     script = parse(asked)
-    if not messages or messages[-1].role != "assistant":
+    if messages and messages[-1].role == "assistant":
+        begun = messages[-1].text
+    if not begun:
         return script
-    rest = script.text.removeprefix(messages[-1].text)
-    return Script(rest, rate=script.rate, whole=script.whole)
+    rest = script.text.removeprefix(begun) if script.text.startswith(begun) else " and so it goes on."
+    return Script(rest, rate=script.rate, whole=script.whole, thinks=script.thinks)
 
 
 def parse(asked: str) -> Script:

@@ -86,7 +86,7 @@ class ScriptedBackend:
             if self.gate_prompt:
                 await self._pause()
             seed = params.seed or 7
-            yield Started(request.id, len(prompt), len(prompt) // 2, seed, None, prompt_logprobs, self.syntax)
+            yield Started(request.id, len(prompt), len(prompt) // 2, seed, None, prompt_logprobs, syntax=self.syntax)
             words = list(self.answer)[: params.max_tokens]
             for index, word in enumerate(words):
                 if index == 1:

@@ -43,6 +43,7 @@ class Try(NamedTuple):
 MESSAGE = {"id": OTHER_ID, "parent_id": None, "text": "mine"}
 RUN = {"id": OTHER_ID.replace("1", "2"), "message_id": OTHER_ID.replace("1", "3")}
 RUN_AGAIN = {"id": OTHER_ID.replace("1", "4"), "message_id": OTHER_ID.replace("1", "5")}
+ALTERNATIVE = {"message_id": "{answer}", "token": 0, "alternative": 5}
 ITEMS = {"items": [{"type": "message", "role": "user", "content": "mine"}]}
 
 TRIES: dict[str, Try] = {
@@ -121,6 +122,7 @@ MENTIONED: dict[str, Try] = {
     ),
     f"POST /api/chats/{OTHER_ID}/runs": Try({**RUN_AGAIN, "parent_id": "{message}"}),
     f"POST /api/chats/{OTHER_ID}/runs ": Try({"id": RUN_AGAIN["id"], "continue": "{answer}"}),
+    f"POST /api/chats/{OTHER_ID}/runs  ": Try({**RUN_AGAIN, "continue_from": ALTERNATIVE}),
     "POST /v1/uploads/{his_upload}/complete": Try({"part_ids": ["{part}"]}, (400, 404)),
     "GET /v1/conversations/{his_conversation}/items/{item}": Try(),
     "DELETE /v1/conversations/{his_conversation}/items/{item}": Try(),
@@ -136,6 +138,7 @@ MENTIONED: dict[str, Try] = {
         {"message": {"id": RUN_AGAIN["id"], "parent_id": "{message}", "text": "mine"}, "run": RUN_AGAIN}
     ),
     "POST /api/chats/{his_chat}/runs": Try({**RUN_AGAIN, "parent_id": "{message}"}),
+    "POST /api/chats/{his_chat}/runs ": Try({**RUN_AGAIN, "continue_from": ALTERNATIVE}),
     "GET /v1/conversations/{his_conversation}/items?after={item}": Try(answers=(200, 400, 404)),
     "POST /api/chats/{his_chat}/fork": Try({"id": OTHER_ID, "message_id": "{message}"}),
     "GET /v1/files?after={file}": Try(answers=(200, 400, 404)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from myna.backends.base import Backend, Delta, Finished, GenerationRequest, Started
@@ -13,11 +13,13 @@ from myna.backends.manager import ModelManager
 from myna.engine.request import SamplingParams
 from myna.errors import EngineError, MynaError
 from myna.hub import recommended_sampling
+from myna.models.dialects.answer import PLAIN_ANSWER
 from myna.runs import instructions
 from myna.runs.log import RunLog
+from myna.runs.reading import Reader
 from myna.runs.turn import in_turn
 from myna.store.database import Database
-from myna.store.records import EndEvent, EndStatus, Failure, StartedEvent, TextEvent, Usage
+from myna.store.records import EndEvent, EndStatus, Failure, MessagePart, StartedEvent, Usage
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,18 @@ def complete(model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults, **parameters}
 
 
+def effort(parameters: Mapping[str, Any]) -> str | None:
+    """Whether to think first, in the words of `GenerationRequest`."""
+    return {None: None, True: "on", False: "none"}[parameters.get("thinking")]
+
+
+def token_ids_of(parts: Sequence[MessagePart], tokenizer: str) -> tuple[int, ...] | None:
+    """All tokens of an answer, if all that it has was generated with this vocabulary."""
+    if any(part.token_ids is None or part.tokenizer != tokenizer for part in parts):
+        return None
+    return tuple(token_id for part in parts for token_id in part.token_ids or ())
+
+
 def spend_freely(owner: str, model: str, prompt: int, completion: int) -> None:
     """Count nothing."""
 
@@ -70,7 +84,7 @@ class Answer:
         self._params = sampling(log.run.model, parameters)
         self._dialect: str | None = parameters.get("dialect")
         self._adapter: str | None = parameters.get("adapter")
-        self._effort = {None: None, True: "on", False: "none"}[parameters.get("thinking")]
+        self._effort = effort(parameters)
         self._system_prompt: str | None = parameters.get("system_prompt")
         self._database = database
         self._models = models
@@ -132,32 +146,43 @@ class Answer:
             context = await instructions.prompt(scope, run.chat_id, run.message_id, run.model, self._system_prompt)
         backend = await in_turn(self._models, run.model)
         tokenizer = (await backend.describe()).tokenizer
+        kept = self.log.message.parts
+        begun = token_ids_of(kept, tokenizer)
+        if begun and any(part.text for part in kept):
+            context = context[:-1]  # not its text, but the very tokens that it has
         request = GenerationRequest(
             id=run.id,
             params=self._params,
             messages=context,
-            continue_last=context[-1].role == "assistant",
+            continue_last=not begun and context[-1].role == "assistant",
+            begun=begun or (),
             owner=self.log.owner,
             dialect=self._dialect,
             adapter=self._adapter,
             reasoning_effort=self._effort,
         )
         started: Started | None = None
+        reader = Reader(PLAIN_ANSWER)
         async with contextlib.aclosing(backend.generate(request)) as events:
             async for event in events:
                 if isinstance(event, Started):
                     started, self._backend = event, backend
                     self._spend(self.log.owner, run.model, event.prompt_tokens, 0)
                     self.log.append(StartedEvent(event.prompt_tokens, event.cached_tokens, event.seed, tokenizer))
+                    if event.syntax != PLAIN_ANSWER:
+                        reader = Reader(event.syntax, "".join(await backend.spell(begun)) if begun else "")
                 elif isinstance(event, Delta):
                     self._spend(self.log.owner, run.model, 0, len(event.token_ids))
-                    self.log.append(TextEvent(event.text, event.token_ids))
+                    for said in reader.feed(event.text, event.token_ids):
+                        self.log.append(said)
                 else:
                     assert started is not None, "a backend says Started first"
-                    return self._end(started, event)
+                    for said in reader.finish():
+                        self.log.append(said)
+                    return self._end(started, event, reader.reasoning_seconds)
         raise AssertionError("a backend says Finished last")
 
-    def _end(self, started: Started, finished: Finished) -> EndEvent:
+    def _end(self, started: Started, finished: Finished, reasoning_seconds: float | None) -> EndEvent:
         # The first token is not among those that the seconds are of.
         self._measure(self.log.owner, self.log.run.model, finished.completion_tokens - 1, finished.decode_seconds)
         usage = Usage(
@@ -168,5 +193,6 @@ class Answer:
             seed=started.seed,
             first_token_seconds=finished.first_token_seconds,
             decode_seconds=finished.decode_seconds,
+            reasoning_seconds=reasoning_seconds,
         )
         return EndEvent("stopped" if finished.reason == "cancelled" else "complete", usage, None)

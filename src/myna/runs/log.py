@@ -10,33 +10,39 @@ import asyncio
 import dataclasses
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import groupby, islice
 
-from myna.chat import TextPart
+from myna.chat import ReasoningPart, TextPart
 from myna.runs.writer import GroupWriter
 from myna.store import messages, runs
-from myna.store.records import EndEvent, Message, Run, RunEvent, StartedEvent, TextEvent
+from myna.store.records import EndEvent, Message, MessagePart, Run, RunEvent, StartedEvent, TextEvent
 from myna.store.scope import Transaction
 
 WINDOW = 2048
 """Committed events that a run keeps in memory for its followers; whoever is further behind gets a snapshot."""
 
 
-def fold(base: tuple[TextPart, ...], tokenizer: str | None, texts: Sequence[TextEvent]) -> tuple[TextPart, ...]:
+def fold(base: tuple[MessagePart, ...], tokenizer: str | None, texts: Sequence[TextEvent]) -> tuple[MessagePart, ...]:
     """An answer's parts: those before the run, and what its text events add.
 
     Tokens continue the last part if it is of the same vocabulary, so that the next turn can feed all of them back.
     """
-    text = "".join(event.text for event in texts)
-    if not text:
-        return base
-    if tokenizer is None:
-        return (*base, TextPart(text))
-    token_ids = tuple(token_id for event in texts for token_id in event.token_ids)
-    if base and base[-1].token_ids is not None and base[-1].tokenizer == tokenizer:
-        last = base[-1]
-        return (*base[:-1], TextPart(last.text + text, (last.token_ids or ()) + token_ids, tokenizer))
-    return (*base, TextPart(text, token_ids, tokenizer))
+    parts = list(base)
+    for reasoning, group in groupby(texts, key=lambda event: event.reasoning):
+        events = list(group)
+        text = "".join(event.text for event in events)
+        token_ids = tuple(token_id for event in events for token_id in event.token_ids)
+        if not text and not reasoning:
+            continue
+        kind = ReasoningPart if reasoning else TextPart
+        last = parts[-1] if parts else None
+        if tokenizer is None:
+            parts.append(kind(text))
+        elif isinstance(last, kind) and last.token_ids is not None and last.tokenizer == tokenizer:
+            parts[-1] = kind(last.text + text, last.token_ids + token_ids, tokenizer)
+        else:
+            parts.append(kind(text, token_ids, tokenizer))
+    return tuple(parts)
 
 
 class RunLog:
@@ -68,8 +74,8 @@ class RunLog:
     def append(self, event: RunEvent) -> None:
         """Take an event; text joins the text that is pending already."""
         last = self._pending[-1] if self._pending else None
-        if isinstance(event, TextEvent) and isinstance(last, TextEvent):
-            self._pending[-1] = TextEvent(last.text + event.text, last.token_ids + event.token_ids)
+        if isinstance(event, TextEvent) and isinstance(last, TextEvent) and event.reasoning == last.reasoning:
+            self._pending[-1] = TextEvent(last.text + event.text, last.token_ids + event.token_ids, last.reasoning)
         else:
             self._pending.append(event)
         self._writer.add(self)
@@ -80,7 +86,8 @@ class RunLog:
         if pending and isinstance(pending[-1], TextEvent) and not pending[-1].text:
             self._pending.append(pending.pop())  # tokens of a character that is not whole yet
         first = self.committed + len(self._in_flight) + 1
-        pending = [event for event in pending if not (isinstance(event, TextEvent) and not event.text)]
+        # A mark around a thought has no text, but its token counts when the thought is read again.
+        pending = [event for event in pending if not isinstance(event, TextEvent) or event.text or event.reasoning]
         self._in_flight.extend(enumerate(pending, first))
         return self._in_flight
 
@@ -105,7 +112,7 @@ class RunLog:
         self._in_flight = [(self.committed + 1, EndEvent("stopped", None, None))]
         self.commit()
 
-    def parts(self, *, in_flight: bool = False) -> tuple[TextPart, ...]:
+    def parts(self, *, in_flight: bool = False) -> tuple[MessagePart, ...]:
         """The answer up to the last committed event, or with what is in flight too."""
         flying = self._in_flight if in_flight else []
         texts = self._texts + [event for _, event in flying if isinstance(event, TextEvent)]

@@ -14,22 +14,27 @@ from typing import Protocol
 
 from myna.backends.base import Delta, Finished, GenerationRequest, ModelDescription, Started
 from myna.chat import Message as Turn
-from myna.chat import ReasoningPart, TextPart
+from myna.chat import TextPart
 from myna.engine.request import SamplingParams, TokenLogprob
 from myna.errors import Conflict, InvalidParameter
 from myna.runs import instructions
+from myna.runs.answer import effort
 from myna.store.records import Message, Usage
 from myna.store.scope import Scope
 
 
-class Scorer(Protocol):
-    """What of a backend scoring needs."""
-
-    def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]: ...
+class Tokens(Protocol):
+    """What of a backend is needed to find an answer's tokens."""
 
     async def tokenize(self, text: str) -> list[int]: ...
 
     async def describe(self) -> ModelDescription: ...
+
+
+class Scorer(Tokens, Protocol):
+    """What of a backend scoring needs."""
+
+    def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ async def score(
         begun=tuple(begun),
         dialect=asked.get("dialect"),
         adapter=asked.get("adapter"),
+        reasoning_effort=effort(asked),
         background=True,
     )
     async with aclosing(backend.generate(request)) as events:
@@ -107,7 +113,7 @@ async def score(
     return Scores(scored, first, len(ids), started.control_ids, generated, unchanged)
 
 
-async def token_ids(backend: Scorer, answer: Message) -> tuple[list[int], bool]:
+async def token_ids(backend: Tokens, answer: Message) -> tuple[list[int], bool]:
     """An answer's tokens for this model, and whether they are those that it was generated with.
 
     What a person or another model wrote is tokenised.
@@ -116,7 +122,7 @@ async def token_ids(backend: Scorer, answer: Message) -> tuple[list[int], bool]:
     ids: list[int] = []
     generated = True
     for part in answer.parts:
-        if isinstance(part, TextPart | ReasoningPart) and part.token_ids and part.tokenizer == tokenizer:
+        if part.token_ids and part.tokenizer == tokenizer:
             ids += part.token_ids
         elif isinstance(part, TextPart) and part.text:
             ids += await backend.tokenize(part.text)

@@ -19,13 +19,14 @@ from myna.backends.manager import ModelManager
 from myna.chat import TextPart
 from myna.errors import Conflict, InvalidParameter, NotFound
 from myna.runs import transcripts
+from myna.runs.alternative import Place, begin
 from myna.runs.answer import Answer, Measure, Spend, complete, measure_nothing, spend_freely
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
 from myna.runs.queue import Queue
 from myna.store import chats, messages, projects, runs
 from myna.store.database import Database
-from myna.store.records import Chat, EndEvent, Message, MessageStatus, Run, now
+from myna.store.records import Chat, EndEvent, Message, MessagePart, MessageStatus, Run, now
 from myna.store.scope import Scope
 
 logger = logging.getLogger(__name__)
@@ -259,6 +260,43 @@ class RunService:
             await self._launch(scope, run, message)
             return Created(chat, (message,), run, True)
 
+    async def continue_from(self, owner: str, chat_id: str, place: Place, run: NewRun) -> Created:
+        """Begin another version of an answer, which is the same up to a token and goes on from another one.
+
+        It is asked for as that answer was, where ``run`` does not say otherwise.
+
+        Raises:
+            NotFound: no such chat, or no such message in it.
+            Conflict: an id is in use for something else, or the answer is still being written.
+            InvalidParameter: it is no answer, or it cannot go on from there.
+        """
+        request = _digest("alternative", chat_id, place, run)
+        async with self._database.read(owner) as scope:
+            known = await runs.find(scope, run.id)
+            source = await messages.get(scope, place.message_id)
+        if source.chat_id != chat_id:
+            raise NotFound(f"There is no message {source.id} in this chat.", param="continue_from.message_id")
+        if source.role != "assistant" or source.parent_id is None:
+            raise InvalidParameter(
+                f"Message {source.id} is no answer; only an answer goes on from one of its tokens.",
+                param="continue_from.message_id",
+            )
+        model = source.model or self._models.default
+        parts = () if known else await begin(await self._models.get(model), source, place)
+        async with self._database.write(owner) as scope:
+            if (known := await runs.find(scope, run.id)) is not None:
+                return await self._known(scope, known, request)
+            await self._check_free(scope, run.message_id)
+            chat = await chats.get(scope, chat_id)
+            parent = await self._parent(scope, chat_id, source.parent_id)
+            asked = dataclasses.replace(
+                run,
+                model=model,
+                parameters=source.parameters if run.parameters is None else run.parameters,
+                system_prompt=(source.parameters or NO_PARAMETERS).get("system_prompt") or "",
+            )
+            return await self._answer(scope, chat, parent, asked, request, new_parent=False, begun=parts)
+
     async def stop(self, owner: str, run_id: str) -> Run:
         """Stop a run and return it as it is then; one that is over stays as it was.
 
@@ -325,14 +363,25 @@ class RunService:
                 answer.abandon()
 
     async def _answer(
-        self, scope: Scope, chat: Chat, parent: Message, new: NewRun, request: str, *, new_parent: bool
+        self,
+        scope: Scope,
+        chat: Chat,
+        parent: Message,
+        new: NewRun,
+        request: str,
+        *,
+        new_parent: bool,
+        begun: tuple[MessagePart, ...] = (),
     ) -> Created:
-        """Store a chat (new if its version is 0), what is new in it and a run, and launch the run."""
+        """Store a chat (new if its version is 0), what is new in it and a run, and launch the run.
+
+        ``begun`` is what the answer has to begin with.
+        """
         model = new.model or chat.model or self._models.default
         at = max(now(), parent.created_at + 1)
         waits = parent.status == "waiting"
         status: MessageStatus = "waiting" if waits else "running"
-        answer = Message(new.message_id, chat.id, parent.id, "assistant", (), status, model, at, new.id)
+        answer = Message(new.message_id, chat.id, parent.id, "assistant", begun, status, model, at, new.id)
         answer = dataclasses.replace(answer, parameters=asked_with(model, chat, new))
         run = Run(new.id, chat.id, answer.id, model, "waiting" if waits else "queued", 0, at, request)
         # The chat comes first: so its change does, and a tab knows the chat when it hears of the messages.

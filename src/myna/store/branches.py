@@ -11,7 +11,7 @@ from sqlalchemy import CTE, ColumnClause, column, insert, literal, select, value
 from myna.chat import TextPart
 from myna.errors import Conflict, NotFound
 from myna.store import chats, messages
-from myna.store.records import Chat, Message, now
+from myna.store.records import Chat, Message, MessagePart, now
 from myna.store.scope import Scope
 from myna.store.tables.base import ID
 from myna.store.tables.chats import messages as message_rows
@@ -144,7 +144,7 @@ def _forked(chat_id: str, message_id: str) -> str:
     return str(uuid.uuid5(uuid.UUID(chat_id), message_id))
 
 
-def _saying(message: Message, text: str) -> tuple[TextPart, ...]:
+def _saying(message: Message, text: str) -> tuple[MessagePart, ...]:
     return (*(part for part in message.parts if not isinstance(part, TextPart)), TextPart(text))
 
 

@@ -11,12 +11,15 @@ from typing import Any
 from sqlalchemy import CTE, ColumnElement, Row, Select, literal
 
 from myna import chat
-from myna.chat import TextPart
+from myna.chat import ReasoningPart, TextPart
 from myna.errors import Conflict, NotFound
 from myna.store import changes, chats, search
-from myna.store.records import OPEN, Failure, Message, MessageStatus, Usage
+from myna.store.records import OPEN, Failure, Message, MessagePart, MessageStatus, Usage
 from myna.store.scope import Scope
 from myna.store.tables.chats import messages, parts, runs
+
+PARTS: dict[str, type[TextPart] | type[ReasoningPart]] = {"text": TextPart, "reasoning": ReasoningPart}
+"""What a message's parts are, by the type of their rows."""
 
 
 def pack(token_ids: Sequence[int] | None) -> bytes | None:
@@ -29,7 +32,7 @@ def unpack(packed: bytes | None) -> tuple[int, ...] | None:
     return None if packed is None else struct.unpack(f"<{len(packed) // 4}i", packed)
 
 
-def _message(row: Row[Any], of_message: Iterable[TextPart]) -> Message:
+def _message(row: Row[Any], of_message: Iterable[MessagePart]) -> Message:
     return Message(
         id=row.id,
         chat_id=row.chat_id,
@@ -52,8 +55,13 @@ async def _select(scope: Scope, condition: ColumnElement[bool], *, with_tokens: 
     rows = await scope.all(scope.select(messages).where(condition).order_by(messages.c.created_at, messages.c.id))
     if not rows:
         return []
-    columns = [parts.c.message_id, parts.c.text, *((parts.c.token_ids, parts.c.tokenizer) if with_tokens else ())]
-    of_message: dict[str, list[TextPart]] = defaultdict(list)
+    columns = [
+        parts.c.message_id,
+        parts.c.type,
+        parts.c.text,
+        *((parts.c.token_ids, parts.c.tokenizer) if with_tokens else ()),
+    ]
+    of_message: dict[str, list[MessagePart]] = defaultdict(list)
     statement = (
         scope.select(parts, *columns)
         .join(messages, (messages.c.owner == parts.c.owner) & (messages.c.id == parts.c.message_id))
@@ -62,7 +70,7 @@ async def _select(scope: Scope, condition: ColumnElement[bool], *, with_tokens: 
     )
     for row in await scope.all(statement):
         tokens = (unpack(row.token_ids), row.tokenizer) if with_tokens else (None, None)
-        of_message[row.message_id].append(TextPart(row.text, *tokens))
+        of_message[row.message_id].append(PARTS[row.type](row.text, *tokens))
     return [_message(row, of_message[row.id]) for row in rows]
 
 
@@ -99,13 +107,15 @@ async def context(scope: Scope, chat_id: str, leaf_id: str) -> tuple[chat.Messag
     """What a model is given: the branch from its root to ``leaf_id`` with token ids; empty messages are left out."""
     branch = path(scope, chat_id, leaf_id)
     statement = (
-        scope.select(parts, branch.c.id, branch.c.role, parts.c.text, parts.c.token_ids, parts.c.tokenizer)
+        scope.select(
+            parts, branch.c.id, branch.c.role, parts.c.type, parts.c.text, parts.c.token_ids, parts.c.tokenizer
+        )
         .where(parts.c.message_id == branch.c.id, parts.c.text != "")
         .order_by(branch.c.height.desc(), parts.c.position)
     )
     turns: dict[str, chat.Message] = {}
     for row in await scope.all(statement):
-        part = TextPart(row.text, unpack(row.token_ids), row.tokenizer)
+        part = PARTS[row.type](row.text, unpack(row.token_ids), row.tokenizer)
         before = turns[row.id].parts if row.id in turns else ()
         turns[row.id] = chat.Message(row.role, (*before, part))
     return tuple(turns.values())
@@ -151,7 +161,7 @@ async def finish(
     scope: Scope,
     message_id: str,
     *,
-    parts_now: Sequence[TextPart],
+    parts_now: Sequence[MessagePart],
     status: MessageStatus,
     usage: Usage | None,
     error: Failure | None,
@@ -177,7 +187,7 @@ async def set_status(scope: Scope, message_id: str, status: MessageStatus) -> No
     await changes.record(scope, "message", message_id)
 
 
-async def rewrite(scope: Scope, message_id: str, parts_now: Sequence[TextPart], *, edited_at: int | None) -> None:
+async def rewrite(scope: Scope, message_id: str, parts_now: Sequence[MessagePart], *, edited_at: int | None) -> None:
     """Replace what a message says."""
     await scope.run(scope.delete(parts).where(parts.c.message_id == message_id))
     await _add_parts(scope, message_id, parts_now)
@@ -230,14 +240,14 @@ async def _latest_below(scope: Scope, chat_id: str, tops: list[str]) -> str | No
     return None if row is None else row.id
 
 
-async def _add_parts(scope: Scope, message_id: str, of_message: Sequence[TextPart]) -> None:
+async def _add_parts(scope: Scope, message_id: str, of_message: Sequence[MessagePart]) -> None:
     await scope.add(
         parts,
         *(
             {
                 "message_id": message_id,
                 "position": position,
-                "type": "text",
+                "type": part.type,
                 "text": part.text,
                 "token_ids": pack(part.token_ids),
                 "tokenizer": part.tokenizer,
@@ -245,4 +255,4 @@ async def _add_parts(scope: Scope, message_id: str, of_message: Sequence[TextPar
             for position, part in enumerate(of_message)
         ),
     )
-    await search.index(scope, message_id, "".join(part.text for part in of_message))
+    await search.index(scope, message_id, "".join(part.text for part in of_message if isinstance(part, TextPart)))

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from myna.chat import Role, TextPart
+from myna.chat import ReasoningPart, Role, TextPart
 
 MessageStatus = Literal["waiting", "complete", "running", "interrupted", "stopped", "failed"]
 TitledBy = Literal["text", "model", "user"]
 """Whose words a chat's title is: the beginning of its first message, a model's, or its user's."""
 EndStatus = Literal["complete", "interrupted", "stopped", "failed"]
 RunStatus = Literal["waiting", "queued", "running", "complete", "interrupted", "stopped", "failed"]
+MessagePart = TextPart | ReasoningPart
 ChangeKind = Literal[
     "chat", "chat_deleted", "message", "message_deleted", "run", "project", "project_deleted", "preferences"
 ]
@@ -96,7 +97,7 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer cost; times are seconds."""
+    """What an answer cost; times are seconds, those of thinking if the model thought."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -105,6 +106,7 @@ class Usage:
     seed: int
     first_token_seconds: float
     decode_seconds: float
+    reasoning_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Message:
     chat_id: str
     parent_id: str | None
     role: Role
-    parts: tuple[TextPart, ...]
+    parts: tuple[MessagePart, ...]
     status: MessageStatus
     model: str | None
     created_at: int
@@ -139,8 +141,8 @@ class Message:
 
     @property
     def text(self) -> str:
-        """All text parts, joined without separator."""
-        return "".join(part.text for part in self.parts)
+        """All text parts, joined without separator: what was thought is none of it."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +189,11 @@ class StartedEvent:
 
 @dataclass(frozen=True, slots=True)
 class TextEvent:
-    """Text to append to the answer, and the tokens it was made of."""
+    """Text to append to the answer, or to what was thought before it, and the tokens it was made of."""
 
     text: str
     token_ids: tuple[int, ...]
+    reasoning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

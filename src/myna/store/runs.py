@@ -86,7 +86,8 @@ async def append_events(transaction: Transaction, events: Iterable[tuple[str, st
         if isinstance(event, StartedEvent):
             rows.append({**row, "kind": "started", "tokenizer": event.tokenizer})
         elif isinstance(event, TextEvent):
-            rows.append({**row, "kind": "text", "text": event.text, "token_ids": pack(event.token_ids)})
+            kind = "reasoning" if event.reasoning else "text"
+            rows.append({**row, "kind": kind, "text": event.text, "token_ids": pack(event.token_ids)})
     if rows:
         await transaction.connection.execute(insert(run_events), rows)
 
@@ -95,5 +96,9 @@ async def logged(scope: Scope, run_id: str) -> tuple[int, str | None, list[TextE
     """What the log of an open run holds: number of the last event, the tokenizer's fingerprint, and its text."""
     rows = await scope.all(scope.select(run_events).where(run_events.c.run_id == run_id).order_by(run_events.c.seq))
     tokenizer = next((row.tokenizer for row in rows if row.kind == "started"), None)
-    texts = [TextEvent(row.text, unpack(row.token_ids) or ()) for row in rows if row.kind == "text"]
+    texts = [
+        TextEvent(row.text, unpack(row.token_ids) or (), row.kind == "reasoning")
+        for row in rows
+        if row.kind in ("text", "reasoning")
+    ]
     return (rows[-1].seq if rows else 0), tokenizer, texts

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from myna.models.dialects.answer import AnswerSyntax
 from tests.runs.conversation import new_id
 from tests.server.api.conftest import Served
 
@@ -59,3 +60,45 @@ async def test_a_run_request_asks_for_one_thing(served: Served) -> None:
     await served.call("POST", path, {"id": new_id(), "continue": new_id()}, expect=404)
     await served.call("POST", path, {"id": new_id(), "message_id": new_id(), "parent_id": new_id()}, expect=404)
     await served.call("POST", f"/api/runs/{new_id()}/stop", expect=404)
+
+
+async def test_an_answer_is_varied_from_a_token_on(served: Served) -> None:
+    created = await served.exchange("name a bird", "a parrot")
+    source = created["messages"][1]["id"]
+    place = {"message_id": source, "token": 2, "alternative": ord("m")}
+    body = {"id": new_id(), "message_id": new_id(), "continue_from": place}
+    path = f"/api/chats/{served.chat_id}/runs"
+    varied = await served.call("POST", path, body, expect=201)
+    assert varied["messages"][0]["parts"] == [{"type": "text", "text": "a m"}]
+    assert varied["messages"][0]["parent_id"] == created["messages"][0]["id"]
+    assert (await served.call("POST", path, body, expect=200))["run"]["id"] == body["id"]
+    for wrong in (
+        {"continue_from": place},
+        {"message_id": new_id(), "continue_from": place, "parent_id": new_id()},
+        {"message_id": new_id(), "continue_from": place | {"token": 99}},
+        {"message_id": new_id(), "continue_from": place | {"text": "m"}},
+    ):
+        await served.call("POST", path, {"id": new_id(), **wrong}, expect=400)
+    await served.call(
+        "POST", path, body | {"id": new_id(), "continue_from": place | {"message_id": new_id()}}, expect=404
+    )
+
+
+async def test_what_was_thought_comes_as_a_part_of_its_own(served: Served) -> None:
+    async with served.tab() as tab:
+        created, reply = await served.ask("think")
+        await tab.send(type="follow", run=created["run"]["id"], after=0)
+        reply.start(syntax=AnswerSyntax(thinks=True))
+        for piece in ("<think>", "so", "</think>", "Yes"):
+            reply.say(piece)
+        reply.finish()
+        await tab.end(created["run"]["id"])
+        events = [frame["event"] for frame in tab.frames if frame["type"] == "event"]
+        told = [(event["kind"], event["text"]) for event in events if event.get("text")]
+        assert told == [("reasoning", "so"), ("text", "Yes")]
+        assert events[-1]["usage"]["reasoning_seconds"] >= 0
+    opened = await served.call("GET", f"/api/chats/{served.chat_id}")
+    assert opened["messages"][1]["parts"] == [
+        {"type": "reasoning", "text": "so"},
+        {"type": "text", "text": "Yes"},
+    ]

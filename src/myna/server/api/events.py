@@ -194,4 +194,4 @@ def _event(event: RunEvent) -> dict[str, Any]:
             error = event.error and dataclasses.asdict(event.error)
             return {"kind": "end", "status": event.status, "usage": usage, "error": error}
         case _:
-            return {"kind": "text", "text": event.text}
+            return {"kind": "reasoning" if event.reasoning else "text", "text": event.text}

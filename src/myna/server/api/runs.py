@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from myna.runs.alternative import Place
 from myna.runs.service import NewRun
 from myna.server.api import types
 from myna.server.api.services import Admitted, ApiServices, Owner, Services
@@ -25,10 +26,15 @@ def new_run(services: ApiServices, asked: types.NewRun) -> NewRun:
 async def start_run(
     services: Services, owner: Admitted, chat_id: types.Id, request: types.RunRequest, response: Response
 ) -> types.Created:
-    """Answer a user's message once more, or carry on one that was cut off; 200 when that was done before."""
+    """Answer a user's message once more, carry on or vary an answer; 200 when that was done before."""
     if request.carry_on is not None:
         parameters = types.given(request.parameters)
         created = await services.runs.carry_on(owner, chat_id, request.carry_on, request.id, parameters)
+    elif request.continue_from is not None:
+        assert request.message_id is not None, "see RunRequest.one_of_both"
+        asked = types.NewRun(id=request.id, message_id=request.message_id, parameters=request.parameters)
+        place = Place(**request.continue_from.model_dump())
+        created = await services.runs.continue_from(owner, chat_id, place, new_run(services, asked))
     else:
         assert request.message_id is not None, "see RunRequest.one_of_both"
         assert request.parent_id is not None

@@ -114,8 +114,16 @@ class SendRequest(Request):
     chat: NewChat = NewChat()
 
 
+class ContinueFrom(Request):
+    """A token of an answer, counted from 0, and the id of the token that is to stand there instead."""
+
+    message_id: Id
+    token: int = Field(ge=0, lt=2**31)
+    alternative: int = Field(ge=0, lt=2**31)
+
+
 class RunRequest(Request):
-    """Body of ``POST /api/chats/{id}/runs``: answer a user's message once more, or carry an answer on."""
+    """Body of ``POST /api/chats/{id}/runs``: answer a user's message once more, carry on or vary an answer."""
 
     id: Id
     message_id: Id | None = None
@@ -124,10 +132,14 @@ class RunRequest(Request):
     parameters: Parameters | None = None
     system_prompt: SystemPrompt | None = None
     carry_on: Id | None = Field(default=None, alias="continue")
+    continue_from: ContinueFrom | None = None
 
     @model_validator(mode="after")
     def one_of_both(self) -> RunRequest:
-        if self.carry_on is None:
+        if self.continue_from is not None:
+            if self.message_id is None or self.model_fields_set - {"id", "message_id", "continue_from", "parameters"}:
+                raise ValueError("continue_from takes id, message_id and parameters beside it, and no other fields")
+        elif self.carry_on is None:
             if self.message_id is None or self.parent_id is None:
                 raise ValueError("give message_id and parent_id to answer again, or continue to carry an answer on")
         elif self.model_fields_set - {"id", "carry_on", "parameters"}:
@@ -295,6 +307,13 @@ class TextPart(Answer):
     text: str
 
 
+class ReasoningPart(Answer):
+    """What the model thought before it answered."""
+
+    type: Literal["reasoning"] = "reasoning"
+    text: str
+
+
 class Usage(Answer):
     """What an answer cost; times in seconds."""
 
@@ -305,6 +324,7 @@ class Usage(Answer):
     seed: int
     first_token_seconds: float
     decode_seconds: float
+    reasoning_seconds: float | None = None
 
 
 class Failure(Answer):
@@ -321,7 +341,7 @@ class Message(Answer):
     chat_id: str
     parent_id: str | None
     role: str
-    parts: list[TextPart]
+    parts: list[Annotated[TextPart | ReasoningPart, Field(discriminator="type")]]
     status: str
     model: str | None
     created_at: int
