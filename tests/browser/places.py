@@ -95,6 +95,11 @@ def _key(shortcut: str) -> Callable[[Page], None]:
     return reach
 
 
+def _find(page: Page) -> None:
+    press(page, "sidebar.find")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
 PLACES = (
     Place("first screen"),
     Place("conversation", reach=converse),
@@ -104,7 +109,8 @@ PLACES = (
     Place("model menu", reach=_key("Control+Shift+M")),
     Place("account menu without accounts", reach=_account_menu),
     Place("keyboard shortcuts", reach=_key("Control+/")),
-    Place("finding a chat", reach=_key("Control+K")),
+    Place("command palette", reach=_key("Control+K")),
+    Place("finding a chat", reach=_find),
     Place("missing chat", path="/chat/00000000-0000-7000-8000-000000000000"),
     Place("signing in", who="nobody"),
     Place("account menu", who="owner", reach=_account_menu),

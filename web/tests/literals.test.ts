@@ -19,7 +19,7 @@ function literals(source: string): string[] {
     if (typeof value !== "object" || value === null || !("type" in value)) return;
     const node = value as Node;
     if (node.type === "Text" && within === null && LETTER.test(String(node["data"]))) found.push(String(node["data"]).trim());
-    const attribute = node.type === "Attribute" ? String(node["name"]) : within;
+    const attribute = /Attribute|Directive$/.test(node.type) ? String(node["name"]) : within;
     if (node.type === "Attribute" && SHOWN.has(String(node["name"]))) return visit(node["value"], null);
     // A literal in an expression that is shown: {busy ? "Wait" : "Go"}.
     if (node.type === "Literal" && within === null && typeof node["value"] === "string" && LETTER.test(node["value"])) {

@@ -14,10 +14,10 @@ const others = Object.keys(LANGUAGES).filter((language) => language !== "en");
 
 /** Names, keys of the keyboard, units and words that a language writes as English does. */
 const SAME_IN = new Map<string, readonly string[]>([
-  ["*", ["app", "transcript.answer", "shortcuts.keys.*.keys.*"]],
-  ["de", ["sidebar.label", "details.prompt", "signIn.name", "account.roles.admin", "keys.name", "users.name"]],
-  ["fr", ["composer.label", "transcript.label", "details.prompt"]],
-  ["es", ["sidebar.label", "details.prompt"]],
+  ["*", ["app", "transcript.answer", "sheet.enter", "sheet.escape", "sheet.shift"]],
+  ["de", ["sidebar.label", "palette.chats", "details.prompt", "signIn.name", "account.roles.admin", "keys.name", "users.name"]],
+  ["fr", ["composer.label", "transcript.label", "details.prompt", "longChat.messages"]],
+  ["es", ["sidebar.label", "palette.chats", "details.prompt"]],
 ]);
 
 /** Every word of a file by its path, such as "sidebar.newChat". */
@@ -63,7 +63,7 @@ test("each language is written in its own script, with its own punctuation", () 
   for (const [language, script] of Object.entries(scripts))
     for (const name of names)
       for (const [path, word] of leaves(wordsOf(language, name) ?? {}))
-        if (typeof word === "string" && !isSame(language, path) && path !== "shortcuts.keys")
+        if (typeof word === "string" && !isSame(language, path))
           assert.match(word, script, `${language}: ${name}.${path}`);
   for (const name of names)
     for (const [path, word] of leaves(wordsOf("fr", name) ?? {}))

@@ -1,15 +1,31 @@
-/** Keys that work anywhere on the page; strings.shortcuts lists them for people. */
+/** Keys that work anywhere on the page: those of the table of commands, and Esc for a drawer. */
 
-import { copyText } from "./clipboard";
-import { currentPage } from "./pages";
-import { router } from "./router.svelte";
+import { COMMANDS, isAvailable, type Shortcut } from "./commands";
 import { app } from "./state/app.svelte";
 import { layout } from "./state/layout.svelte";
-import { toasts } from "./state/toasts.svelte";
-import { strings } from "./strings";
+import { read, write } from "./storage";
+
+/**
+ * Keys without Ctrl or Cmd, of which people who speak to their computer would press some by accident (WCAG 2.1.4): they
+ * can be switched off on the sheet of shortcuts.
+ */
+export const singleKeys = {
+  get on(): boolean {
+    return read("single-keys") !== "off";
+  },
+  set on(next: boolean) {
+    write("single-keys", next ? null : "off");
+  },
+};
+
+export function isSingle(shortcut: Shortcut): boolean {
+  return !shortcut.mod && shortcut.key.length === 1;
+}
 
 export function handleShortcut(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing) return;
+  // Before somebody is there, there is nothing to reach; and an open dialog has the keyboard to itself.
+  if (app.user === null || document.querySelector("dialog[open]")) return;
   const action = actionOf(event);
   if (!action) return;
   event.preventDefault();
@@ -17,46 +33,19 @@ export function handleShortcut(event: KeyboardEvent): void {
 }
 
 function actionOf(event: KeyboardEvent): (() => void) | null {
-  const command = event.metaKey || event.ctrlKey;
-  // Before somebody is there, there is nothing to reach; and an open dialog has the keyboard to itself.
-  if (app.user === null || document.querySelector("dialog[open]")) return null;
-  if (command && event.shiftKey) {
-    switch (event.key.toLowerCase()) {
-      case "o":
-        return newChat;
-      case "s":
-        return () => layout.toggleSidebar();
-      case "m":
-        return currentPage() === null ? () => (layout.modelMenu = !layout.modelMenu) : null;
-      case ";":
-      case ":":
-        return copyLastAnswer;
-    }
-    return null;
-  }
-  if (command && event.key.toLowerCase() === "k") return () => (layout.sheet = "find");
-  if (command && event.key === "/") return () => (layout.sheet = "shortcuts");
-  if (event.key === "Escape") {
-    if (layout.covered) return () => layout.closeDrawer();
-    if (app.conversation?.writing) return () => void app.conversation?.stop();
-    return null;
-  }
-  if (event.key === "/" && !command && !isTyping(event.target)) return () => layout.focusComposer();
-  return null;
+  if (event.key === "Escape" && layout.covered) return () => layout.closeDrawer();
+  const command = COMMANDS.find(({ shortcut }) => shortcut !== undefined && isPressed(shortcut, event));
+  if (!command?.shortcut || !isAvailable(command)) return null;
+  if (isSingle(command.shortcut) && (isTyping(event.target) || !singleKeys.on)) return null;
+  return command.run;
 }
 
-function newChat(): void {
-  layout.closeDrawer();
-  router.go(null);
-  layout.focusComposer();
-}
-
-function copyLastAnswer(): void {
-  const answer = app.conversation?.path.findLast((message) => message.role === "assistant");
-  if (!answer) return;
-  void copyText(answer.text).then((copied) => {
-    toasts.show(copied ? strings.message.copied : strings.message.copyFailed, copied ? "info" : "error");
-  });
+function isPressed(shortcut: Shortcut, event: KeyboardEvent): boolean {
+  const key = event.key.toLowerCase();
+  if (key !== shortcut.key && key !== shortcut.also) return false;
+  // Some layouts reach a sign such as "/" with Shift, and all of them a letter without.
+  const shift = shortcut.shift ?? (/^[a-z]$/.test(shortcut.key) ? false : event.shiftKey);
+  return (event.ctrlKey || event.metaKey) === (shortcut.mod ?? false) && event.shiftKey === shift && !event.altKey;
 }
 
 function isTyping(target: EventTarget | null): boolean {

@@ -13,7 +13,9 @@ const narrow = window.matchMedia("(max-width: 48rem)");
 
 class Layout {
   narrow = $state(narrow.matches);
-  sheet = $state<"shortcuts" | "find" | "protect" | null>(null);
+  sheet = $state<"palette" | "shortcuts" | "find" | "protect" | null>(null);
+  /** What the search for chats begins with. */
+  sought = $state("");
   modelMenu = $state(false);
   #docked = $state(read("sidebar") !== "closed");
   #drawer = $state(false);
@@ -43,6 +45,11 @@ class Layout {
       this.#docked = !this.#docked;
       write("sidebar", this.#docked ? null : "closed");
     }
+  }
+
+  closeFind(): void {
+    this.sheet = null;
+    this.sought = "";
   }
 
   closeDrawer(): void {

@@ -2,7 +2,6 @@
 
 import { formatBytes } from "../../format";
 import type en from "../en/core";
-import { command } from "../keys";
 
 const words: typeof en = {
   app: "Myna",
@@ -217,18 +216,6 @@ const words: typeof en = {
   shortcuts: {
     title: "اختصارات لوحة المفاتيح",
     close: "إغلاق",
-    keys: [
-      { keys: ["Enter"], does: "إرسال" },
-      { keys: ["Shift", "Enter"], does: "سطر جديد" },
-      { keys: ["Esc"], does: "إيقاف الإجابة" },
-      { keys: [command, "Shift", "O"], does: "محادثة جديدة" },
-      { keys: [command, "K"], does: "البحث عن محادثة" },
-      { keys: ["/"], does: "كتابة رسالة" },
-      { keys: [command, "Shift", "S"], does: "إظهار الشريط الجانبي أو إخفاؤه" },
-      { keys: [command, "Shift", "M"], does: "اختيار نموذج" },
-      { keys: [command, "Shift", ";"], does: "نسخ آخر إجابة" },
-      { keys: [command, "/"], does: "هذه القائمة" },
-    ],
   },
 };
 export default words;

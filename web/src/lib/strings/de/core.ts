@@ -2,7 +2,6 @@
 
 import { formatBytes } from "../../format";
 import type en from "../en/core";
-import { command } from "../keys";
 
 const words: typeof en = {
   app: "Myna",
@@ -217,18 +216,6 @@ const words: typeof en = {
   shortcuts: {
     title: "Tastenkürzel",
     close: "Schließen",
-    keys: [
-      { keys: ["Enter"], does: "Senden" },
-      { keys: ["Umschalt", "Enter"], does: "Neue Zeile" },
-      { keys: ["Esc"], does: "Antwort anhalten" },
-      { keys: [command, "Umschalt", "O"], does: "Neuer Chat" },
-      { keys: [command, "K"], does: "Chat suchen" },
-      { keys: ["/"], does: "Nachricht schreiben" },
-      { keys: [command, "Umschalt", "S"], does: "Seitenleiste zeigen oder verbergen" },
-      { keys: [command, "Umschalt", "M"], does: "Modell wählen" },
-      { keys: [command, "Umschalt", ";"], does: "Letzte Antwort kopieren" },
-      { keys: [command, "/"], does: "Diese Liste" },
-    ],
   },
 };
 export default words;

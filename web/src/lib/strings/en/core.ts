@@ -1,7 +1,6 @@
 /** The page itself: its frame, its messages and what goes wrong. */
 
 import { formatBytes } from "../../format";
-import { command } from "../keys";
 
 export default {
   app: "Myna",
@@ -217,17 +216,5 @@ export default {
   shortcuts: {
     title: "Keyboard shortcuts",
     close: "Close",
-    keys: [
-      { keys: ["Enter"], does: "Send" },
-      { keys: ["Shift", "Enter"], does: "New line" },
-      { keys: ["Esc"], does: "Stop answering" },
-      { keys: [command, "Shift", "O"], does: "New chat" },
-      { keys: [command, "K"], does: "Find a chat" },
-      { keys: ["/"], does: "Write a message" },
-      { keys: [command, "Shift", "S"], does: "Show or hide the sidebar" },
-      { keys: [command, "Shift", "M"], does: "Choose a model" },
-      { keys: [command, "Shift", ";"], does: "Copy the last answer" },
-      { keys: [command, "/"], does: "This list" },
-    ],
   },
 };

@@ -2,7 +2,6 @@
 
 import { formatBytes } from "../../format";
 import type en from "../en/core";
-import { command } from "../keys";
 
 const words: typeof en = {
   app: "Myna",
@@ -217,18 +216,6 @@ const words: typeof en = {
   shortcuts: {
     title: "Atajos de teclado",
     close: "Cerrar",
-    keys: [
-      { keys: ["Intro"], does: "Enviar" },
-      { keys: ["Mayús", "Intro"], does: "Nueva línea" },
-      { keys: ["Esc"], does: "Detener la respuesta" },
-      { keys: [command, "Mayús", "O"], does: "Nuevo chat" },
-      { keys: [command, "K"], does: "Buscar un chat" },
-      { keys: ["/"], does: "Escribir un mensaje" },
-      { keys: [command, "Mayús", "S"], does: "Mostrar u ocultar la barra lateral" },
-      { keys: [command, "Mayús", "M"], does: "Elegir un modelo" },
-      { keys: [command, "Mayús", ";"], does: "Copiar la última respuesta" },
-      { keys: [command, "/"], does: "Esta lista" },
-    ],
   },
 };
 export default words;

@@ -2,7 +2,6 @@
 
 import { formatBytes } from "../../format";
 import type en from "../en/core";
-import { command } from "../keys";
 
 const words: typeof en = {
   app: "Myna",
@@ -217,18 +216,6 @@ const words: typeof en = {
   shortcuts: {
     title: "Raccourcis clavier",
     close: "Fermer",
-    keys: [
-      { keys: ["Entrée"], does: "Envoyer" },
-      { keys: ["Maj", "Entrée"], does: "Nouvelle ligne" },
-      { keys: ["Échap"], does: "Arrêter la réponse" },
-      { keys: [command, "Maj", "O"], does: "Nouvelle discussion" },
-      { keys: [command, "K"], does: "Rechercher une discussion" },
-      { keys: ["/"], does: "Écrire un message" },
-      { keys: [command, "Maj", "S"], does: "Afficher ou masquer le panneau latéral" },
-      { keys: [command, "Maj", "M"], does: "Choisir un modèle" },
-      { keys: [command, "Maj", ";"], does: "Copier la dernière réponse" },
-      { keys: [command, "/"], does: "Cette liste" },
-    ],
   },
 };
 export default words;

@@ -2,7 +2,6 @@
 
 import { formatBytes } from "../../format";
 import type en from "../en/core";
-import { command } from "../keys";
 
 const words: typeof en = {
   app: "Myna",
@@ -217,18 +216,6 @@ const words: typeof en = {
   shortcuts: {
     title: "键盘快捷键",
     close: "关闭",
-    keys: [
-      { keys: ["Enter"], does: "发送" },
-      { keys: ["Shift", "Enter"], does: "换行" },
-      { keys: ["Esc"], does: "停止回答" },
-      { keys: [command, "Shift", "O"], does: "新对话" },
-      { keys: [command, "K"], does: "查找对话" },
-      { keys: ["/"], does: "写消息" },
-      { keys: [command, "Shift", "S"], does: "显示或隐藏侧边栏" },
-      { keys: [command, "Shift", "M"], does: "选择模型" },
-      { keys: [command, "Shift", ";"], does: "复制最后的回答" },
-      { keys: [command, "/"], does: "这份列表" },
-    ],
   },
 };
 export default words;

@@ -1,0 +1,93 @@
+"""The command palette: everything that can be done from anywhere, by a few letters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import MynaServer, Visit
+from tests.browser.doing import ask, composer, questions
+
+
+def palette(page: Page) -> Locator:
+    return page.get_by_role("combobox", name="Command or chat")
+
+
+def open_palette(page: Page) -> None:
+    page.keyboard.press("Control+k")
+    expect(palette(page)).to_be_focused()
+
+
+def active(page: Page) -> Locator:
+    """What Enter would choose."""
+    return page.get_by_role("dialog").get_by_role("option", selected=True)
+
+
+def test_commands_chats_and_models_by_a_few_letters(visit: Callable[..., Visit], scripted: MynaServer) -> None:
+    page = visit(scripted).page()
+    ask(page, "Parrots in the palette")
+    page.keyboard.press("Control+Shift+o")
+    expect(questions(page)).to_have_count(0)
+
+    open_palette(page)
+    expect(active(page)).to_contain_text("New chat")
+    page.keyboard.press("ArrowDown")
+    expect(active(page)).to_contain_text("Search chats")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    expect(active(page)).to_have_count(1)
+    # Which of them it is, a screen reader hears of the field.
+    expect(palette(page)).to_have_attribute("aria-activedescendant", active(page).get_attribute("id") or "none")
+    page.keyboard.type("parr pal")
+    expect(active(page)).to_contain_text("Parrots in the palette")
+    page.keyboard.press("Enter")
+    expect(palette(page)).to_have_count(0)
+    expect(questions(page)).to_have_count(1)
+
+    open_palette(page)
+    page.keyboard.type("other")
+    expect(active(page)).to_contain_text("Other")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("main").get_by_role("button", name="Other")).to_be_visible()
+
+    open_palette(page)
+    page.keyboard.type("dark")
+    page.keyboard.press("Enter")
+    expect(palette(page)).to_have_count(0)
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+    # What no title has is looked for in the chats themselves.
+    open_palette(page)
+    page.keyboard.type("zebra")
+    expect(page.get_by_role("status").filter(has_text="1 result")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("textbox")).to_have_value("zebra")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+    open_palette(page)
+    page.keyboard.press("Escape")
+    expect(palette(page)).to_have_count(0)
+    expect(page).to_have_url(re.compile("/chat/"))
+
+
+def test_a_key_alone_can_be_switched_off(visit: Callable[..., Visit], scripted: MynaServer) -> None:
+    page = visit(scripted).page()
+    button = page.get_by_role("button", name="Keyboard shortcuts")
+    button.focus()
+    page.keyboard.press("/")
+    expect(composer(page)).to_be_focused()
+    button.click()
+    sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(sheet.get_by_role("term")).to_contain_text(["Send", "New line", "Commands, chats and models", "New chat"])
+    sheet.get_by_role("checkbox").uncheck()
+    page.keyboard.press("Escape")
+    expect(sheet).to_have_count(0)
+    button.focus()
+    page.keyboard.press("/")
+    expect(button).to_be_focused()
+    page.reload()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(sheet.get_by_role("checkbox")).not_to_be_checked()

@@ -1,0 +1,46 @@
+/** Arabic: the words of what can be done from anywhere, of its palette and of the sheet of shortcuts. */
+
+import { plural } from "../../plural";
+import type en from "../en/commands";
+
+const words: typeof en = {
+  commands: {
+    palette: "الأوامر والمحادثات والنماذج",
+    newChat: "محادثة جديدة",
+    find: "البحث في المحادثات",
+    write: "كتابة رسالة",
+    stop: "إيقاف الإجابة",
+    copyAnswer: "نسخ آخر إجابة",
+    chooseModel: "اختيار نموذج",
+    sidebar: "إظهار الشريط الجانبي أو إخفاؤه",
+    shortcuts: "اختصارات لوحة المفاتيح",
+    account: "الحساب",
+    keys: "مفاتيح API",
+    users: "المستخدمون",
+    reference: "مرجع API",
+  },
+
+  palette: {
+    label: "أمر أو محادثة",
+    placeholder: "ماذا تودّ أن تفعل؟",
+    none: "لا شيء يطابق هذا.",
+    found: (count) => plural(count, { zero: "لا نتائج", one: "نتيجة واحدة", two: "نتيجتان", few: "# نتائج", many: "# نتيجة", other: "# نتيجة" }),
+    commands: "الأوامر",
+    chats: "المحادثات",
+    models: "النماذج",
+    looks: "المظهر",
+    languages: "اللغة",
+    findText: (query) => `البحث عن «${query}» في كل المحادثات`,
+  },
+
+  sheet: {
+    send: "إرسال",
+    newLine: "سطر جديد",
+    enter: "Enter",
+    shift: "Shift",
+    escape: "Esc",
+    single: "استخدام «/» وحدها لكتابة رسالة",
+    singleHint: "أوقفه إذا كان صوتك أو الخطأ يضغط المفاتيح.",
+  },
+};
+export default words;
