@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ScriptedServer
-from tests.browser.doing import answers, questions
+from tests.browser.doing import answers, ask, questions, send, wait_until_done
 from tests.scripted.long_chat import CHAT, message_id, store
 
 COUNT = 400
@@ -102,3 +102,17 @@ def test_a_text_that_does_not_come_says_so_and_comes_when_asked_again(visit, fil
     page.unroute("**/messages?ids=*")
     page.get_by_role("button", name="Try again").first.click()
     expect(questions(page).first).to_contain_text("Message 0 of generated text")
+
+
+def test_a_message_in_a_long_chat_is_answered_at_its_end(visit, filled: ScriptedServer) -> None:
+    page = visit(filled).page(f"/chat/{CHAT}")
+    page.get_by_role("region", name="Conversation").focus()
+    page.keyboard.press("Home")
+    expect(questions(page).first).to_contain_text("Message 0")
+    send(page, "And then? #say The end.")
+    expect(answers(page).last).to_contain_text("The end.")
+    wait_until_done(page)
+    assert drawn(page)[-1] == COUNT + 2
+    note = page.get_by_role("note").filter(has_text="were left out of this answer")
+    expect(note).to_contain_text("8,192 tokens")
+    assert ask(page, "Really?") == "You said: Really?"

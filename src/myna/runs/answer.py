@@ -8,13 +8,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from myna.backends.base import Backend, Delta, Finished, GenerationRequest, Started
+from myna.backends.base import Backend, Delta, Finished, GenerationRequest, ModelDescription, Started
 from myna.backends.manager import ModelManager
+from myna.chat import Message
 from myna.engine.request import SamplingParams
-from myna.errors import EngineError, MynaError
+from myna.errors import EngineError, MynaError, PromptTooLong
 from myna.hub import recommended_sampling
 from myna.models.dialects.answer import PLAIN_ANSWER
-from myna.runs import instructions
+from myna.runs import context, instructions
 from myna.runs.log import RunLog
 from myna.runs.reading import Reader
 from myna.runs.turn import in_turn
@@ -141,20 +142,46 @@ class Answer:
 
     async def _generate(self) -> EndEvent:
         run = self.log.run
+        backend = await in_turn(self._models, run.model)
+        model = await backend.describe()
+        room = context.room(model.context, self._params.max_tokens)
+        since, turns = await self._prompt(model, room)
+        while True:
+            try:
+                return await self._write(backend, model, turns, since)
+            except PromptTooLong as error:
+                # It has more tokens than was thought: as many times fewer are thought to fit.
+                room = room * model.context // error.tokens * 7 // 8
+                later, turns = await self._prompt(model, room)
+                if later == since:
+                    raise
+                since = later
+
+    async def _prompt(self, model: ModelDescription, room: int) -> tuple[str | None, tuple[Message, ...]]:
+        """What the model is given, in about as many tokens, and the message with which it begins; None for the root."""
+        run = self.log.run
         async with self._database.read(self.log.owner) as scope:
             # From the answer itself upwards: what it has already (to be carried on) is the last turn then.
-            context = await instructions.prompt(scope, run.chat_id, run.message_id, run.model, self._system_prompt)
-        backend = await in_turn(self._models, run.model)
-        tokenizer = (await backend.describe()).tokenizer
+            since = await context.beginning(
+                scope, run.chat_id, run.message_id, room=room, context=model.context, tokenizer=model.tokenizer
+            )
+            return since, await instructions.prompt(
+                scope, run.chat_id, run.message_id, run.model, self._system_prompt, since=since
+            )
+
+    async def _write(
+        self, backend: Backend, model: ModelDescription, turns: tuple[Message, ...], since: str | None
+    ) -> EndEvent:
+        run = self.log.run
         kept = self.log.message.parts
-        begun = token_ids_of(kept, tokenizer)
+        begun = token_ids_of(kept, model.tokenizer)
         if begun and any(part.text for part in kept):
-            context = context[:-1]  # not its text, but the very tokens that it has
+            turns = turns[:-1]  # not its text, but the very tokens that it has
         request = GenerationRequest(
             id=run.id,
             params=self._params,
-            messages=context,
-            continue_last=not begun and context[-1].role == "assistant",
+            messages=turns,
+            continue_last=not begun and turns[-1].role == "assistant",
             begun=begun or (),
             owner=self.log.owner,
             dialect=self._dialect,
@@ -168,7 +195,7 @@ class Answer:
                 if isinstance(event, Started):
                     started, self._backend = event, backend
                     self._spend(self.log.owner, run.model, event.prompt_tokens, 0)
-                    self.log.append(StartedEvent(event.prompt_tokens, event.cached_tokens, event.seed, tokenizer))
+                    self.log.append(StartedEvent(event.prompt_tokens, event.cached_tokens, event.seed, model.tokenizer))
                     if event.syntax != PLAIN_ANSWER:
                         reader = Reader(event.syntax, "".join(await backend.spell(begun)) if begun else "")
                 elif isinstance(event, Delta):
@@ -179,10 +206,17 @@ class Answer:
                     assert started is not None, "a backend says Started first"
                     for said in reader.finish():
                         self.log.append(said)
-                    return self._end(started, event, reader.reasoning_seconds)
+                    return self._end(started, event, reader.reasoning_seconds, since, model.context)
         raise AssertionError("a backend says Finished last")
 
-    def _end(self, started: Started, finished: Finished, reasoning_seconds: float | None) -> EndEvent:
+    def _end(
+        self,
+        started: Started,
+        finished: Finished,
+        reasoning_seconds: float | None,
+        since: str | None,
+        context_tokens: int,
+    ) -> EndEvent:
         # The first token is not among those that the seconds are of.
         self._measure(self.log.owner, self.log.run.model, finished.completion_tokens - 1, finished.decode_seconds)
         usage = Usage(
@@ -194,5 +228,7 @@ class Answer:
             first_token_seconds=finished.first_token_seconds,
             decode_seconds=finished.decode_seconds,
             reasoning_seconds=reasoning_seconds,
+            context_from=since,
+            context_tokens=context_tokens,
         )
         return EndEvent("stopped" if finished.reason == "cancelled" else "complete", usage, None)

@@ -17,6 +17,7 @@ async def prompt(
     system_prompt: str | None = None,
     *,
     profile: Scope | None = None,
+    since: str | None = None,
 ) -> tuple[Message, ...]:
     """The branch from its root to ``leaf_id``, and before it what the model is told.
 
@@ -27,11 +28,12 @@ async def prompt(
         model: who answers.
         system_prompt: the chat's own; None: it has none, and what is advised for the model counts; empty: none at all.
         profile: where the user's own instructions are, if not beside the chat.
+        since: the message with which it begins, in place of the root (`myna.runs.context`).
 
     Raises:
         InvalidParameter: nothing is left of the branch.
     """
-    branch = await messages.context(scope, chat_id, leaf_id)
+    branch = await messages.context(scope, chat_id, leaf_id, since)
     if not branch:
         raise InvalidParameter("There is nothing to answer: the messages above were deleted.", param="parent_id")
     project_id = (await chats.get(scope, chat_id)).project_id

@@ -66,7 +66,8 @@ async def turns_above(scope: Scope, answer: Message, model: str) -> tuple[Turn, 
     if answer.parent_id is None:
         raise InvalidParameter("The messages that this answers were deleted, so it cannot be scored.", param="message")
     told = (answer.parameters or {}).get("system_prompt")
-    return await instructions.prompt(scope, answer.chat_id, answer.parent_id, model, told)
+    since = None if answer.usage is None else answer.usage.context_from
+    return await instructions.prompt(scope, answer.chat_id, answer.parent_id, model, told, since=since)
 
 
 async def score(

@@ -103,9 +103,12 @@ async def get(scope: Scope, message_id: str) -> Message:
     return message
 
 
-async def context(scope: Scope, chat_id: str, leaf_id: str) -> tuple[chat.Message, ...]:
-    """What a model is given: the branch from its root to ``leaf_id`` with token ids; empty messages are left out."""
-    branch = path(scope, chat_id, leaf_id)
+async def context(scope: Scope, chat_id: str, leaf_id: str, since: str | None = None) -> tuple[chat.Message, ...]:
+    """What a model is given: the branch from its root, or from the message ``since``, to ``leaf_id`` with token ids.
+
+    Empty messages are left out. Nothing above ``since`` is read.
+    """
+    branch = path(scope, chat_id, leaf_id, since)
     statement = (
         scope.select(
             parts, branch.c.id, branch.c.role, parts.c.type, parts.c.text, parts.c.token_ids, parts.c.tokenizer
@@ -121,8 +124,11 @@ async def context(scope: Scope, chat_id: str, leaf_id: str) -> tuple[chat.Messag
     return tuple(turns.values())
 
 
-def path(scope: Scope, chat_id: str, leaf_id: str) -> CTE:
-    """A branch in a statement: (id, parent_id, role, status, height) of ``leaf_id``, height 0, and all above it."""
+def path(scope: Scope, chat_id: str, leaf_id: str, since: str | None = None) -> CTE:
+    """A branch in a statement: (id, parent_id, role, status, height) of ``leaf_id``, height 0, and all above it.
+
+    With ``since`` nothing above that message.
+    """
     columns = (messages.c.id, messages.c.parent_id, messages.c.role, messages.c.status)
     leaf = (
         scope.select(messages, *columns, literal(0).label("height"))
@@ -130,7 +136,7 @@ def path(scope: Scope, chat_id: str, leaf_id: str) -> CTE:
         .cte("path", recursive=True)
     )
     above: Select[Any] = scope.select(messages, *columns, leaf.c.height + 1).where(messages.c.id == leaf.c.parent_id)
-    return leaf.union_all(above)
+    return leaf.union_all(above if since is None else above.where(leaf.c.id != since))
 
 
 async def add(scope: Scope, message: Message) -> None:

@@ -97,7 +97,11 @@ class Speed:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer cost; times are seconds, those of thinking if the model thought."""
+    """What an answer cost; times are seconds, those of thinking if the model thought.
+
+    ``context_from``: the message with which the prompt began, because what was above it did not fit into the model's
+    context of ``context_tokens``; None for the whole branch.
+    """
 
     prompt_tokens: int
     completion_tokens: int
@@ -107,6 +111,8 @@ class Usage:
     first_token_seconds: float
     decode_seconds: float
     reasoning_seconds: float | None = None
+    context_from: str | None = None
+    context_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

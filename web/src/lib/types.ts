@@ -77,6 +77,9 @@ export interface Usage {
   seed: number | null;
   first_token_seconds: number | null;
   decode_seconds: number | null;
+  /** The message with which the prompt began; what is above it did not fit into the context. Null: the whole branch. */
+  context_from?: string | null;
+  context_tokens?: number | null;
 }
 
 export interface Failure {

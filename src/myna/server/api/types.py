@@ -315,7 +315,7 @@ class ReasoningPart(Answer):
 
 
 class Usage(Answer):
-    """What an answer cost; times in seconds."""
+    """What an answer cost; times in seconds. What was above ``context_from`` did not fit into ``context_tokens``."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -325,6 +325,8 @@ class Usage(Answer):
     first_token_seconds: float
     decode_seconds: float
     reasoning_seconds: float | None = None
+    context_from: str | None = None
+    context_tokens: int | None = None
 
 
 class Failure(Answer):
