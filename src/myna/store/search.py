@@ -86,6 +86,7 @@ async def candidates(scope: Scope, terms: Sequence[Term], before: int | None, li
         )
         .join(found, found.c.message_id == messages.c.id)
         .join(parts, (parts.c.owner == messages.c.owner) & (parts.c.message_id == messages.c.id))
+        .where(parts.c.type == "text")
         .order_by(found.c.entry.desc(), parts.c.position)
     )
     rows = await scope.all(statement)
@@ -109,7 +110,7 @@ def rebuild(connection: Connection) -> int:
         said = (
             select(messages.c.id, parts.c.text)
             .join(parts, (parts.c.owner == messages.c.owner) & (parts.c.message_id == messages.c.id))
-            .where(messages.c.owner == owner, messages.c.status != "running")
+            .where(messages.c.owner == owner, messages.c.status != "running", parts.c.type == "text")
             .order_by(messages.c.created_at, messages.c.id, parts.c.position)
         )
         for kind, key, statement in (("t", "chat_id", titles), ("m", "message_id", said)):

@@ -80,6 +80,8 @@ export interface Usage {
   /** The message with which the prompt began; what is above it did not fit into the context. Null: the whole branch. */
   context_from?: string | null;
   context_tokens?: number | null;
+  /** How long the model thought, if it did. */
+  reasoning_seconds?: number | null;
 }
 
 export interface Failure {
@@ -92,7 +94,7 @@ export interface Message {
   chat_id: string;
   parent_id: string | null;
   role: "user" | "assistant";
-  parts: { type: "text"; text: string }[];
+  parts: { type: "text" | "reasoning"; text: string }[];
   status: MessageStatus;
   model: string | null;
   created_at: number;
@@ -160,6 +162,7 @@ export interface Model {
 
 export type RunEvent =
   | { kind: "started"; prompt_tokens: number; cached_tokens: number; seed: number | null }
+  | { kind: "reasoning"; text: string }
   | { kind: "text"; text: string }
   | { kind: "end"; status: MessageStatus; usage: Usage | null; error: Failure | null };
 
@@ -193,7 +196,17 @@ export interface NewMessage {
   run: { id: string; message_id: string; model?: string };
 }
 
-export type NewRun = { id: string; message_id: string; parent_id: string; model?: string } | { id: string; continue: string };
+/** A token of an answer, counted from 0, and the id of the one that is to stand there instead. */
+export interface ContinueFrom {
+  message_id: string;
+  token: number;
+  alternative: number;
+}
+
+export type NewRun =
+  | { id: string; message_id: string; parent_id: string; model?: string }
+  | { id: string; message_id: string; continue_from: ContinueFrom }
+  | { id: string; continue: string };
 
 /** What both POST …/messages and POST …/runs answer. */
 export interface Started {
@@ -206,8 +219,9 @@ export function isOpen(status: RunStatus): boolean {
   return status === "queued" || status === "running";
 }
 
-export function textOf(message: Message): string {
-  return message.parts.map((part) => part.text).join("");
+/** What a message says; what was thought before it is no part of that. */
+export function textOf(message: Message, type: "text" | "reasoning" = "text"): string {
+  return message.parts.map((part) => (part.type === type ? part.text : "")).join("");
 }
 
 export function isReady(session: Session): session is ReadySession {

@@ -4,12 +4,17 @@ import type { ChatMessage } from "./message.svelte";
 
 const DRAW_EVERY_MS = 40;
 
+/** What a message says, and what was thought before it. */
+type Kind = "text" | "reasoning";
+
 export class TextBuffer {
-  #waiting = new Map<ChatMessage, string>();
+  #waiting = new Map<ChatMessage, Record<Kind, string>>();
   #timer: number | null = null;
 
-  append(message: ChatMessage, text: string): void {
-    this.#waiting.set(message, (this.#waiting.get(message) ?? "") + text);
+  append(message: ChatMessage, kind: Kind, text: string): void {
+    const waiting = this.#waiting.get(message) ?? { text: "", reasoning: "" };
+    waiting[kind] += text;
+    this.#waiting.set(message, waiting);
     this.#timer ??= window.setTimeout(() => this.flush(), DRAW_EVERY_MS);
   }
 
@@ -21,7 +26,10 @@ export class TextBuffer {
   flush(): void {
     if (this.#timer !== null) window.clearTimeout(this.#timer);
     this.#timer = null;
-    for (const [message, text] of this.#waiting) message.text += text;
+    for (const [message, waiting] of this.#waiting) {
+      if (waiting.reasoning !== "") message.reasoning += waiting.reasoning;
+      if (waiting.text !== "") message.text += waiting.text;
+    }
     this.#waiting.clear();
   }
 }

@@ -131,6 +131,11 @@ export class Conversation {
     this.#start({ id: newId(), continue: answer.id });
   }
 
+  /** Begins another version of an answer, the same up to a token and from there on with another one. */
+  vary(answer: ChatMessage, token: number, alternative: number): void {
+    this.#start({ id: newId(), message_id: newId(), continue_from: { message_id: answer.id, token, alternative } });
+  }
+
   /** Sends what an earlier page left unsent. */
   adopt(entry: Outgoing): void {
     this.#stage(entry);
@@ -221,9 +226,10 @@ export class Conversation {
       case "started":
         message.started = true;
         break;
+      case "reasoning":
       case "text":
         message.started = true;
-        this.#buffer.append(message, event.text);
+        this.#buffer.append(message, event.kind, event.text);
         break;
       case "end":
         this.#buffer.flush();
@@ -267,6 +273,11 @@ export class Conversation {
     } else if ("continue" in entry.body) {
       const id = entry.body.continue;
       this.messages.find((message) => message.id === id)?.begin(runId, null);
+    } else if ("continue_from" in entry.body) {
+      const { message_id, continue_from } = entry.body;
+      const source = this.messages.find((message) => message.id === continue_from.message_id);
+      this.#stageMessage(message_id, "assistant", source?.parentId ?? null).begin(runId, source?.model ?? null);
+      this.leafId = message_id;
     } else {
       const { message_id, parent_id, model } = entry.body;
       this.#stageMessage(message_id, "assistant", parent_id).begin(runId, model ?? null);

@@ -1,6 +1,6 @@
 /** One message as the page shows it; its fields are reactive each by itself, so that a token redraws one answer. */
 
-import { textOf, type Failure, type Message, type MessageStatus, type Node, type Usage } from "../types";
+import { textOf, type Failure, type Message, type MessageStatus, type Node, type Parameters, type Usage } from "../types";
 import type { TreeNode } from "../tree";
 
 export class ChatMessage implements TreeNode {
@@ -9,11 +9,15 @@ export class ChatMessage implements TreeNode {
   parentId = $state<string | null>(null);
   createdAt = $state(0);
   text = $state("");
+  /** What the model thought before it answered. */
+  reasoning = $state("");
   status = $state<MessageStatus>("complete");
   model = $state<string | null>(null);
   runId = $state<string | null>(null);
   usage = $state.raw<Usage | null>(null);
   error = $state.raw<Failure | null>(null);
+  /** What it was asked for with. */
+  parameters = $state.raw<Parameters | null>(null);
   /** The engine has begun with it: no longer waiting for its turn. */
   started = $state(false);
   /** Made here and not yet acknowledged by the server. */
@@ -61,7 +65,8 @@ export class ChatMessage implements TreeNode {
     this.parentId = message.parent_id;
     this.createdAt = message.created_at;
     this.text = textOf(message);
-    this.size = this.text.length;
+    this.reasoning = textOf(message, "reasoning");
+    this.size = this.text.length + this.reasoning.length;
     this.loaded = true;
     this.stale = false;
     this.status = message.status;
@@ -69,6 +74,7 @@ export class ChatMessage implements TreeNode {
     this.runId = message.run_id;
     this.usage = message.usage;
     this.error = message.error;
+    this.parameters = message.parameters ?? null;
     this.pending = false;
     this.delayed = false;
   }
@@ -76,6 +82,7 @@ export class ChatMessage implements TreeNode {
   /** Gives its text away, which can be fetched again. */
   forget(): void {
     this.text = "";
+    this.reasoning = "";
     this.loaded = false;
   }
 
