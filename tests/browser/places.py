@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from playwright.sync_api import Page, expect
@@ -82,6 +83,21 @@ def _new_key(page: Page) -> None:
     page.get_by_label(say(page, "keys.name"), exact=True).fill("A key")
 
 
+def _limits(page: Page) -> None:
+    press(page, "people.limitsOf", "Bruno Keller")
+
+
+def _charts(page: Page) -> None:
+    """Something has been used, which the server notes a moment later."""
+    today = datetime.now(UTC).date().isoformat()
+    counts = {"requests": 1, "prompt_tokens": 20, "completion_tokens": 9, "timed_tokens": 8, "timed_milliseconds": 90}
+    used = {"day": today, "model": "scripted:chat", "user": {"id": "local", "name": None}, **counts}
+    page.route("**/api/admin/usage?*", lambda route: route.fulfill(json={"sums": [used]}))
+    page.reload()
+    page.get_by_role("slider").first.focus()
+    page.locator("summary").first.click()
+
+
 def _account_menu(page: Page) -> None:
     page.locator("aside footer [aria-haspopup=menu]").click()
     expect(page.get_by_role("menu")).to_be_visible()
@@ -115,6 +131,14 @@ PLACES = (
     Place("signing in", who="nobody"),
     Place("account menu", who="owner", reach=_account_menu),
     Place("account", path="/account", who="owner"),
+    Place("own usage", path="/account/usage", who="owner"),
+    Place("health", path="/admin"),
+    Place("users", path="/admin/users", who="owner"),
+    Place("limits of a user", path="/admin/users", reach=_limits, who="owner"),
+    Place("usage", path="/admin/usage", reach=_charts),
+    Place("server's settings", path="/admin/options", who="owner"),
+    Place("audit log", path="/admin/audit", who="owner"),
+    Place("removing old entries", path="/admin/audit", reach=lambda page: press(page, "audit.prune"), who="owner"),
     Place("API keys", path="/account/keys", who="owner"),
     Place("new API key", path="/account/keys", reach=_new_key, who="owner"),
 )

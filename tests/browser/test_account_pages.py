@@ -161,9 +161,10 @@ def test_a_key_is_shown_once_works_and_is_revoked(visit_as: Callable[..., Page],
 
 def test_users_are_made_changed_and_deleted(visit_as: Callable[..., Page], owner: Owner) -> None:
     page = visit_as(ANNA)
-    choose(page, "Users")
+    choose(page, "Administration")
+    page.get_by_role("link", name="Users").click()
     expect(row(page, ANNA)).to_contain_text("Owner")
-    expect(row(page, ANNA).get_by_role("button")).to_have_count(0)
+    expect(row(page, ANNA).get_by_role("button")).to_have_count(1)  # its limits
     page.get_by_role("button", name="New user").click()
     page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Jonas")
     page.get_by_role("dialog").get_by_role("button", name="Create user").click()
@@ -174,7 +175,8 @@ def test_users_are_made_changed_and_deleted(visit_as: Callable[..., Page], owner
     expect(page.get_by_text("Jonas is now Admin.")).to_be_visible()
 
     his = visit_as("Jonas", password=first)
-    choose(his, "Users")
+    choose(his, "Administration")
+    his.get_by_role("link", name="Users").click()
     expect(row(his, ANNA).get_by_role("combobox")).to_have_count(0)
     expect(his.get_by_role("button", name="New user")).to_be_visible()
     # Demoted while he looks at it.
@@ -212,7 +214,7 @@ def test_a_member_is_offered_only_what_members_may(visit_as: Callable[..., Page]
     owner.make("Karla")
     page = visit_as("Karla")
     page.get_by_role("button", name="Karla: account and more").click()
-    expect(page.get_by_role("menuitem")).to_have_text(["Account", "API keys", "API reference", "Sign out"])
+    expect(page.get_by_role("menuitem")).to_have_text(["Account", "API keys", "Usage", "API reference", "Sign out"])
     page.keyboard.press("Escape")
 
     def with_one_to_fetch(route: Route) -> None:
@@ -228,9 +230,10 @@ def test_a_member_is_offered_only_what_members_may(visit_as: Callable[..., Page]
     expect(menu.get_by_text("An owner or admin can download it.").first).to_be_visible()
     expect(menu.get_by_role("button", name="Download")).to_have_count(0)
     page.keyboard.press("Escape")
-    page.goto("/account/users")
+    page.goto("/account/users")  # where they were once
+    expect(page).to_have_url(f"{owner.server.url}/admin/users")
     expect(page.get_by_role("heading", name="Your role does not allow this")).to_be_visible()
-    page.get_by_role("navigation", name="Account pages").get_by_role("link", name="API keys").click()
+    choose(page, "API keys")
     expect(page.get_by_role("button", name="New key")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("heading", name="Your role does not allow this")).to_be_visible()
@@ -253,7 +256,7 @@ def test_axe_finds_nothing_serious(visit: Open, owner: Owner, scheme: str) -> No
     for section, heading in {
         "account": "Where you are signed in",
         "account/keys": "API keys",
-        "account/users": "Users",
+        "admin/users": "Users",
     }.items():
         page.goto(f"/{section}")
         expect(page.get_by_role("heading", name=heading, level=2)).to_be_visible()
@@ -299,11 +302,11 @@ def test_axe_finds_nothing_serious_in_the_reference(visit: Open, server: MynaSer
 
 
 def test_a_phone_has_all_of_it_within_reach(visit_as: Callable[..., Page], owner: Owner) -> None:
-    page = visit_as(ANNA, "/account/users", **PHONE)
+    page = visit_as(ANNA, "/admin/users", **PHONE)
     owner.make("A name that is so long that no row of a narrow screen has it")
-    for section in ("account", "account/keys", "account/users"):
+    for section in ("account", "account/keys", "admin/users"):
         page.goto(f"/{section}")
-        expect(page.get_by_role("navigation", name="Account pages")).to_be_visible()
+        expect(page.get_by_role("main").get_by_role("navigation")).to_be_visible()
         expect(page.locator(".skeleton")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") == PHONE["viewport"]["width"], section
         small = page.evaluate(

@@ -24,7 +24,7 @@ async def test_the_tokens_of_a_chat_count(served: Served) -> None:
 
 
 async def test_a_chat_beyond_the_limit_is_refused_and_nothing_of_it_stored(served: Served) -> None:
-    served.meter._default = Limits(requests_per_minute=2)
+    served.meter._settings = Limits(requests_per_minute=2)
     first = await served.exchange("one", "uno")
     await served.exchange("two", "dos", first["messages"][1]["id"])
     body = {

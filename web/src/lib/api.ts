@@ -57,7 +57,7 @@ export function speakFor(id: string): void {
 }
 
 /** What is asked for in this user's name; it waits while nobody is signed in. */
-async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+export async function request<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await ask<T>(method, path, body, user === null ? {} : { "X-Myna-User": user }, signal);

@@ -18,7 +18,12 @@ export const PAGES: readonly Page[] = [
   {
     path: "/account",
     title: () => strings.account.account,
-    load: withStrings("account", () => import("../components/account/AccountPage.svelte")),
+    load: withStrings("admin", withStrings("account", () => import("../components/account/AccountPage.svelte"))),
+  },
+  {
+    path: "/admin",
+    title: () => strings.account.administration,
+    load: withStrings("admin", withStrings("account", () => import("../components/admin/AdminPage.svelte"))),
   },
 ];
 

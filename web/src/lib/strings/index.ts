@@ -5,19 +5,23 @@
 
 import { language } from "../language";
 import type account from "./en/account";
+import type admin from "./en/admin";
 import type answers from "./en/answers";
 import type commands from "./en/commands";
 import type shell from "./en/index";
 
 /** What is fetched together: the shell's words before the page is shown, others before what needs them. */
-export type Part = "index" | "account" | "answers" | "commands";
+export type Part = "index" | "account" | "admin" | "answers" | "commands";
 
-type Strings = typeof shell & typeof account & typeof answers & typeof commands;
+type Strings = typeof shell & typeof account & typeof admin & typeof answers & typeof commands;
 
 /** Filled part by part; whoever shows a part has loaded its words. */
 export const strings = {} as Strings;
 
-const files = import.meta.glob<Partial<Strings>>(["./*/index.ts", "./*/account.ts", "./*/answers.ts", "./*/commands.ts"], { import: "default" });
+const files = import.meta.glob<Partial<Strings>>(
+  ["./*/index.ts", "./*/account.ts", "./*/admin.ts", "./*/answers.ts", "./*/commands.ts"],
+  { import: "default" },
+);
 
 export async function loadStrings(part: Part): Promise<void> {
   const load = files[`./${language}/${part}.ts`] ?? files[`./en/${part}.ts`];

@@ -173,6 +173,8 @@ const words: typeof en = {
     protect: "الحماية بحساب",
     keys: "مفاتيح API",
     users: "المستخدمون",
+    administration: "الإدارة",
+    usage: "الاستخدام",
     reference: "مرجع API",
     signOut: "تسجيل الخروج",
     unsent: "تسجيل الخروج وحذف ما لم يُرسل؟",

@@ -173,6 +173,8 @@ const words: typeof en = {
     protect: "Mit einem Konto schützen",
     keys: "API-Schlüssel",
     users: "Benutzer",
+    administration: "Verwaltung",
+    usage: "Nutzung",
     reference: "API-Referenz",
     signOut: "Abmelden",
     unsent: "Abmelden und löschen, was nicht gesendet wurde?",

@@ -173,6 +173,8 @@ export default {
     protect: "Protect with an account",
     keys: "API keys",
     users: "Users",
+    administration: "Administration",
+    usage: "Usage",
     reference: "API reference",
     signOut: "Sign out",
     unsent: "Sign out and delete what was not sent?",

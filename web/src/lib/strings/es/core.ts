@@ -173,6 +173,8 @@ const words: typeof en = {
     protect: "Proteger con una cuenta",
     keys: "Claves de API",
     users: "Usuarios",
+    administration: "Administración",
+    usage: "Uso",
     reference: "Referencia de la API",
     signOut: "Cerrar sesión",
     unsent: "¿Cerrar sesión y eliminar lo que no se envió?",

@@ -173,6 +173,8 @@ const words: typeof en = {
     protect: "Protéger par un compte",
     keys: "Clés d’API",
     users: "Utilisateurs",
+    administration: "Administration",
+    usage: "Utilisation",
     reference: "Référence de l’API",
     signOut: "Se déconnecter",
     unsent: "Se déconnecter et supprimer ce qui n’a pas été envoyé ?",

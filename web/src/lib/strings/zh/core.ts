@@ -173,6 +173,8 @@ const words: typeof en = {
     protect: "用账户保护",
     keys: "API 密钥",
     users: "用户",
+    administration: "管理",
+    usage: "用量",
     reference: "API 参考",
     signOut: "退出登录",
     unsent: "退出登录并删除未发送的内容？",
