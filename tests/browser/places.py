@@ -39,7 +39,7 @@ class Place:
     who: Who = "local"
 
 
-def say(page: Page, key: str, *values: str) -> str:
+def say(page: Page, key: str, *values: str | int) -> str:
     """The page's words for a key such as ``sidebar.newChat``, with values where they take some."""
     language = page.evaluate("document.documentElement.lang.split('-')[0]")
     files = [f"/assets/{file.name}" for file in STATIC.glob(f"assets/words-{language}-*.js")]
@@ -76,6 +76,24 @@ def _in_conversation(key: str, *values: str) -> Callable[[Page], None]:
         press(page, key, *values)
 
     return reach
+
+
+def _queue(page: Page) -> None:
+    box = page.get_by_role("textbox", name=say(page, "composer.label"), exact=True)
+    for text in ("#hang #say A bird sings.", "And a fish?"):
+        box.fill(text)
+        box.press("Enter")
+        page.wait_for_url("**/chat/*")
+    expect(page.get_by_role("button", name=say(page, "queue.withdraw"))).to_be_visible()
+
+
+def _compare(page: Page) -> None:
+    converse(page)
+    press(page, "message.regenerate")
+    expect(page.get_by_role("group", name=say(page, "message.branch", 2, 2))).to_be_visible()
+    page.get_by_role("button", name=say(page, "editing.actions"), exact=True).last.click()
+    press(page, "editing.compare", role="menuitem")
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def _new_key(page: Page) -> None:
@@ -122,6 +140,9 @@ PLACES = (
     Place("answer's details", reach=_in_conversation("message.details")),
     Place("deleting a message", reach=_in_conversation("message.remove")),
     Place("editing a message", reach=_in_conversation("message.edit")),
+    Place("more for a message", reach=_in_conversation("editing.actions")),
+    Place("a message that waits", reach=_queue),
+    Place("comparing versions", reach=_compare),
     Place("model menu", reach=_key("Control+Shift+M")),
     Place("account menu without accounts", reach=_account_menu),
     Place("keyboard shortcuts", reach=_key("Control+/")),

@@ -155,6 +155,17 @@ export const api = {
   /** How likely an answer's tokens were; takes as long as the model does to read it, until `signal` ends it. */
   tokens: (messageId: string, first: number, count: number, signal: AbortSignal) =>
     request<TokenPage>("POST", `/api/messages/${segment(messageId)}/tokens`, { first, count, top: 8 }, signal),
+  /** `edited_at` is what is known here: a change from elsewhere is not overwritten, unless that is wanted. */
+  editMessage: (id: string, body: { text: string; edited_at: number | null; overwrite?: boolean }) =>
+    request<Message>("PATCH", `/api/messages/${segment(id)}`, body),
+  copyMessage: (id: string, body: { id: string; text: string }) =>
+    request<{ chat: Chat; message: Message }>("POST", `/api/messages/${segment(id)}/copy`, body),
+  fork: (chatId: string, body: { id: string; message_id: string }) =>
+    request<Chat>("POST", `/api/chats/${segment(chatId)}/fork`, body),
+  sendOn: (runId: string) => request<Run>("POST", `/api/runs/${segment(runId)}/send`),
+  rewriteWaiting: (runId: string, text: string) =>
+    request<Message>("PATCH", `/api/runs/${segment(runId)}`, { text }),
+  withdraw: (runId: string) => request<void>("DELETE", `/api/runs/${segment(runId)}`),
   deleteMessage: (id: string) => request<void>("DELETE", `/api/messages/${segment(id)}`),
 
   models: () => request<{ models: Model[]; default: string }>("GET", "/api/models"),

@@ -31,13 +31,17 @@ export function waiting(): Outgoing[] {
   return entries.sort((a, b) => a.createdAt - b.createdAt);
 }
 
+/** Has an entry survive this page. */
+export function keep(entry: Outgoing): void {
+  unsent.write(runIdOf(entry), JSON.stringify(entry));
+}
+
 /**
- * Sends until the server answers. `delayed` is told when an attempt had no answer.
+ * Sends what is kept until the server answers. `delayed` is told when an attempt had no answer.
  * Throws ApiError when the server refuses; the entry is then forgotten, and its text is the caller's to keep.
  */
 export async function deliver(entry: Outgoing, delayed: () => void): Promise<Started> {
   const run = runIdOf(entry);
-  unsent.write(run, JSON.stringify(entry));
   for (let attempt = 0; ; attempt += 1) {
     try {
       const started = await post(entry);

@@ -1,7 +1,7 @@
 /** The wire objects of docs/application-api.md. Times are Unix milliseconds, sizes bytes. */
 
-export type MessageStatus = "complete" | "running" | "interrupted" | "stopped" | "failed";
-export type RunStatus = "queued" | "running" | "complete" | "stopped" | "interrupted" | "failed";
+export type MessageStatus = "waiting" | "complete" | "running" | "interrupted" | "stopped" | "failed";
+export type RunStatus = "waiting" | "queued" | "running" | "complete" | "stopped" | "interrupted" | "failed";
 
 export type Role = "owner" | "admin" | "member";
 export type Permission = "all" | "read" | "inference";

@@ -3,7 +3,7 @@
 import { api, ApiError, explain } from "../api";
 import type { EventStream } from "../events";
 import { newId } from "../ids";
-import { deliver, runIdOf, type Outgoing } from "../outbox";
+import { deliver, keep, runIdOf, type Outgoing } from "../outbox";
 import { childrenByParent, pathThrough, without } from "../tree";
 import { isOpen, type Chat, type Message, type NewRun, type Node, type Run, type RunEvent, type Started } from "../types";
 import { ChatMessage } from "./message.svelte";
@@ -31,7 +31,8 @@ export class Conversation {
   readonly children = $derived(childrenByParent(this.messages));
   readonly path = $derived(pathThrough(this.messages, this.children, this.leafId));
   readonly last = $derived(this.path.at(-1) ?? null);
-  readonly writing = $derived(this.last?.status === "running" ? this.last : null);
+  /** The answer that is being written on this branch; what waits for its end hangs below it. */
+  readonly writing = $derived(running(this.path.findLast(({ status }) => status !== "waiting")));
 
   #shown = false;
   #refreshing = false;
@@ -41,6 +42,7 @@ export class Conversation {
   #stopping = new Set<string>();
   /** Choices of a branch that the server has not confirmed: until then, its own must not move what is shown. */
   #unconfirmed = 0;
+  #dispatched = Promise.resolve();
   #buffer = new TextBuffer();
   #texts = new Texts(async (ids) => {
     const { messages, runs } = await api.messages(this.id, ids);
@@ -138,8 +140,12 @@ export class Conversation {
 
   /** Sends what an earlier page left unsent. */
   adopt(entry: Outgoing): void {
+    keep(entry);
+    this.#starting.add(runIdOf(entry));
+    this.#unconfirmed += 1;
     this.#stage(entry);
-    void this.#dispatch(entry);
+    // One after the other: what hangs below a message must not arrive before it.
+    this.#dispatched = this.#dispatched.then(() => this.#dispatch(entry));
   }
 
   async stop(): Promise<void> {
@@ -268,7 +274,10 @@ export class Conversation {
       const { message, run } = entry.body;
       const asked = this.#stageMessage(message.id, "user", message.parent_id);
       asked.text = message.text;
-      this.#stageMessage(run.message_id, "assistant", message.id).begin(runId, run.model ?? null);
+      const answer = this.#stageMessage(run.message_id, "assistant", message.id);
+      answer.begin(runId, run.model ?? null);
+      const above = this.messages.find(({ id }) => id === message.parent_id);
+      if (above?.status === "running" || above?.status === "waiting") asked.status = answer.status = "waiting";
       this.leafId = run.message_id;
     } else if ("continue" in entry.body) {
       const id = entry.body.continue;
@@ -298,8 +307,6 @@ export class Conversation {
   async #dispatch(entry: Outgoing): Promise<void> {
     const runId = runIdOf(entry);
     const leafBefore = this.chat?.leaf_id ?? null;
-    this.#starting.add(runId);
-    this.#unconfirmed += 1;
     let started: Started | null = null;
     let refusal: unknown = null;
     try {
@@ -397,4 +404,8 @@ export class Conversation {
       this.#refreshing = false;
     }
   }
+}
+
+function running(message: ChatMessage | undefined): ChatMessage | null {
+  return message?.status === "running" ? message : null;
 }

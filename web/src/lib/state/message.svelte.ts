@@ -18,6 +18,8 @@ export class ChatMessage implements TreeNode {
   error = $state.raw<Failure | null>(null);
   /** What it was asked for with. */
   parameters = $state.raw<Parameters | null>(null);
+  /** When its text was last changed in place. */
+  editedAt = $state<number | null>(null);
   /** The engine has begun with it: no longer waiting for its turn. */
   started = $state(false);
   /** Made here and not yet acknowledged by the server. */
@@ -75,6 +77,7 @@ export class ChatMessage implements TreeNode {
     this.usage = message.usage;
     this.error = message.error;
     this.parameters = message.parameters ?? null;
+    this.editedAt = message.edited_at;
     this.pending = false;
     this.delayed = false;
   }

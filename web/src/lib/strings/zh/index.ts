@@ -2,9 +2,10 @@
 
 import type en from "../en/index";
 import answer from "./answer";
+import conversation from "./conversation";
 import core from "./core";
 import errors from "./errors";
 import transcript from "./transcript";
 
-const words: typeof en = { ...core, ...answer, ...errors, ...transcript };
+const words: typeof en = { ...core, ...answer, ...conversation, ...errors, ...transcript };
 export default words;

@@ -1,0 +1,141 @@
+"""What one does with messages: change, copy, fork, compare, and let them wait."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ScriptedServer
+from tests.browser.doing import answers, ask, chat_id, composer, questions, send, wait_for_words, wait_until_done, words
+
+
+def more(page: Page, item: str) -> None:
+    """Choose from the menu of the last answer."""
+    answers(page).last.get_by_role("button", name="More for this message").click()
+    page.get_by_role("menuitem", name=item).click()
+
+
+def test_a_message_waits_for_the_answer_above_it(visit, scripted: ScriptedServer) -> None:
+    visitor = visit(scripted)
+    page = visitor.page()
+    send(page, "#hang #say First")
+    wait_for_words(page, 5)
+    composer(page).fill("second")
+    page.get_by_role("button", name="Send after this answer").click()
+    expect(questions(page).last).to_contain_text("Will be sent when the answer above is complete")
+    composer(page).fill("third")
+    composer(page).press("Enter")
+    expect(questions(page)).to_have_count(3)
+    # Another tab, and this one anew, know of it: it is stored.
+    other = visitor.page(f"/chat/{chat_id(page)}")
+    expect(questions(other)).to_have_count(3)
+    page.reload()
+    expect(questions(page).last).to_contain_text("Will be sent")
+    questions(page).last.get_by_role("button", name="Edit").click()
+    page.get_by_role("textbox", name="Edit message").fill("third, changed")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(questions(other).last).to_contain_text("third, changed")
+    questions(page).nth(1).get_by_role("button", name="Take back").click()
+    expect(questions(page)).to_have_count(2)
+    expect(composer(page)).to_have_value("second")
+    # Stopped: what waits is held until its user says so.
+    page.get_by_role("button", name="Stop answering").click()
+    expect(questions(page).last).to_contain_text("Not sent: the answer above ended early")
+    expect(questions(other).last).to_contain_text("Not sent")
+    questions(page).last.get_by_role("button", name="Send now").click()
+    expect(answers(page).last).to_contain_text("You said: third, changed")
+    expect(answers(other).last).to_contain_text("You said: third, changed")
+    # Complete: what waits follows by itself.
+    send(page, "#rate=40 #say one two three four five six seven eight")
+    wait_for_words(page, 3)
+    composer(page).fill("and then?")
+    composer(page).press("Enter")
+    expect(answers(page).last).to_contain_text("You said: and then?")
+    expect(answers(page).nth(-2)).to_contain_text("seven eight")
+
+
+def test_a_queue_survives_the_server(visit, own_scripted: ScriptedServer) -> None:
+    visitor = visit(own_scripted)
+    visitor.watch.expected = ("ERR_CONNECTION", "ERR_SOCKET", "WebSocket")
+    page = visitor.page()
+    send(page, "#hang #say First")
+    wait_for_words(page, 5)
+    composer(page).fill("second")
+    composer(page).press("Enter")
+    expect(questions(page).last).to_contain_text("Will be sent")
+    own_scripted.kill()
+    own_scripted.start()
+    expect(questions(page).last).to_contain_text("Not sent: the answer above ended early")
+    questions(page).last.get_by_role("button", name="Send now").click()
+    expect(answers(page).last).to_contain_text("You said: second")
+
+
+def test_texts_are_edited_in_place_or_as_a_copy(visit, scripted: ScriptedServer) -> None:
+    visitor = visit(scripted)
+    page = visitor.page()
+    ask(page, "#say The cat sat on the mat.")
+    other = visitor.page(f"/chat/{chat_id(page)}")
+    expect(answers(other).last).to_contain_text("The cat")
+    more(page, "Edit")
+    field = page.get_by_role("textbox", name="Edit answer")
+    field.fill("The dog sat on the mat.")
+    page.reload()  # what was typed is a draft like any other
+    expect(field).to_have_value("The dog sat on the mat.")
+    field.press("Control+Enter")
+    expect(answers(page).last).to_contain_text("The dog sat on the mat.")
+    expect(answers(page).last).to_contain_text("Edited")
+    expect(answers(other).last).to_contain_text("The dog")
+
+    # Two tabs edit one message: the second is told, and loses nothing.
+    for tab in (page, other):
+        more(tab, "Edit")
+    other.get_by_role("textbox", name="Edit answer").fill("The bird sat on the mat.")
+    field.fill("The fish sat on the mat.")
+    other.get_by_role("button", name="Save", exact=True).click()
+    expect(answers(other).last).to_contain_text("The bird")
+    visitor.watch.expected = ("409",)
+    visitor.context.route("**/api/messages/*", stale, times=1)
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("another tab")
+    expect(field).to_have_value("The fish sat on the mat.")
+    page.get_by_role("button", name="Save as a copy").click()
+    expect(answers(page).last).to_contain_text("The fish")
+    expect(answers(page).last).to_contain_text("2/2")
+
+    more(page, "Compare versions")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 place differs")
+    expect(dialog.locator("del")).to_contain_text("bird")
+    expect(dialog.locator("ins")).to_contain_text("fish")
+    page.keyboard.press("Escape")
+
+    # The question, in place: the answer stays.
+    questions(page).last.hover()
+    questions(page).last.get_by_role("button", name="Edit").click()
+    page.get_by_role("textbox", name="Edit message").fill("Where is the fish?")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(questions(page).last).to_contain_text("Where is the fish?")
+    expect(answers(page)).to_have_count(1)
+
+
+def stale(route) -> None:
+    """As a tab asks that has not heard of the change yet."""
+    route.continue_(post_data=re.sub(r'"edited_at":\d+', '"edited_at":1', route.request.post_data))
+
+
+def test_a_branch_becomes_a_chat(visit, scripted: ScriptedServer) -> None:
+    page = visit(scripted).page()
+    ask(page, "#say One.")
+    ask(page, "#say Two.")
+    before = chat_id(page)
+    answers(page).first.hover()
+    answers(page).first.get_by_role("button", name="More for this message").click()
+    page.get_by_role("menuitem", name="Fork into a new chat").click()
+    page.wait_for_function("before => !location.pathname.endsWith(before)", arg=before)
+    expect(answers(page)).to_have_count(1)
+    assert ask(page, "#say Another way.") == "Another way."
+    page.goto(f"/chat/{before}")
+    wait_until_done(page)
+    expect(answers(page)).to_have_count(2)
+    assert words(page) == "Two."

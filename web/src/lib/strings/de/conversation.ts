@@ -1,0 +1,44 @@
+/** Was man mit Nachrichten tut: ändern, kopieren, abzweigen, vergleichen und warten lassen. */
+
+import { plural } from "../../plural";
+import type en from "../en/conversation";
+
+const words: typeof en = {
+  editing: {
+    actions: "Mehr zu dieser Nachricht",
+    answerLabel: "Antwort bearbeiten",
+    save: "Speichern",
+    saveCopy: "Als Kopie speichern",
+    overwrite: "Trotzdem speichern",
+    edited: "Bearbeitet",
+    editedAt: (time) => `Bearbeitet ${time}`,
+    elsewhere: "Diese Nachricht wurde inzwischen in einem anderen Tab geändert. Dein Text ist noch hier: Speichere ihn trotzdem oder als Kopie.",
+    fork: "In einen neuen Chat abzweigen",
+    forked: "Das ist die Abzweigung, ein eigener Chat.",
+    compare: "Fassungen vergleichen",
+  },
+
+  compare: {
+    title: "Fassungen vergleichen",
+    left: "Erste Fassung",
+    right: "Zweite Fassung",
+    version: (index, count) => `Fassung ${index} von ${count}`,
+    same: "Beide Fassungen sagen dasselbe.",
+    differ: (count) => plural(count, { one: "# Stelle unterscheidet sich", other: "# Stellen unterscheiden sich" }),
+    unlike: "Diese Fassungen haben wenig gemeinsam: Alles ist hervorgehoben.",
+    removed: "nur in der ersten:",
+    added: "nur in der zweiten:",
+    close: "Schließen",
+  },
+
+  queue: {
+    send: "Nach dieser Antwort senden",
+    waits: "Wird gesendet, sobald die Antwort darüber fertig ist",
+    held: "Nicht gesendet: Die Antwort darüber endete vorzeitig",
+    now: "Jetzt senden",
+    withdraw: "Zurücknehmen",
+    late: "Sie ist schon gesendet, und die Antwort wird geschrieben.",
+    answer: "Die Antwort kommt nach der darüber.",
+  },
+};
+export default words;

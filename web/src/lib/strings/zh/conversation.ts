@@ -1,0 +1,44 @@
+/** 对消息的操作：修改、复制、分叉、比较和排队。 */
+
+import { plural } from "../../plural";
+import type en from "../en/conversation";
+
+const words: typeof en = {
+  editing: {
+    actions: "此消息的更多操作",
+    answerLabel: "编辑回答",
+    save: "保存",
+    saveCopy: "另存为副本",
+    overwrite: "仍然保存",
+    edited: "已编辑",
+    editedAt: (time) => `编辑于 ${time}`,
+    elsewhere: "此消息刚刚在另一个标签页中被修改。你的文字仍保留在这里：可以仍然保存，或另存为副本。",
+    fork: "分叉为新对话",
+    forked: "这是分叉出来的独立对话。",
+    compare: "比较版本",
+  },
+
+  compare: {
+    title: "比较版本",
+    left: "第一个版本",
+    right: "第二个版本",
+    version: (index, count) => `版本 ${index}/${count}`,
+    same: "两个版本内容相同。",
+    differ: (count) => plural(count, { other: "# 处不同" }),
+    unlike: "两个版本几乎没有共同之处：已全部标出。",
+    removed: "仅在第一个版本：",
+    added: "仅在第二个版本：",
+    close: "关闭",
+  },
+
+  queue: {
+    send: "在此回答之后发送",
+    waits: "上面的回答完成后发送",
+    held: "未发送：上面的回答提前结束",
+    now: "立即发送",
+    withdraw: "撤回",
+    late: "消息已经发送，正在撰写回答。",
+    answer: "回答会在上面的回答之后出现。",
+  },
+};
+export default words;
