@@ -116,6 +116,14 @@ def _charts(page: Page) -> None:
     page.locator("summary").first.click()
 
 
+def _opened(key: str) -> Callable[[Page], None]:
+    def reach(page: Page) -> None:
+        press(page, key)
+        expect(page.get_by_role("dialog")).to_be_visible()
+
+    return reach
+
+
 def _account_menu(page: Page) -> None:
     page.locator("aside footer [aria-haspopup=menu]").click()
     expect(page.get_by_role("menu")).to_be_visible()
@@ -160,6 +168,15 @@ PLACES = (
     Place("server's settings", path="/admin/options", who="owner"),
     Place("audit log", path="/admin/audit", who="owner"),
     Place("removing old entries", path="/admin/audit", reach=lambda page: press(page, "audit.prune"), who="owner"),
+    Place("profile without accounts", path="/account"),
+    Place("security", path="/account/security", who="owner"),
+    Place("setting up a second factor", path="/account/security", reach=_opened("security.factor.setUp"), who="owner"),
+    Place("sessions", path="/account/sessions", who="owner"),
+    Place("own data", path="/account/data", who="owner"),
+    Place("deleting the account", path="/account/data", reach=_opened("security.data.removeButton"), who="owner"),
+    Place("invitations", path="/admin/invitations", who="owner"),
+    Place("new invitation", path="/admin/invitations", reach=_opened("security.invitations.make"), who="owner"),
+    Place("an invitation's link", path="/join#unknown", who="nobody"),
     Place("API keys", path="/account/keys", who="owner"),
     Place("new API key", path="/account/keys", reach=_new_key, who="owner"),
 )

@@ -75,7 +75,7 @@ def status_with(owner: Owner, key: str, method: str = "GET", path: str = "/v1/mo
 
 def test_changing_the_password_ends_other_sessions(visit_as: Callable[..., Page], owner: Owner) -> None:
     owner.make("Gerda")
-    page, elsewhere = visit_as("Gerda", "/account"), visit_as("Gerda")
+    page, elsewhere = visit_as("Gerda", "/account/security"), visit_as("Gerda")
     page.get_by_label("Password so far").fill("not this one")
     choose_password(page, OTHER_PASSWORD)
     submit = page.get_by_role("button", name="Change password")
@@ -99,6 +99,7 @@ def test_other_browsers_are_signed_out_one_by_one_or_all(visit_as: Callable[...,
     page = visit_as("Hugo")
     first, second = visit_as("Hugo"), visit_as("Hugo")
     choose(page, "Account")
+    page.get_by_role("link", name="Sessions", exact=True).click()
     rows = row(page, "Chrome on Linux")
     expect(rows).to_have_count(3)
     expect(rows.first).to_contain_text("This browser")
@@ -254,7 +255,11 @@ def test_axe_finds_nothing_serious(visit: Open, owner: Owner, scheme: str) -> No
     fill_in(page, ANNA)
     expect(composer(page)).to_be_visible()
     for section, heading in {
-        "account": "Where you are signed in",
+        "account": "Custom instructions",
+        "account/security": "Second factor",
+        "account/sessions": "Where you are signed in",
+        "admin/invitations": "Invitations",
+        "account/data": "Export",
         "account/keys": "API keys",
         "admin/users": "Users",
     }.items():
@@ -275,7 +280,7 @@ def test_axe_finds_nothing_serious(visit: Open, owner: Owner, scheme: str) -> No
     assert serious_problems(page) == []
     page.get_by_role("button", name="Done").click()
     visiting.context.clear_cookies()
-    page.get_by_role("link", name="Account", exact=True).click()
+    page.get_by_role("link", name="Sessions", exact=True).click()
     expect(signed_out(page)).to_be_visible()
     assert serious_problems(page) == []
 
@@ -304,7 +309,7 @@ def test_axe_finds_nothing_serious_in_the_reference(visit: Open, server: MynaSer
 def test_a_phone_has_all_of_it_within_reach(visit_as: Callable[..., Page], owner: Owner) -> None:
     page = visit_as(ANNA, "/admin/users", **PHONE)
     owner.make("A name that is so long that no row of a narrow screen has it")
-    for section in ("account", "account/keys", "admin/users"):
+    for section in ("account", "account/security", "account/keys", "admin/invitations", "admin/users"):
         page.goto(f"/{section}")
         expect(page.get_by_role("main").get_by_role("navigation")).to_be_visible()
         expect(page.locator(".skeleton")).to_have_count(0)

@@ -23,6 +23,7 @@ from myna.server.metrics import CONTENT_TYPE, Metrics
 from myna.server.openai.batches import open_batches
 from myna.server.openai.responses import open_responses
 from myna.server.shell import create_shell
+from myna.server.takeout import Takeouts
 from myna.server.webhooks import open_webhooks
 from myna.settings import Settings
 from myna.store.database import opened
@@ -57,6 +58,7 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             await stack.enter_async_context(app.state.accounts.opened(database))
             app.state.accounts.on_departure(app.state.meter.usage.forget)
             app.state.files = await stack.enter_async_context(open_files(database, settings))
+            app.state.takeouts = Takeouts(database, app.state.files.blobs, settings.data_dir)
             app.state.webhooks = await stack.enter_async_context(
                 open_webhooks(database, settings, may_reach=app.state.accounts.administers)
             )

@@ -6,13 +6,18 @@ import type {
   Account,
   ApiKey,
   Chat,
+  Factor,
+  Invitation,
+  InvitationState,
   Failure,
   Message,
   Model,
   NewApiKey,
+  NewInvitation,
   NewMessage,
   NewRun,
   Node,
+  PendingFactor,
   Preferences,
   PreferencesChange,
   Role,
@@ -116,7 +121,13 @@ export const api = {
   session: () => ask<Session>("GET", "/api/session"),
   setUp: (token: string | null, name: string, password: string) =>
     ask<Session>("POST", "/api/setup", { ...(token === null ? {} : { token }), name, password }),
-  signIn: (name: string, password: string) => ask<Session>("POST", "/api/session", { name, password }),
+  signIn: (name: string, password: string, code: string | null = null) =>
+    ask<Session>("POST", "/api/session", { name, password, ...(code === null ? {} : { code }) }),
+  beginFactorToSignIn: (name: string, password: string) =>
+    ask<PendingFactor>("POST", "/api/session/second-factor", { name, password }),
+  lookAtInvitation: (secret: string) => ask<InvitationState>("POST", "/api/invitations/look", { secret }),
+  signUp: (name: string, password: string, invitation: string | null) =>
+    ask<Session>("POST", "/api/sign-up", { name, password, ...(invitation === null ? {} : { invitation }) }),
   signOut: () => ask<void>("DELETE", "/api/session"),
 
   changePassword: (old: string, next: string) => request<void>("POST", "/api/account/password", { old, new: next }),
@@ -126,6 +137,25 @@ export const api = {
   preferences: () => request<Preferences>("GET", "/api/account/preferences"),
   changePreferences: (change: PreferencesChange) =>
     request<Preferences>("PATCH", "/api/account/preferences", change),
+  factor: () => request<Factor>("GET", "/api/account/second-factor"),
+  beginFactor: (password: string) => request<PendingFactor>("POST", "/api/account/second-factor", { password }),
+  confirmFactor: (code: string) =>
+    request<{ recovery_codes: string[] }>("POST", "/api/account/second-factor/confirm", { code }),
+  renewRecoveryCodes: (password: string, code: string) =>
+    request<{ recovery_codes: string[] }>("POST", "/api/account/second-factor/recovery-codes", { password, code }),
+  disableFactor: (password: string, code: string) =>
+    request<void>("DELETE", "/api/account/second-factor", { password, code }),
+  deleteAccount: (password: string | null, code: string | null) =>
+    request<void>("DELETE", "/api/account", {
+      ...(password === null ? {} : { password }),
+      ...(code === null ? {} : { code }),
+    }),
+  invitations: () => request<{ invitations: Invitation[] }>("GET", "/api/invitations"),
+  makeInvitation: (invitation: NewInvitation) =>
+    request<Invitation & { secret: string }>("POST", "/api/invitations", invitation),
+  endInvitation: (id: string) => request<void>("DELETE", `/api/invitations/${segment(id)}`),
+  changeKey: (id: string, change: Partial<NewApiKey>) =>
+    request<ApiKey>("PATCH", `/api/account/keys/${segment(id)}`, change),
   keys: () => request<{ keys: ApiKey[] }>("GET", "/api/account/keys"),
   makeKey: (key: NewApiKey) => request<ApiKey & { secret: string }>("POST", "/api/account/keys", key),
   revokeKey: (id: string) => request<void>("DELETE", `/api/account/keys/${segment(id)}`),
@@ -183,6 +213,9 @@ const WITHOUT_DETAILS: ReadonlySet<string> = new Set([
   "not_signed_in",
   "server_stopping",
   "wrong_password",
+  "wrong_code",
+  "second_factor_required",
+  "second_factor_setup_required",
 ]);
 
 /**

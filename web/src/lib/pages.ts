@@ -14,16 +14,24 @@ export interface Page {
   load: () => Promise<{ default: Component }>;
 }
 
+/** With all words about accounts. */
+const loadAll = <T>(load: () => Promise<T>) => withStrings("admin", withStrings("security", withStrings("account", load)));
+
 export const PAGES: readonly Page[] = [
   {
     path: "/account",
     title: () => strings.account.account,
-    load: withStrings("admin", withStrings("account", () => import("../components/account/AccountPage.svelte"))),
+    load: loadAll(() => import("../components/account/AccountPage.svelte")),
   },
   {
     path: "/admin",
     title: () => strings.account.administration,
-    load: withStrings("admin", withStrings("account", () => import("../components/admin/AdminPage.svelte"))),
+    load: loadAll(() => import("../components/admin/AdminPage.svelte")),
+  },
+  {
+    path: "/join",
+    title: () => strings.account.account,
+    load: withStrings("security", () => import("../components/security/JoinPage.svelte")),
   },
 ];
 

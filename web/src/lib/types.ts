@@ -12,6 +12,43 @@ export interface User {
   role: Role;
 }
 
+/** One's second factor; `required`: nobody on this server may be without. */
+export interface Factor {
+  enabled: boolean;
+  since: number | null;
+  codes_left: number;
+  required: boolean;
+}
+
+/** A second factor that is not confirmed yet; `picture` is a data: URL. */
+export interface PendingFactor {
+  secret: string;
+  address: string;
+  picture: string;
+}
+
+export interface InvitationState {
+  state: "open" | "used" | "expired" | "revoked";
+  role: Role;
+  name: string | null;
+  expires_at: number;
+}
+
+export interface Invitation extends InvitationState {
+  id: string;
+  uses: number;
+  most_uses: number;
+  created_at: number;
+  by: string;
+}
+
+export interface NewInvitation {
+  role: Role;
+  expires_at: number;
+  uses: number;
+  name: string | null;
+}
+
 /** What a person has chosen for themselves; null: as the browser has it. */
 export interface Preferences {
   display_name: string | null;
@@ -37,6 +74,10 @@ export interface Session {
   list_cursor: number | null;
   /** Whether somebody is signed in, or this is simply the person whose machine it is. */
   can_sign_out: boolean;
+  /** Who may make an account for themselves. */
+  sign_up: "closed" | "invitation" | "open";
+  /** Of a second factor that this sign-in has set up; shown this once. */
+  recovery_codes: string[] | null;
   /** How the first account is made: with the token that the terminal shows, or without; null: there are accounts. */
   setup: "token" | "open" | null;
 }

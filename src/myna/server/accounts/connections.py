@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from contextvars import ContextVar
 
 from myna.server.identity import Identity
 
@@ -20,6 +21,16 @@ class Connection:
         self.revoked = False
 
 
+_answered: ContextVar[Connection | None] = ContextVar("answered", default=None)
+"""The connection for which something is done, also by a task that was begun for it."""
+
+
+def who_asks() -> asyncio.Task[object] | None:
+    """The task that answers the connection for which this is done."""
+    connection = _answered.get()
+    return None if connection is None else connection.task
+
+
 class Connections:
     """All that are open, by user."""
 
@@ -32,6 +43,7 @@ class Connections:
         assert task is not None
         connection = Connection(identity, task)
         self._open[identity.user].add(connection)
+        _answered.set(connection)
         return connection
 
     def discard(self, connection: Connection) -> None:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Literal
 
 from myna.errors import MynaError
-from myna.server.accounts.connections import Connections
+from myna.server.accounts.connections import Connections, who_asks
 from myna.server.accounts.directory import Denied, Directory, digest, environment_identity
 from myna.server.accounts.failures import Failures
 from myna.server.accounts.passwords import Passwords
@@ -164,11 +164,12 @@ class Accounts:
         """Where everybody needs a second factor, who signed in with a password alone does so again."""
         if not options.require_second_factor:
             return
+        me = who_asks()  # is answered yet
         for session in list(self.directory.sessions.values()):
             if session.method == "password" and session.owner not in self.directory.second_factors:
                 self.directory.drop_session(session)
                 self._ended.append(session)
-                self.connections.end(session.owner, which=partial(_has_session, session.id))
+                self.connections.end(session.owner, but=me, which=partial(_has_session, session.id))
 
     async def _keep_house(self) -> None:
         while True:

@@ -6,13 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
+from myna.errors import Refused
 from myna.server.accounts import sign_in, users
 from myna.server.api import account_types as types
 from myna.server.api.services import Known, Owner, Services
 from myna.server.api.session import address_of, forget_cookie
 from myna.server.identity import identity_of
-from myna.store import usage
+from myna.server.takeout import Takeouts
+from myna.store import audit, usage
 
 router = APIRouter(prefix="/api/account")
 
@@ -23,6 +26,26 @@ MAX_DAYS = 366
 async def change_password(request: Request, accounts: Known, body: types.PasswordChange) -> None:
     """Choose another password; every other session ends."""
     await sign_in.change_password(accounts, identity_of(request), body.old, body.new, address=address_of(request))
+
+
+@router.get("/export")
+async def export_account(request: Request, accounts: Known, services: Services) -> StreamingResponse:
+    """All that is one's own as a ZIP archive, made while it is sent."""
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        # A link elsewhere could otherwise make a server without accounts work, though nobody could read the answer.
+        raise Refused("An export is begun in the application itself, not by another page.")
+    by = identity_of(request)
+    user = accounts.directory.users.get(by.user)
+    about = {"id": by.user, "name": by.name, "role": by.role}
+    if user is not None:
+        about |= types.User.model_validate(user).model_dump()
+    takeouts: Takeouts = request.app.state.takeouts
+    archive = await takeouts.begin(by.user, about, str(request.base_url).rstrip("/"))
+    async with services.database.transaction() as transaction:
+        await audit.record(transaction, by, "account.export", "user", by.user, name=by.name)
+    day = datetime.now(UTC).date().isoformat()
+    headers = {"content-disposition": f'attachment; filename="myna-{day}.zip"'}
+    return StreamingResponse(archive, media_type="application/zip", headers=headers)
 
 
 @router.delete("", status_code=204)

@@ -100,6 +100,12 @@ class App {
     this.#forgetAndStartAnew();
   }
 
+  /** The account is deleted, and this browser forgets what it has of it. */
+  left(): void {
+    tabs.postMessage("left" satisfies Word);
+    this.#forgetAndStartAnew();
+  }
+
   /** Asks anew who is there, since something says that this may have changed. */
   async check(): Promise<void> {
     try {

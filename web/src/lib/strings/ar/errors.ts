@@ -6,6 +6,9 @@ const words: typeof en = {
   codes: {
     not_signed_in: "لم تسجّل الدخول.",
     wrong_password: "الاسم وكلمة المرور غير متطابقين.",
+    wrong_code: "الرمز غير صحيح أو سبق استخدامه.",
+    second_factor_setup_required: "على الجميع هنا تفعيل عامل تحقق ثانٍ.",
+    second_factor_required: "أدخل رمز عامل التحقق الثاني.",
     account_disabled: "هذا الحساب معطَّل. يستطيع مالك أو مدير تفعيله.",
     too_many_attempts: "محاولات كثيرة جدًا. انتظر قليلًا ثم أعد المحاولة.",
     not_found: "هذا غير موجود أو لم يعد موجودًا.",

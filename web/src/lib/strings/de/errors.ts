@@ -6,6 +6,9 @@ const words: typeof en = {
   codes: {
     not_signed_in: "Du bist nicht angemeldet.",
     wrong_password: "Name und Passwort passen nicht zusammen.",
+    wrong_code: "Der Code stimmt nicht oder wurde schon benutzt.",
+    second_factor_setup_required: "Hier braucht jeder einen zweiten Faktor.",
+    second_factor_required: "Gib den Code deines zweiten Faktors ein.",
     account_disabled: "Dieses Konto ist gesperrt. Ein Inhaber oder Admin kann es entsperren.",
     too_many_attempts: "Zu viele Versuche. Warte ein wenig und versuche es dann noch einmal.",
     not_found: "Das gibt es nicht (mehr).",

@@ -1,0 +1,201 @@
+"""All that is a user's as one ZIP archive, made while it is sent.
+
+The rows are written to a file without a name first, at the disk's speed and within one view of the database, so that
+they fit together and a slow browser holds nothing open; then they and the user's files are packed a block at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+import zipfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, cast
+
+import msgspec
+
+from myna.errors import Conflict, NotFound
+from myna.store import takeout
+from myna.store.blobs import Blobs
+from myna.store.database import Database
+from myna.store.files import COLUMNS
+from myna.store.tables.files import files
+
+BLOCK = 256 << 10
+
+README = """\
+What Myna at {origin} kept of {name} on {day}.
+
+account.json           the account: name, role, limits
+chats/ID.json          one chat each: {{"chat": its title, model, project and settings,
+                       "messages": every message of every branch, oldest first. "parent_id" is the message that it
+                       follows (null: it begins the chat); messages with one parent are branches, and the chat's
+                       "leaf_id" ends the one that was shown last. "parts" has the text in order}}
+data/TABLE.jsonl       everything else, one JSON object a line: preferences, projects, presets, usage by day, sessions,
+                       API keys (without their secrets), and what programs stored through the API
+files/ID-NAME          the files; data/files.jsonl says what each is called
+
+Times are Unix milliseconds, days are of UTC, sizes are bytes. Passwords, keys and other secrets are not in here, nor
+their hashes; nor is anything of other people.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A member of the archive that lies in the spool."""
+
+    name: str
+    offset: int
+    length: int
+
+
+class Takeouts:
+    """Makes archives, one at a time for each user."""
+
+    def __init__(self, database: Database, blobs: Blobs, data_dir: Path) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._data_dir = data_dir
+        self._busy: set[str] = set()
+
+    async def begin(self, owner: str, account: dict[str, Any], origin: str) -> AsyncIterator[bytes]:
+        """The archive, a block at a time; the database was read when this returns.
+
+        Args:
+            owner: whose.
+            account: what is told of the account itself.
+            origin: where it is, for the README.
+
+        Raises:
+            Conflict: another of this user's is being made.
+            StoreError: the database failed.
+        """
+        if owner in self._busy:
+            raise Conflict("Another export of yours is being made; wait for it or cancel that download.")
+        self._busy.add(owner)
+        stack = AsyncExitStack()
+        stack.callback(self._busy.discard, owner)
+        try:
+            # Without a name on the disk: whatever happens, nothing of it stays behind.
+            spool = stack.enter_context(tempfile.TemporaryFile(dir=self._data_dir))  # noqa: SIM115 (the stack closes it)
+            pieces, blobs = await self._collect(owner, spool)
+        except BaseException:
+            await stack.aclose()
+            raise
+        day = datetime.now(UTC).date().isoformat()
+        texts = {
+            "README.txt": README.format(origin=origin, name=account["name"], day=day).encode(),
+            "account.json": msgspec.json.encode(account),
+        }
+        return self._packed(owner, stack, spool, texts, pieces, blobs)
+
+    async def _collect(self, owner: str, spool: IO[bytes]) -> tuple[list[_Piece], list[tuple[str, str]]]:
+        """Write all rows to the spool; what is where, and which blobs belong into the archive under which names."""
+        pieces: list[_Piece] = []
+
+        def finish(name: str, since: int) -> None:
+            pieces.append(_Piece(name, since, spool.tell() - since))
+
+        async with self._database.read(owner) as scope:
+            current: str | None = None
+            since = 0
+            async for table, line in takeout.tables(scope):
+                if table != current:
+                    if current is not None:
+                        finish(f"data/{current}.jsonl", since)
+                    current, since = table, spool.tell()
+                spool.write(line)
+            if current is not None:
+                finish(f"data/{current}.jsonl", since)
+            async for chat_id, document in takeout.conversations(scope):
+                since = spool.tell()
+                async for part in document:
+                    spool.write(part)
+                finish(f"chats/{_safe(chat_id)}.json", since)
+            stored = await scope.all(scope.select(files, *COLUMNS))
+            blobs = [(f"files/{_safe(row.id)}-{_safe(row.filename)}", row.blob) for row in stored]
+        return pieces, blobs
+
+    async def _packed(
+        self,
+        owner: str,
+        stack: AsyncExitStack,
+        spool: IO[bytes],
+        texts: dict[str, bytes],
+        pieces: list[_Piece],
+        blobs: list[tuple[str, str]],
+    ) -> AsyncIterator[bytes]:
+        async with stack:
+            archive = _Archive()
+            for name, text in texts.items():
+                with archive.member(name) as member:
+                    member.write(text)
+            for piece in pieces:
+                with archive.member(piece.name) as member:
+                    spool.seek(piece.offset)
+                    left = piece.length
+                    while left:
+                        block = spool.read(min(BLOCK, left))
+                        left -= len(block)
+                        await asyncio.to_thread(member.write, block)
+                        yield archive.take()
+            missing = []
+            for name, blob in blobs:
+                try:
+                    async with aclosing(self._blobs.read(owner, blob)) as content:
+                        first = await anext(content, b"")
+                        with archive.member(name) as member:
+                            await asyncio.to_thread(member.write, first)
+                            async for block in content:
+                                await asyncio.to_thread(member.write, block)
+                                yield archive.take()
+                except NotFound:  # deleted since the rows were read
+                    missing.append(name)
+            if missing:
+                with archive.member("missing.txt") as member:
+                    member.write(b"Deleted while this was made:\n" + "\n".join(missing).encode())
+            archive.close()
+            yield archive.take()
+
+
+class _Archive:
+    """A ZIP archive that is taken away as it grows."""
+
+    def __init__(self) -> None:
+        self._made = bytearray()
+        # Without `tell` and `seek` it knows that nothing can be changed later, and says sizes after the contents.
+        self._zip = zipfile.ZipFile(cast("IO[bytes]", self), "w", zipfile.ZIP_DEFLATED)
+
+    def write(self, data: bytes) -> int:
+        self._made += data
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def member(self, name: str) -> IO[bytes]:
+        """A new member, to be written and closed before the next."""
+        about = zipfile.ZipInfo(name, datetime.now(UTC).timetuple()[:6])
+        about.compress_type = zipfile.ZIP_DEFLATED
+        about.external_attr = 0o600 << 16
+        return self._zip.open(about, "w", force_zip64=True)
+
+    def take(self) -> bytes:
+        """What has grown since."""
+        made = bytes(self._made)
+        self._made.clear()
+        return made
+
+    def close(self) -> None:
+        """Write the list of members."""
+        self._zip.close()
+
+
+def _safe(name: str) -> str:
+    """A name that is one step of a path wherever the archive is unpacked."""
+    return re.sub(r"[^\w.-]+", "_", name).strip(".")[-100:] or "_"

@@ -1,0 +1,174 @@
+"""Signing up by a link, signing in with two factors, choices that follow a person, and leaving."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyotp
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import MynaServer, Visit
+from tests.browser.doing import composer
+from tests.browser.people import ANNA, FORBIDDEN, NOT_SIGNED_IN, PASSWORD, Owner, choose_password, fill_in
+
+Open = Callable[..., Visit]
+
+
+@pytest.fixture(scope="module")
+def owner(static: Path, default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
+    running = MynaServer(tmp_path_factory.mktemp("security"))
+    running.start()
+    yield Owner(running)
+    running.stop()
+
+
+@pytest.fixture
+def stranger(visit: Open, owner: Owner) -> Callable[..., Page]:
+    """A page in a browser of its own, in which nobody is signed in."""
+
+    def open_one(path: str = "/", **options: object) -> Page:
+        visiting = visit(owner.server, **options)
+        visiting.watch.expected = (NOT_SIGNED_IN, FORBIDDEN, "WebSocket", "status of 400")
+        return visiting.page(path)
+
+    return open_one
+
+
+def test_a_link_makes_an_account_and_is_used_up(stranger: Callable[..., Page], owner: Owner) -> None:
+    page = stranger("/admin/invitations")
+    fill_in(page, ANNA)
+    page.get_by_role("button", name="New invitation").click()
+    page.get_by_role("dialog").get_by_label("Name", exact=True).fill("Mira")
+    page.get_by_role("button", name="Create link").click()
+    link = page.get_by_role("textbox", name="The link").input_value()
+    assert re.fullmatch(re.escape(owner.server.url) + r"/join#[\w-]{43}", link)
+    page.get_by_role("button", name="Done").click()
+    expect(page.get_by_role("listitem").filter(has_text="Mira")).to_contain_text("Open")
+
+    guest = stranger(link.removeprefix(owner.server.url))
+    expect(guest.get_by_role("heading", name="Create your account")).to_be_visible()
+    assert "#" not in guest.url, "a glance at the address tells nothing"
+    expect(guest.get_by_label("Name", exact=True)).to_have_value("Mira")
+    choose_password(guest, PASSWORD)
+    guest.get_by_role("button", name="Create account").click()
+    expect(composer(guest)).to_be_visible()
+    assert guest.url == f"{owner.server.url}/"
+
+    late = stranger(link.removeprefix(owner.server.url))
+    expect(late.get_by_text("This invitation was used already.")).to_be_visible()
+    late.get_by_role("button", name="I have an account").click()
+    expect(late.get_by_role("button", name="Sign in", exact=True)).to_be_visible()
+    lost = stranger("/join#half-of-it")
+    expect(lost.get_by_text("This invitation is not known")).to_be_visible()
+
+    page.reload()
+    expect(page.get_by_role("listitem").filter(has_text="Mira")).to_contain_text("Used")
+    page.get_by_role("button", name="Delete: Mira").click()
+    expect(page.get_by_text("There are no invitations.")).to_be_visible()
+
+
+def test_a_second_factor_is_set_up_and_asked_for(stranger: Callable[..., Page], owner: Owner) -> None:
+    owner.make("Nora")
+    page = stranger("/account/security")
+    fill_in(page, "Nora")
+    page.get_by_role("button", name="Set up").click()
+    dialog = page.get_by_role("dialog", name="Set up")
+    dialog.get_by_label("Password", exact=True).fill(PASSWORD)
+    dialog.get_by_role("button", name="Next").click()
+    expect(dialog.get_by_role("img")).to_be_visible()
+    assert dialog.get_by_role("img").evaluate("image => image.naturalWidth") > 100, "the policy lets it be drawn"
+    secret = dialog.locator("code").inner_text().replace(" ", "")
+    dialog.get_by_label("Code").fill("000000")
+    dialog.get_by_role("button", name="Confirm").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("not right")
+    dialog.get_by_label("Code").fill(pyotp.TOTP(secret).now())
+    dialog.get_by_role("button", name="Confirm").click()
+    shown = page.get_by_role("dialog", name="Your recovery codes")
+    expect(shown.get_by_role("listitem")).to_have_count(10)
+    codes = shown.get_by_role("listitem").all_inner_texts()
+    page.keyboard.press("Escape")
+    expect(shown).to_be_visible()
+    shown.get_by_role("button", name="I have kept them").click()
+    expect(page.get_by_text("Unused recovery codes: 10.")).to_be_visible()
+
+    elsewhere = stranger()
+    fill_in(elsewhere, "Nora")
+    code = elsewhere.get_by_label("Code")
+    expect(code).to_be_focused()
+    code.fill("123456")
+    code.press("Enter")
+    expect(elsewhere.get_by_role("alert")).to_contain_text("not right")
+    expect(code).to_have_value("")
+    code.fill(codes[0])
+    code.press("Enter")
+    expect(composer(elsewhere)).to_be_visible()
+
+    page.get_by_role("button", name="Switch off").click()
+    dialog = page.get_by_role("dialog", name="Switch off")
+    dialog.get_by_label("Password", exact=True).fill(PASSWORD)
+    dialog.get_by_label("Code").fill(codes[1])
+    dialog.get_by_role("button", name="Switch off").click()
+    expect(page.get_by_text("Not set up.")).to_be_visible()
+
+
+def test_choices_follow_their_person(stranger: Callable[..., Page], owner: Owner) -> None:
+    owner.make("Olga")
+    page, other = stranger("/account"), stranger("/account")
+    for each in (page, other):
+        fill_in(each, "Olga")
+    typed = page.get_by_role("textbox", name="Custom instructions")
+    typed.fill("Answer in one sentence.")
+    page.get_by_role("button", name="Save").click()
+    expect(other.get_by_role("textbox", name="Custom instructions")).to_have_value("Answer in one sentence.")
+    other.get_by_role("textbox", name="Custom instructions").fill("Mine")
+    typed.fill("Answer in verse.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.").first).to_be_visible()
+    expect(other.get_by_role("alert").filter(has_text="changed in another tab")).to_be_visible()
+    expect(other.get_by_role("textbox", name="Custom instructions")).to_have_value("Mine")
+    other.get_by_role("button", name="Show what is stored").click()
+    expect(other.get_by_role("textbox", name="Custom instructions")).to_have_value("Answer in verse.")
+    page.get_by_role("main").get_by_role("radio", name="Dark").check(force=True)
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.get_by_label("Use these in every browser").check()
+    expect(other.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_a_person_takes_everything_along_and_leaves(
+    stranger: Callable[..., Page], owner: Owner, tmp_path: Path
+) -> None:
+    owner.make("Paula")
+    page = stranger("/account/data")
+    fill_in(page, "Paula")
+    with page.expect_download() as begun:
+        page.get_by_role("link", name="Download my data").click()
+    begun.value.save_as(tmp_path / "mine.zip")
+    with zipfile.ZipFile(tmp_path / "mine.zip") as archive:
+        assert json.loads(archive.read("account.json"))["name"] == "Paula"
+    page.get_by_role("button", name="Delete my account").click()
+    dialog = page.get_by_role("dialog", name="Delete your account?")
+    dialog.get_by_label("Password", exact=True).fill("not this one")
+    dialog.get_by_role("button", name="Delete everything").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("do not belong together")
+    dialog.get_by_label("Password", exact=True).fill(PASSWORD)
+    dialog.get_by_role("button", name="Delete everything").click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert "Paula" not in [user["name"] for user in owner.ask("GET", "/api/users")["users"]]
+
+
+def test_where_everybody_needs_one_it_is_set_up_at_the_door(stranger: Callable[..., Page], owner: Owner) -> None:
+    owner.make("Rita")
+    owner.ask("PATCH", "/api/admin/options", require_second_factor=True)  # which ends this session too
+    page = stranger()
+    fill_in(page, "Rita")
+    expect(page.get_by_text("This server asks everybody for a second factor.")).to_be_visible()
+    page.get_by_label("Code").fill(pyotp.TOTP(page.locator("code").inner_text().replace(" ", "")).now())
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("list", name="Your recovery codes").get_by_role("listitem")).to_have_count(10)
+    page.get_by_role("button", name="I have kept them").click()
+    expect(composer(page)).to_be_visible()
