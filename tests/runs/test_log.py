@@ -70,6 +70,18 @@ async def test_what_comes_between_two_commits_is_one_event(database: Database) -
         assert await runs.logged(scope, log.run.id) == (2, "v", [TextEvent("one two three", (4, 4, 5))])
 
 
+async def test_every_event_is_read_back_as_it_was(database: Database) -> None:
+    writer = LogWriter(database)
+    log = await open_log(database, writer)
+    said = [STARTED, TextEvent("Hm, ", (1, 2), reasoning=True), TextEvent("yes", (3,))]
+    async with database.write(OWNER) as scope:
+        numbered = [(OWNER, log.run.id, number, event) for number, event in enumerate(said, 1)]
+        await runs.append_events(scope.transaction, numbered)
+    async with database.read(OWNER) as scope:
+        assert await runs.events_after(scope, log.run.id, 0, 10) == list(enumerate(said, 1))
+        assert await runs.events_after(scope, log.run.id, 1, 1) == [(2, said[1])]
+
+
 async def test_tokens_without_text_wait_for_it(database: Database) -> None:
     writer = LogWriter(database)
     log = await open_log(database, writer)

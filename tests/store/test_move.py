@@ -104,13 +104,13 @@ def test_a_copy_that_fails_leaves_the_target_empty(tmp_path: Path, url: str, mon
 def test_who_is_running_is_not_disturbed(tmp_path: Path, url: str) -> None:
     fill(tmp_path / "one")
 
-    async def busy(data_dir: Path, url_of: str | None, what: str) -> None:
+    async def busy(data_dir: Path, url_of: str | None, said: str) -> None:
         async with opened(data_dir, url_of):
-            with pytest.raises(ConfigurationError, match=f"Another Myna already uses the {what}"):
+            with pytest.raises(ConfigurationError, match=said):
                 move(tmp_path / "one", None, url, quietly)
 
-    asyncio.run(busy(tmp_path / "one", None, "data directory"))
-    asyncio.run(busy(tmp_path / "two", url, "database"))
+    asyncio.run(busy(tmp_path / "one", None, "Another Myna already uses"))
+    asyncio.run(busy(tmp_path / "two", url, "End all of them"))
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,26 @@ async def test_another_programs_database_is_refused(tmp_path: Path, url: str, en
     engine.dispose()
 
 
-async def test_one_server_a_database(tmp_path: Path, url: str) -> None:
-    async with opened(tmp_path / "one", url):
-        with pytest.raises(ConfigurationError, match="Another Myna already uses the database"):
-            await Database.open(tmp_path / "two", url)
-    async with opened(tmp_path / "two", url):
-        pass
+async def test_servers_share_a_database_and_a_program_may_have_it_alone(tmp_path: Path, url: str) -> None:
+    async with opened(tmp_path, url) as one, opened(tmp_path, url) as two:
+        assert (one.leads, two.leads) == (True, False)
+        assert one.server != two.server
+        async with two.transaction() as transaction:
+            assert await two.living(transaction) == {one.server, two.server}
+        with pytest.raises(ConfigurationError, match="End all of them"), postgres.alone(url):
+            pass
+    with postgres.alone(url), pytest.raises(ConfigurationError, match="has the database alone"):
+        await Database.open(tmp_path, url)
+    async with opened(tmp_path, url) as one:
+        assert one.leads
+
+
+async def test_nothing_is_upgraded_under_servers(tmp_path: Path, url: str, later: Callable[[str], Path]) -> None:
+    scripts = later("    op.drop_table('parts')\n")
+    async with opened(tmp_path, url):
+        with pytest.raises(ConfigurationError, match="End all of them"):
+            postgres.upgrade(postgres.locate(url), scripts=scripts, head="later")
+    postgres.upgrade(postgres.locate(url), scripts=scripts, head="later")
 
 
 def test_who_upgrades_at_once_takes_turns(url: str, engine: Engine) -> None:

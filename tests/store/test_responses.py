@@ -78,11 +78,11 @@ async def test_an_open_response_comes_to_its_end(database: Database) -> None:
         await responses.begin(scope, "a", {"id": "a", "status": "in_progress"})
         await responses.append_events(scope.transaction, [(OWNER, "a", 0, b"zero"), (OWNER, "a", 1, b"one")])
     async with database.transaction() as transaction:
-        ((owner, found),) = await responses.left_open(transaction)
+        ((owner, found),) = await responses.left_open(transaction, None)
         assert (owner, found.status, found.is_open) == (OWNER, "in_progress", True)
         scope = transaction.owned_by(OWNER)
         await responses.finish(scope, "a", {"id": "a", "status": "completed"}, [item("a2")], last_event=1)
-        assert await responses.left_open(transaction) == []
+        assert await responses.left_open(transaction, None) == []
     async with database.read(OWNER) as scope:
         found = await responses.get(scope, "a")
         assert (found.status, found.last_event, found.is_open) == ("completed", 1, False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from myna.errors import InvalidParameter
+from myna.runs.elsewhere import Elsewhere
 from myna.runs.log import RunLog
 from myna.store import changes, chats, messages, preferences, projects, runs
 from myna.store.database import Database
@@ -65,6 +66,8 @@ Frame = EventFrame | SnapshotFrame | ChangeFrame | ResetFrame
 class Live(Protocol):
     """Where open runs are found: `myna.runs.service.RunService`."""
 
+    elsewhere: Elsewhere
+
     def live(self, owner: str, run_id: str) -> RunLog | None: ...
 
 
@@ -102,14 +105,19 @@ class Follower:
         if log is not None:
             self._logs[run_id] = log
             log.subscribe(self.wake)
+        else:
+            self._live.elsewhere.waiting.subscribe((self.owner, run_id), self.wake)
         self._cursors[run_id] = after
         self.wake.set()
 
     def unfollow(self, run_id: str) -> None:
         """Follow a run no longer; not an error if it was not followed."""
-        self._cursors.pop(run_id, None)
+        if self._cursors.pop(run_id, None) is None:
+            return
         if (log := self._logs.pop(run_id, None)) is not None:
             log.unsubscribe(self.wake)
+        else:
+            self._live.elsewhere.waiting.unsubscribe((self.owner, run_id), self.wake)
 
     def follow_lists(self, after: int) -> None:
         """Follow the owner's lists from after the change ``after``."""
@@ -151,13 +159,13 @@ class Follower:
     async def _of_run(self, run_id: str) -> list[Frame]:
         log = self._logs.get(run_id)
         if log is None:
-            return await self._over(run_id)
+            return await self._stored(run_id)
         events = log.after(self._cursors[run_id], _BATCH)
         if events is None:
             run, message = log.snapshot()
             self._cursors[run_id] = run.last_event
             if log.ended.is_set():
-                return await self._over(run_id)
+                return await self._stored(run_id)
             return [SnapshotFrame(run_id, run.last_event, message)]
         if events:
             seq, event = events[-1]
@@ -166,12 +174,17 @@ class Follower:
                 self.unfollow(run_id)
         return [EventFrame(run_id, seq, event) for seq, event in events]
 
-    async def _over(self, run_id: str) -> list[Frame]:
-        """The run ended before it was followed, or while its follower was far behind: only its message is left."""
-        self.unfollow(run_id)
+    async def _stored(self, run_id: str) -> list[Frame]:
+        """What the database has of a run that another process writes, or that is over: then its message is left."""
         async with self._database.read(self.owner) as scope:
             run = await runs.find(scope, run_id)
+            if run is not None and self._live.elsewhere.has(run):
+                events = await runs.events_after(scope, run_id, self._cursors[run_id], _BATCH)
+                if events:
+                    self._cursors[run_id] = events[-1][0]
+                return [EventFrame(run_id, seq, event) for seq, event in events]
             message = run and await messages.find(scope, run.message_id)
+        self.unfollow(run_id)
         return [SnapshotFrame(run_id, run.last_event, message)] if run and message else []
 
     async def _of_lists(self) -> list[ChangeFrame | ResetFrame]:

@@ -151,6 +151,10 @@ class LogWriter(GroupWriter[RunLog]):
 
     async def store(self, logs: list[RunLog], transaction: Transaction) -> None:
         """See `GroupWriter.store`; a run that ends gives its text to its message."""
+        if transaction.server is not None:  # another process may have deleted some
+            gone = await runs.missing(transaction, [(log.owner, log.run.id) for log in logs])
+            transaction.after_commit.extend(log.discard for log in logs if (log.owner, log.run.id) in gone)
+            logs = [log for log in logs if (log.owner, log.run.id) not in gone]
         taken = [(log, log.take()) for log in logs]
         await runs.append_events(
             transaction, ((log.owner, log.run.id, seq, event) for log, events in taken for seq, event in events)

@@ -5,12 +5,13 @@ All of it is safe to ask twice: the ids are the client's, and a request sent aga
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -21,11 +22,13 @@ from myna.errors import Conflict, InvalidParameter, NotFound
 from myna.runs import transcripts
 from myna.runs.alternative import Place, begin
 from myna.runs.answer import Answer, Measure, Spend, complete, measure_nothing, spend_freely
+from myna.runs.elsewhere import Elsewhere
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
 from myna.runs.queue import Queue
 from myna.store import chats, messages, projects, runs
 from myna.store.database import Database
+from myna.store.peers import MISSED
 from myna.store.records import Chat, EndEvent, Message, MessagePart, MessageStatus, Run, now
 from myna.store.scope import Scope
 
@@ -111,12 +114,23 @@ class RunService:
         self._answers: dict[tuple[str, str], Answer] = {}
         self.queue = Queue(database, self._launch)
         self.followers: dict[str, set[Follower]] = defaultdict(set)
+        self.elsewhere = Elsewhere(database)
+        self._noticed: set[asyncio.Task[object]] = set()
         database.on_change(self._lists_changed)
+        database.on_check(self.mark_left_open)
+        database.hear("stop", lambda words: self._notice((words[0], words[1]), Answer.stop))
+        database.hear("run", lambda words: self._notice((words[0], words[1]), self._look_again))
+        database.hear(MISSED, lambda _: self._lists_changed(frozenset(self.followers)))
 
     async def start(self) -> None:
-        """Mark what a crash has left as interrupted, with the text it had, and take new runs."""
+        """Mark what a crash has left, and take new runs."""
+        await self.mark_left_open()
+        self.writer.start()
+
+    async def mark_left_open(self) -> None:
+        """Mark what a process that died has left as interrupted, with the text it had."""
         async with self._database.transaction() as transaction:
-            for owner, run in await runs.left_open(transaction):
+            for owner, run in await runs.left_open(transaction, await self._database.living(transaction)):
                 scope = transaction.owned_by(owner)
                 last, tokenizer, texts = await runs.logged(scope, run.id)
                 message = await messages.get(scope, run.message_id)
@@ -124,7 +138,6 @@ class RunService:
                 await messages.finish(scope, message.id, parts_now=parts, status="interrupted", usage=None, error=None)
                 await runs.set_status(scope, run.id, "interrupted", last_event=last + 1)
                 logger.warning("Run %s was cut off by a crash; its answer is kept as interrupted", run.id)
-        self.writer.start()
 
     async def close(self) -> None:
         """Mark open runs as interrupted and store what they have."""
@@ -305,8 +318,28 @@ class RunService:
         """
         if (answer := self._answers.get((owner, run_id))) is not None:
             await answer.stop()
+        else:
+            async with self._database.read(owner) as scope:
+                run = await runs.get(scope, run_id)
+            if self.elsewhere.has(run):
+                await self.elsewhere.stop(owner, run_id)
         async with self._database.read(owner) as scope:
             return await runs.get(scope, run_id)
+
+    async def _look_again(self, answer: Answer) -> None:
+        """Another process has changed a run that this one writes: it may have deleted it with its chat."""
+        async with self._database.read(answer.log.owner) as scope:
+            gone = await runs.find(scope, answer.log.run.id) is None
+        if gone:
+            answer.log.discard()
+            await answer.interrupt()
+
+    def _notice(self, key: tuple[str, str], act: Callable[[Answer], Coroutine[Any, Any, object]]) -> None:
+        """Another process has told something of a run; act if this one writes it."""
+        if (answer := self._answers.get(key)) is not None:
+            task = asyncio.create_task(act(answer))
+            self._noticed.add(task)
+            task.add_done_callback(self._noticed.discard)
 
     async def delete_chat(self, owner: str, chat_id: str) -> None:
         """Delete a chat with everything in it; its open runs are stopped.

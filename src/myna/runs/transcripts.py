@@ -10,10 +10,12 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from myna.runs.elsewhere import as_stored
 from myna.runs.followers import Live
 from myna.store import chats, messages, runs, transcripts
 from myna.store.database import Database
 from myna.store.records import Chat, Message, Node, Run
+from myna.store.scope import Scope
 
 OPENED_BYTES = 128 * 1024
 OPENED_MESSAGES = 40
@@ -46,7 +48,8 @@ async def open_chat(database: Database, live: Live, owner: str, chat_id: str) ->
             open_runs = await runs.open_in_chat(scope, chat_id)
             near = ending(tree, chat.leaf_id) | {run.message_id for run in open_runs}
             found = await messages.of_ids(scope, near)
-        if (shown := _as_written(live, owner, open_runs, found)) is not None:
+            shown = await _as_written(scope, live, open_runs, found)
+        if shown is not None:
             return OpenedChat(chat, tree, *shown)
         await database.settled()  # a run has just begun or ended: look again
 
@@ -66,7 +69,8 @@ async def contents(
                 i: message for i, message in (await messages.of_ids(scope, ids)).items() if message.chat_id == chat_id
             }
             open_runs = [run for run in await runs.open_in_chat(scope, chat_id) if run.message_id in found]
-        if (shown := _as_written(live, owner, open_runs, found)) is not None:
+            shown = await _as_written(scope, live, open_runs, found)
+        if shown is not None:
             return shown
         await database.settled()
 
@@ -86,16 +90,18 @@ def ending(tree: Sequence[Node], leaf_id: str | None) -> set[str]:
     return found
 
 
-def _as_written(
-    live: Live, owner: str, open_runs: Sequence[Run], found: dict[str, Message]
+async def _as_written(
+    scope: Scope, live: Live, open_runs: Sequence[Run], found: dict[str, Message]
 ) -> tuple[list[Message], list[Run]] | None:
     """Messages, open answers with what their runs have committed, and these runs; None if a run is not at work."""
     now: list[Run] = []
     for run in open_runs:
-        log = live.live(owner, run.id)
-        if log is None:
+        if live.elsewhere.has(run):
+            run_now, answer = await as_stored(scope, run, found[run.message_id])
+        elif (log := live.live(scope.owner, run.id)) is not None:
+            run_now, answer = log.snapshot()
+        else:
             return None
-        run_now, answer = log.snapshot()
         now.append(run_now)
         # An answer may have become longer since the read, never be replaced.
         if answer.id in found:

@@ -17,8 +17,9 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from myna.server.accounts import Accounts, Denied
+from myna.server.accounts import Accounts, Denied, sharing
 from myna.server.accounts.connections import Connection
+from myna.server.accounts.directory import digest
 from myna.server.identity import IN_SCOPE, LOCAL, Identity
 from myna.server.permissions import Need, lacking, need_of
 from myna.server.shapes import OLLAMA_PATHS, refusal
@@ -54,6 +55,8 @@ class Guard:
         path, headers = scope["path"], Headers(scope=scope)
         audit.address.set(scope["client"][0] if scope.get("client") else None)
         caller = self._identify(path, headers)
+        if isinstance(caller, Denied) and await sharing.catch_up(self.accounts, _digests(headers)):
+            caller = self._identify(path, headers)
         if isinstance(caller, Identity) and headers.get(USER, caller.user) != caller.user:
             caller = SOMEBODY_ELSE
         need = _need(scope)
@@ -82,7 +85,7 @@ class Guard:
             return WRONG_KEY if isinstance(found, Denied) and state != "accounts" else found
         if state != "accounts":
             return WRONG_KEY if state == "single" else NO_ACCOUNT
-        token = cookie_parser(headers.get("cookie", "")).get(COOKIE)
+        token = _token_in(headers)
         return NO_CREDENTIALS if token is None else accounts.by_session(token)
 
     async def _answer(self, caller: Identity, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,6 +138,15 @@ def _key_in(headers: Headers) -> str | None:
     """The key that was sent; another scheme than Bearer is for somebody else, such as a proxy before us."""
     scheme, _, key = headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
+
+
+def _token_in(headers: Headers) -> str | None:
+    """The token of a browser's session."""
+    return cookie_parser(headers.get("cookie", "")).get(COOKIE)
+
+
+def _digests(headers: Headers) -> list[bytes]:
+    return [digest(secret) for secret in (_key_in(headers), _token_in(headers)) if secret is not None]
 
 
 def _reads_the_reference(scope: Scope) -> bool:

@@ -203,7 +203,10 @@ async def open_files(database: Database, settings: Settings) -> AsyncIterator[Fi
     """
     blobs = Blobs(settings.data_dir)
     async with database.transaction() as transaction:
-        wanted = await files.blobs(transaction)
+        living = await database.living(transaction)
+        # Another process that shares the database may be writing a blob whose row is yet to come.
+        alone = living is None or living <= {database.server}
+        wanted = await files.blobs(transaction) if alone else None
     if unclaimed := await blobs.prepare(wanted):
         logger.warning("Put %d files aside that are not in the database; they are removed after 30 days.", unclaimed)
     service = FileService(database, blobs, settings)

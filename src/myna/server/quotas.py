@@ -119,11 +119,22 @@ class Usage:
                     if owner not in self._gone
                 ]
                 await usage.add(transaction, rows)
+                if database.peers is not None:  # others count too
+                    owners = {owner for owner, *_ in taken}
+                    totals = await usage.tokens_of_day(transaction, self._turn_page(), owners)
+                    transaction.after_commit.append(lambda: self._know(totals))
         except BaseException:
             for key, counts in taken.items():
                 later = self._unwritten.setdefault(key, [0] * len(COUNTS))
                 later[:] = [one + other for one, other in zip(later, counts, strict=True)]
             raise
+
+    def _know(self, totals: dict[str, int]) -> None:
+        """What owners have used today as it is stored; what is not written yet comes on top."""
+        self._today |= totals
+        for (owner, day, *_), (_, prompt, completion, *_) in self._unwritten.items():
+            if owner in totals and day == self._day:
+                self._today[owner] += prompt + completion
 
     async def _write_on(self, database: Database) -> None:
         failing = False

@@ -59,11 +59,12 @@ class Blobs:
         assert _BLOB.fullmatch(blob_id), blob_id
         return self.root / owner / blob_id
 
-    async def prepare(self, wanted: Set[tuple[str, str]]) -> int:
+    async def prepare(self, wanted: Set[tuple[str, str]] | None) -> int:
         """Create the directories; remove what a killed process left: drafts, and in time what nothing wants.
 
         Args:
-            wanted: (owner, blob id) of every row; nothing may be written until this is over.
+            wanted: (owner, blob id) of every row; nothing may be written until this is over. None: others write here
+                already, and nothing is removed.
 
         Returns:
             How many blobs were found that nothing wants. They are put aside, and put back if a later start wants them.
@@ -132,11 +133,14 @@ class Blobs:
 
         await asyncio.to_thread(unlink)
 
-    def _prepare(self, wanted: Set[tuple[str, str]]) -> int:
+    def _prepare(self, wanted: Set[tuple[str, str]] | None) -> int:
         try:
-            shutil.rmtree(self.drafts, ignore_errors=True)
+            if wanted is not None:
+                shutil.rmtree(self.drafts, ignore_errors=True)
             self.drafts.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.root.chmod(0o700)
+            if wanted is None:
+                return 0
             there = set(_blobs(self.root))
             for key in there - wanted:
                 _move(self.root, self.unclaimed, key)

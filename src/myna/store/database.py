@@ -12,12 +12,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncTransaction
 
-from myna.store import directory, sqlite, swap
+from myna.store import directory, peers, sqlite, swap
+from myna.store.directory import Lock
+from myna.store.peers import Check, Listener
 from myna.store.place import Place
 from myna.store.scope import Scope, Transaction
 from myna.store.upgrade import upgrade
@@ -26,8 +27,9 @@ from myna.store.upgrade import upgrade
 class Database:
     """The store of one server. Create it with `Database.open`."""
 
-    def __init__(self, place: Place, lock: FileLock) -> None:
+    def __init__(self, place: Place, lock: Lock) -> None:
         self.place = place
+        self.peers = place.peers
         self._lock = lock
         self.writer = place.writer
         self.reader = place.reader
@@ -42,7 +44,7 @@ class Database:
             ConfigurationError: the directory cannot be used, another process uses it, or the URL is malformed.
             StoreError: the database is damaged, newer than this program, or could not be reached or upgraded.
         """
-        lock = directory.take(data_dir)
+        lock = directory.take(data_dir) if url is None else directory.share(data_dir)
         try:
             await asyncio.to_thread(swap.finish, data_dir)
             if url is None:
@@ -52,17 +54,49 @@ class Database:
                 return cls(sqlite.SQLite(path), lock)
             from myna.store import postgres  # with a driver that may not be installed
 
-            return cls(await asyncio.to_thread(postgres.open_place, url), lock)
+            database = cls(await asyncio.to_thread(postgres.open_place, url), lock)
+            await database._join()
+            return database
         except BaseException:
             lock.release()
             raise
 
     async def close(self) -> None:
         """Close every connection and give the place free."""
+        if self.peers is not None:
+            await self.peers.leave()
         await self.reader.dispose()
         await self.writer.dispose()
-        self.place.release()
         self._lock.release()
+
+    @property
+    def server(self) -> int | None:
+        """Number of this process among those that share the database; None where it has it alone."""
+        return None if self.peers is None else self.peers.number
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process does what one alone must do."""
+        return self.peers is None or self.peers.leads
+
+    def hear(self, kind: str, listener: Listener) -> None:
+        """Call ``listener`` with what another process has changed (see `myna.store.peers`)."""
+        if self.peers is not None:
+            self.peers.hear(kind, listener)
+
+    def on_check(self, check: Check) -> None:
+        """Await ``check`` now and then while this process leads others, for what one of them may have left."""
+        if self.peers is not None:
+            self.peers.on_check(check)
+
+    async def living(self, transaction: Transaction) -> set[int] | None:
+        """Numbers of the processes that share the database and live; None where there are no others."""
+        return None if self.peers is None else await transaction.connection.run_sync(peers.living)
+
+    async def _join(self) -> None:
+        assert self.peers is not None
+        self.peers.hear("lists", lambda words: self._changed(frozenset(words)))
+        await self.peers.join()
 
     def on_change(self, listener: Callable[[frozenset[str]], None]) -> None:
         """Call ``listener`` after each commit that changed lists, with the owners whose lists they are."""
@@ -115,8 +149,10 @@ class Database:
         """As `write`, for work in the name of several owners."""
         try:
             async with self._writing, self.writer.connect() as connection, connection.begin() as begun:
-                transaction = Transaction(connection)
+                transaction = Transaction(connection, self.server)
                 yield transaction
+                if self.peers is not None:
+                    await self.peers.tell(connection, transaction.told)
                 await _undisturbed(self._commit(begun, transaction))
         except DBAPIError as error:
             raise self.place.explain(error.orig or error) from error
@@ -127,8 +163,11 @@ class Database:
         for action in transaction.after_commit:
             action()
         if transaction.changed:
-            for listener in self._listeners:
-                listener(frozenset(transaction.changed))
+            self._changed(frozenset(transaction.changed))
+
+    def _changed(self, owners: frozenset[str]) -> None:
+        for listener in self._listeners:
+            listener(owners)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -38,6 +39,12 @@ def _key(row: Row[Any]) -> Key:
 async def all_of_them(transaction: Transaction) -> list[Key]:
     """Every user's keys, oldest first."""
     return [_key(row) for row in await transaction.connection.execute(select(keys).order_by(keys.c.id))]
+
+
+async def known(transaction: Transaction, digests: Sequence[bytes]) -> bool:
+    """Whether any of these hashes is of one of them."""
+    found = select(keys.c.id).where(keys.c.digest.in_(digests)).limit(1)
+    return (await transaction.connection.execute(found)).first() is not None
 
 
 async def add(scope: Scope, key: Key) -> None:

@@ -8,17 +8,23 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from myna.errors import StoreError
+from myna.store.peers import Peers
 
 
 class Place(Protocol):
     """A database that was found, locked and brought to the newest schema.
 
     ``writer`` gives one connection, on which one transaction runs at a time among all processes that share the place;
-    ``reader`` several, each transaction of which is one consistent view that cannot write.
+    ``reader`` several, each transaction of which is one consistent view that cannot write. ``peers`` are the processes
+    that share it; None where this one has it alone.
     """
 
     writer: AsyncEngine
     reader: AsyncEngine
+
+    @property
+    def peers(self) -> Peers | None:
+        """The processes that share it."""
 
     @property
     def file(self) -> Path | None:
@@ -30,6 +36,3 @@ class Place(Protocol):
 
     def explain(self, error: BaseException) -> StoreError:
         """What went wrong, for a person, with the remedy."""
-
-    def release(self) -> None:
-        """Give free what keeps others away; the engines are closed by then."""

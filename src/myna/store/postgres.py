@@ -1,7 +1,8 @@
 """Everything that is PostgreSQL's alone: connections, the lock of the one writer, upgrades, what its errors mean.
 
-Writers take turns here as they do in SQLite, whichever process they belong to: the numbers of the list changes then
-come in the order of the commits, and no follower can miss one that commits late.
+Any number of server processes share it (see `myna.store.peers`). Writers take turns here as they do in SQLite,
+whichever process they belong to: the numbers of the list changes then come in the order of the commits, and no follower
+can miss one that commits late.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from myna.errors import ConfigurationError, StoreError
 from myna.store import migrations
+from myna.store.peers import ALONE_LOCK, Peers
 
-SERVER_LOCK, WRITER_LOCK = 0x6D796E61, 0x6D796E62
-"""Keys of the advisory locks that a server and a writing transaction hold ("myna" and the next)."""
+WRITER_LOCK = 0x6D796E62
+"""Key of the advisory lock that a writing transaction holds; others are in `myna.store.peers`."""
 CONNECT_SECONDS = 10
 _CONNECT = {"connect_timeout": CONNECT_SECONDS}
 READERS = 8
@@ -28,11 +30,17 @@ READERS = 8
 class PostgreSQL:
     """A database on a PostgreSQL server (see `myna.store.place.Place`)."""
 
-    def __init__(self, url: URL, holder: Connection) -> None:
+    def __init__(self, url: URL) -> None:
         self._url = url
-        self._holder = holder
+        self.peers = Peers(url, self.explain)
         self.writer = create_async_engine(
-            url, pool_size=1, max_overflow=0, pool_pre_ping=True, connect_args=_CONNECT, hide_parameters=True
+            url,
+            pool_size=1,
+            max_overflow=0,
+            pool_pre_ping=True,
+            # Who writes is told by the triggers to the other processes, and so need not be told to this one.
+            connect_args=_CONNECT | {"options": f"-c myna.server={self.peers.number}"},
+            hide_parameters=True,
         )
         self.reader = create_async_engine(
             url,
@@ -61,11 +69,6 @@ class PostgreSQL:
     def explain(self, error: BaseException) -> StoreError:
         """What went wrong with the server, for a person, with the remedy."""
         return explain(error, self._url)
-
-    def release(self) -> None:
-        """Let another server use the database."""
-        self._holder.close()
-        self._holder.engine.dispose()
 
 
 def locate(given: str) -> URL:
@@ -97,12 +100,12 @@ def open_place(given: str) -> PostgreSQL:
     """The database of a URL, brought to the newest schema. Takes long: not for the event loop.
 
     Raises:
-        ConfigurationError: see `locate`; or another server uses it.
+        ConfigurationError: see `locate`; or it has to be upgraded while servers use it.
         StoreError: it cannot be reached, is another program's or newer than this one, or could not be upgraded.
     """
     url = locate(given)
     upgrade(url)
-    return PostgreSQL(url, take(url))
+    return PostgreSQL(url)
 
 
 @contextmanager
@@ -138,62 +141,42 @@ def alone(given: str) -> Iterator[Connection]:
     """
     url = locate(given)
     upgrade(url)
-    holder = take(url)
     engine = create_engine(url, connect_args=_CONNECT)
     try:
         with engine.begin() as connection:
             _take_turn(connection)
+            _take_alone(connection, url)
             yield connection
     except SQLAlchemyError as error:
         raise explain(getattr(error, "orig", None) or error, url) from error
     finally:
         engine.dispose()
-        holder.close()
-        holder.engine.dispose()
-
-
-def take(url: URL) -> Connection:
-    """Make a database this server's own: a connection that keeps all others out until it is closed.
-
-    Raises:
-        ConfigurationError: another server uses it.
-        StoreError: it cannot be reached.
-    """
-    engine = create_engine(url, connect_args=_CONNECT, isolation_level="AUTOCOMMIT")
-    try:
-        holder = engine.connect()
-        if holder.exec_driver_sql(f"SELECT pg_try_advisory_lock({SERVER_LOCK})").scalar():
-            return holder
-        holder.close()
-    except SQLAlchemyError as error:
-        engine.dispose()
-        raise explain(getattr(error, "orig", None) or error, url) from error
-    engine.dispose()
-    raise ConfigurationError(
-        f"Another Myna already uses the database {url_text(url)}. End it, or give this one a database of its own.",
-        param="database_url",
-    )
 
 
 def upgrade(url: URL, *, scripts: Path = migrations.SCRIPTS, head: str = migrations.HEAD) -> None:
     """Bring a database to ``head`` in one transaction, which leaves it as it was if anything fails.
 
-    Two processes that start at once take turns.
+    Processes that start at once take turns. The servers of an older version must be stopped before.
 
     Raises:
+        ConfigurationError: servers use it as it is.
         StoreError: as `open_place` has it.
     """
     engine = create_engine(url, connect_args=_CONNECT)
     try:
+        with engine.connect() as connection:
+            if _revision(connection, url) == head:
+                return
         with engine.begin() as connection:
             _take_turn(connection)
             current = _revision(connection, url)
-            if current != head:
+            if current != head:  # nobody else has done it meanwhile
                 migrations.check_known(url_text(url), current, scripts, head)
+                _take_alone(connection, url)
                 migrations.run(connection, scripts, head)
     except SQLAlchemyError as error:
         raise explain(getattr(error, "orig", None) or error, url) from error
-    except StoreError:
+    except (StoreError, ConfigurationError):
         raise
     except Exception as error:
         raise StoreError(
@@ -262,3 +245,12 @@ def _spell_nul(engine: AsyncEngine) -> None:
 def _take_turn(connection: Connection) -> None:
     """Wait until no other process writes; the turn ends with the transaction."""
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+
+
+def _take_alone(connection: Connection, url: URL) -> None:
+    """Keep servers out until the transaction ends."""
+    if not connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({ALONE_LOCK})").scalar():
+        raise ConfigurationError(
+            f"Servers use the database {url_text(url)}. End all of them first, or give another database.",
+            param="database_url",
+        )

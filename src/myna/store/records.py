@@ -177,6 +177,8 @@ class Run:
     last_event: int
     created_at: int
     request: str
+    server: int | None = None
+    """Number of the process that writes it, among those that share a database."""
 
     @property
     def is_open(self) -> bool:

@@ -6,11 +6,11 @@ background outlives it by `KEEP_EVENTS_SECONDS`, for followers that come back.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, literal, select, tuple_
+from sqlalchemy import Row, and_, delete, insert, literal, or_, select, tuple_
 
 from myna.errors import InvalidParameter, NotFound
 from myna.store.pages import check_size
@@ -39,6 +39,7 @@ class StoredResponse:
         last_event: number of the last event of its log, `NO_EVENTS` where it never had one.
         ended_at: Unix milliseconds; None while it is open.
         body: the object as it is shown, but for its output.
+        server: number of the process that writes it, among those that share a database.
     """
 
     id: str
@@ -48,6 +49,7 @@ class StoredResponse:
     last_event: int
     ended_at: int | None
     body: dict[str, Any]
+    server: int | None = None
 
     @property
     def is_open(self) -> bool:
@@ -80,7 +82,8 @@ async def get(scope: Scope, response_id: str, param: str = "response_id") -> Sto
 
 async def add(scope: Scope, response: StoredResponse, given: Sequence[Item], output: Sequence[Item] = ()) -> None:
     """Store a response with the items it was given, and what it gave if it is over."""
-    await scope.add(responses, {column.name: getattr(response, column.name) for column in COLUMNS})
+    values = {column.name: getattr(response, column.name) for column in COLUMNS}
+    await scope.add(responses, values | {"server": scope.transaction.server})
     await _add_items(scope, response.id, given, 0, given=True)
     await _add_items(scope, response.id, output, len(given), given=False)
 
@@ -206,9 +209,18 @@ async def events(scope: Scope, response_id: str, after: int, limit: int) -> list
     return [(row.seq, row.frame.encode()) for row in rows]
 
 
-async def left_open(transaction: Transaction) -> list[tuple[str, StoredResponse]]:
-    """Every owner's open responses: at start-up these are what a crash has left."""
+async def missing(transaction: Transaction, keys: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those (owner, response id) of which there is no response."""
+    place = tuple_(responses.c.owner, responses.c.id)
+    found = await transaction.connection.execute(select(responses.c.owner, responses.c.id).where(place.in_(list(keys))))
+    return set(keys) - {(row.owner, row.id) for row in found}
+
+
+async def left_open(transaction: Transaction, living: Collection[int] | None) -> list[tuple[str, StoredResponse]]:
+    """Every owner's open responses that no process writes any more (see `myna.store.runs.left_open`)."""
     statement = select(responses.c.owner, *COLUMNS).where(responses.c.status.in_(OPEN)).order_by(responses.c.id)
+    if living is not None:
+        statement = statement.where(or_(responses.c.server.is_(None), responses.c.server.not_in(living)))
     rows = await transaction.connection.execute(statement)
     return [(row.owner, _response_of(row)) for row in rows]
 

@@ -14,13 +14,20 @@ class Transaction:
     """A running transaction.
 
     ``changed`` collects the owners whose lists it changes; ``after_commit`` what to do when it is committed, before
-    the next writer begins.
+    the next writer begins; ``told`` what other processes that share the database are told then. ``server`` is this
+    one's number among them.
     """
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, server: int | None = None) -> None:
         self.connection = connection
+        self.server = server
         self.changed: set[str] = set()
         self.after_commit: list[Callable[[], None]] = []
+        self.told: set[tuple[str, ...]] = set()
+
+    def tell(self, kind: str, *words: str) -> None:
+        """Tell the other processes, if there are any; the words have no spaces."""
+        self.told.add((kind, *words))
 
     def owned_by(self, owner: str) -> Scope:
         """The rows of one owner."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +36,12 @@ def _session(row: Row[Any]) -> Session:
 async def all_of_them(transaction: Transaction) -> list[Session]:
     """Every user's sessions, oldest first."""
     return [_session(row) for row in await transaction.connection.execute(select(sessions).order_by(sessions.c.id))]
+
+
+async def known(transaction: Transaction, digests: Sequence[bytes]) -> bool:
+    """Whether any of these hashes is of one of them."""
+    found = select(sessions.c.id).where(sessions.c.digest.in_(digests)).limit(1)
+    return (await transaction.connection.execute(found)).first() is not None
 
 
 async def add(scope: Scope, session: Session) -> None:

@@ -30,6 +30,7 @@ class SQLite:
     """The database of a data directory (see `myna.store.place.Place`)."""
 
     def __init__(self, path: Path) -> None:
+        self.peers = None
         self._path = path
         address = url(path, driver="aiosqlite")
         self.writer = create_async_engine(address, pool_size=1, max_overflow=0, hide_parameters=True)
@@ -50,9 +51,6 @@ class SQLite:
     def explain(self, error: BaseException) -> StoreError:
         """What went wrong with the file, for a person, with the remedy."""
         return explain(error, self._path)
-
-    def release(self) -> None:
-        """Nothing is held: the directory's lock keeps others away."""
 
 
 def url(path: Path, *, driver: str) -> URL:

@@ -1,5 +1,6 @@
 """All rows from one database to another of the same schema, and the proof that they arrived.
 
+What is searched is not copied: it is derived from the rest, and each kind of database has it in its own words.
 Both sides are read a few hundred rows at a time, so that the size of the database does not matter.
 """
 
@@ -13,9 +14,11 @@ from typing import Any
 from sqlalchemy import Column, Connection, Row, String, Table, insert, select
 
 from myna.errors import StoreError
-from myna.store import postgres
+from myna.store import postgres, search
 from myna.store.tables import metadata
+from myna.store.tables.search import search_documents, search_owners
 
+TABLES = [table for table in metadata.sorted_tables if table not in (search_owners, search_documents)]
 ROWS = 500
 """Read and written at once."""
 
@@ -34,12 +37,13 @@ def copy_rows(source: Connection, target: Connection, tell: Tell) -> int:
     _check_empty(target)
     copied = 0
     with _without_references(target):
-        for table in metadata.sorted_tables:
+        for table in TABLES:
             for rows in _batches(source, table):
                 target.execute(insert(table), [dict(zip(table.c.keys(), row, strict=True)) for row in rows])
                 copied += len(rows)
             tell(f"copied {table.name}")
     _continue_numbers(target)
+    search.rebuild(target)
     return copied
 
 
@@ -49,7 +53,7 @@ def compare(source: Connection, target: Connection, tell: Tell) -> None:
     Raises:
         StoreError: a row is missing, is too much or differs; it is named.
     """
-    for table in metadata.sorted_tables:
+    for table in TABLES:
         for here, there in zip_longest(_rows(source, table), _rows(target, table)):
             if here != there:
                 keys = [tuple(row)[: len(table.primary_key)] for row in (here, there) if row is not None]
@@ -58,7 +62,7 @@ def compare(source: Connection, target: Connection, tell: Tell) -> None:
 
 
 def _check_empty(target: Connection) -> None:
-    for table in metadata.sorted_tables:
+    for table in TABLES:
         if target.execute(select(*table.primary_key).limit(1)).first() is not None:
             raise StoreError(f"The target is not empty: its table {table.name} has rows. Give one without any.")
 
@@ -114,7 +118,7 @@ def _continue_numbers(target: Connection) -> None:
     """Let PostgreSQL number new rows after those that were copied; SQLite does so by itself."""
     if target.dialect.name == "sqlite":
         return
-    for table in metadata.sorted_tables:
+    for table in TABLES:
         column = table.autoincrement_column
         if column is not None and column.autoincrement is True:
             target.exec_driver_sql(

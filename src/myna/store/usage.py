@@ -52,10 +52,12 @@ async def add(transaction: Transaction, used: Iterable[tuple[str, DayUsage]]) ->
             await scope.add(usage, key | counts)
 
 
-async def tokens_of_day(transaction: Transaction, day: date) -> dict[str, int]:
-    """Tokens of prompts and answers together, by owner."""
+async def tokens_of_day(transaction: Transaction, day: date, owners: Collection[str] | None = None) -> dict[str, int]:
+    """Tokens of prompts and answers together, by owner; of all, or of these."""
     tokens = func.sum(usage.c.prompt_tokens + usage.c.completion_tokens)
     rows = select(usage.c.owner, tokens).where(usage.c.day == day.isoformat()).group_by(usage.c.owner)
+    if owners is not None:
+        rows = rows.where(usage.c.owner.in_(owners))
     return {owner: int(total) for owner, total in (await transaction.connection.execute(rows)).all()}
 
 

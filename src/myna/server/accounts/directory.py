@@ -1,13 +1,14 @@
 """Users, sessions and keys in memory, as they are committed: whose a credential is costs no query.
 
-One process has the data directory, and every change passes through it, so what is here is exact: it follows each
-commit before the next one begins. docs/decisions tells how several processes would keep theirs.
+Every change passes through the process that makes it, so what is here is exact: it follows each commit before the next
+one begins. What other processes that share the database commit is followed by `myna.server.accounts.sharing`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from myna.server.accounts.names import looks
@@ -110,6 +111,19 @@ class Directory:
     def owners(self) -> list[User]:
         """Those who can change everything."""
         return [user for user in self.users.values() if user.role == "owner" and not user.disabled]
+
+    def replace(self, sessions: Iterable[Session], keys: Iterable[Key]) -> None:
+        """Know these instead, but for uses of them that are not stored yet."""
+        known, self.sessions, self.keys = self.sessions, {}, {key.digest: key for key in keys}
+        for one in sessions:
+            used = known.get(one.digest, one)
+            self.sessions[one.digest] = dataclasses.replace(
+                one,
+                last_used_at=max(one.last_used_at, used.last_used_at),
+                expires_at=max(one.expires_at, used.expires_at),
+            )
+        for gone in self._identities.keys() - self.sessions.keys() - self.keys.keys():
+            del self._identities[gone]
 
     def drop_sessions(self, user_id: str, but: str | None = None) -> None:
         """Forget a user's sessions, all but one."""

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Literal
 
 from myna.errors import MynaError
+from myna.server.accounts import sharing
 from myna.server.accounts.connections import Connections, who_asks
 from myna.server.accounts.directory import Denied, Directory, digest, environment_identity
 from myna.server.accounts.failures import Failures
@@ -133,7 +134,7 @@ class Accounts:
                 ", ".join(self._other_names),
             )
         try:
-            async with beside(self._keep_house()):
+            async with beside(self._keep_house()), beside(sharing.follow(self)):
                 yield
         finally:
             with contextlib.suppress(MynaError):

@@ -25,6 +25,7 @@ from myna.settings import Settings
 from myna.store import webhooks
 from myna.store.database import Database
 from myna.store.pages import new_id
+from myna.store.peers import WORK
 from myna.store.records import now
 from myna.store.scope import Scope
 from myna.store.webhooks import Delivery, Endpoint
@@ -100,6 +101,7 @@ class WebhookService:
             scope, *(Delivery(owner, new_id("wh_"), each, event_type, body, 0, at, at) for each in ids)
         )
         scope.transaction.after_commit.append(self._wake.set)
+        scope.transaction.tell(WORK)
 
     async def test(self, owner: str, endpoint: Endpoint, event_type: str) -> int:
         """Send an owner's endpoint a sample at once, and only once: the status that it answers with.
@@ -118,7 +120,8 @@ class WebhookService:
                 task.cancel()
 
     async def deliver_forever(self) -> None:
-        """Send what is due, whenever something is."""
+        """Send what is due, whenever something is, if this process leads those that share the database."""
+        self.database.on_check(self._look)
         while True:
             self._wake.clear()
             try:
@@ -139,6 +142,8 @@ class WebhookService:
 
     async def _send_due(self) -> float:
         """Begin to send what is due; seconds until there will be more."""
+        if not self.database.leads:
+            return LOOK_SECONDS
         at = now()
         async with self.database.transaction() as transaction:
             found = await webhooks.due(transaction, at, self._sending.keys(), CONCURRENCY - len(self._sending))
@@ -147,6 +152,9 @@ class WebhookService:
             key = delivery.owner, delivery.endpoint_id
             self._sending[key] = asyncio.create_task(self._deliver(delivery, endpoint))
         return LOOK_SECONDS if next_at is None else min(LOOK_SECONDS, max(0.0, (next_at - at) / 1000))
+
+    async def _look(self) -> None:
+        self._wake.set()
 
     async def _deliver(self, delivery: Delivery, endpoint: Endpoint) -> None:
         try:

@@ -121,6 +121,7 @@ runs = Table(
     Column("last_event", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("request", String(64), nullable=False),  # digest of what was asked, to know a request sent again
+    Column("server", Integer),  # the process that writes it, among those that share the database
     PrimaryKeyConstraint("owner", "id"),
     ForeignKeyConstraint(
         ["owner", "chat_id", "message_id"], ["messages.owner", "messages.chat_id", "messages.id"], ondelete="CASCADE"
@@ -139,6 +140,7 @@ run_events = Table(
     Column("text", Text),
     Column("token_ids", LargeBinary),
     Column("tokenizer", Text),
+    Column("details", JSON(none_as_null=True)),  # of the first: what it says beside the tokenizer
     PrimaryKeyConstraint("owner", "run_id", "seq"),
     ForeignKeyConstraint(["owner", "run_id"], ["runs.owner", "runs.id"], ondelete="CASCADE"),
 )

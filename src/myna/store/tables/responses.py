@@ -30,6 +30,7 @@ responses = Table(
     Column("last_event", Integer, nullable=False),  # -1 where there was no log
     Column("ended_at", BigInteger),
     Column("body", JSON, nullable=False),  # the object as it is shown, but for its output
+    Column("server", Integer),  # as of a run
     PrimaryKeyConstraint("owner", "id"),
     Index(None, "status"),
 )

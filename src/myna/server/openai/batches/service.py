@@ -20,6 +20,7 @@ from myna.settings import Settings
 from myna.store import batches, files
 from myna.store.batches import StoredBatch
 from myna.store.pages import Page, PageRequest, new_id
+from myna.store.peers import MISSED, WORK
 from myna.store.records import now
 from myna.store.scope import Scope
 
@@ -90,7 +91,10 @@ class BatchService:
             if await batches.count_open(scope) >= MAX_OPEN:
                 raise Conflict(f"{MAX_OPEN} of your batches are not over yet. Wait for one, or cancel one.")
             await batches.add(scope, batch)
-            scope.transaction.after_commit.append(lambda: self._begin(caller.user, batch))
+            if self._around.database.leads:
+                scope.transaction.after_commit.append(lambda: self._begin(caller.user, batch))
+            else:
+                scope.transaction.tell(WORK)
         return batch
 
     async def get(self, owner: str, batch_id: str) -> StoredBatch:
@@ -140,15 +144,37 @@ class BatchService:
         removing.add_done_callback(self._forgetting.discard)
 
     async def start(self) -> None:
-        """Take up what an earlier process has left, and remove the drafts of what is over."""
+        """Work on what there is, if this process leads those that share the database, and once it does."""
+        database = self._around.database
+        database.on_check(self.take_up)
+        database.hear(MISSED, lambda _: None if database.leads else self._let_go())
+        if database.leads:
+            await self._remove_leftovers()
+            await self.take_up()
+
+    async def take_up(self) -> None:
+        """Go on with what others have made, left or cancelled."""
+        async with self._around.database.transaction() as transaction:
+            found = await batches.left_open(transaction)
+        for owner, batch in found:
+            if (known := self._jobs.get((owner, batch.id))) is None:
+                self._begin(owner, batch)
+            elif batch.status == "cancelling":
+                known[0].cancelling.set()
+
+    def _let_go(self) -> None:
+        """Another process leads now, and goes on with everything."""
+        for _, task in self._jobs.values():
+            task.cancel()
+
+    async def _remove_leftovers(self) -> None:
+        """Remove the drafts of what is over."""
         async with self._around.database.transaction() as transaction:
             found = await batches.left_open(transaction)
         wanted = {self._around.root / owner / batch.id for owner, batch in found}
         for path in await asyncio.to_thread(lambda: list(leftovers(self._around.root))):
             if path not in wanted:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
-        for owner, batch in found:
-            self._begin(owner, batch)
 
     async def close(self) -> None:
         """Stop working; the next start goes on."""
@@ -175,6 +201,7 @@ class BatchService:
                 found[0].cancelling.set()
 
         scope.transaction.after_commit.append(stop)
+        scope.transaction.tell(WORK)
 
     def _shown(self, owner: str, batch: StoredBatch) -> StoredBatch:
         found = self._jobs.get((owner, batch.id))

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from myna.engine.request import GenerationRequest
@@ -25,6 +26,7 @@ from myna.store.database import Database
 from myna.store.records import now
 from myna.store.responses import KEEP_EVENTS_SECONDS, NO_EVENTS, StoredResponse
 from myna.store.scope import Scope, Transaction
+from myna.store.waiting import Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ MAX_BACKGROUND = 256
 """Responses of one owner that wait or run in background."""
 MAX_RUNNING = 16
 """Responses in background that the engine has at once; what waits beyond that is ``queued``."""
+CANCEL_SECONDS = 10.0
+"""How long cancelling waits for another process that writes the response."""
 READ_AT_ONCE = 500
 """Events of a log."""
 NOTIFIED = ("completed", "failed", "cancelled", "incomplete")
@@ -46,6 +50,14 @@ class ResponseWriter(GroupWriter[EventLog]):
 
     async def store(self, logs: list[EventLog], transaction: Transaction) -> None:
         """See `GroupWriter.store`; a response that ends is stored with what it gave."""
+        if transaction.server is not None:  # another process may have deleted some
+            gone = await responses.missing(transaction, [(log.job.owner, log.job.id) for log in logs])
+            transaction.after_commit.extend(
+                partial(self._service.drop, log.job.owner, log.job.id)
+                for log in logs
+                if (log.job.owner, log.job.id) in gone
+            )
+            logs = [log for log in logs if (log.job.owner, log.job.id) not in gone]
         taken = [(log, log.take()) for log in logs]
         await responses.append_events(
             transaction, ((log.job.owner, log.job.id, seq, frame) for log, frames in taken for seq, frame in frames)
@@ -73,15 +85,23 @@ class ResponseService:
         self._room = asyncio.Semaphore(MAX_RUNNING)
         self._departed: set[str] = set()
         self._cleared_at: float | None = None
+        self._elsewhere = Waiting(database, "response")
+        database.on_check(self.mark_left_open)
+        database.hear("cancel", lambda words: self._cancel_here(words[0], words[1]))
 
     async def start(self) -> None:
-        """Mark what a crash has left as failed, with the text it had, and take new responses."""
-        async with self.database.transaction() as transaction:
-            for owner, response in await responses.left_open(transaction):
-                await self._interrupted(transaction.owned_by(owner), response)
-                logger.warning("Response %s was cut off by a crash; what it had is kept", response.id)
+        """Mark what a crash has left, and take new responses."""
+        await self.mark_left_open()
         await self._clear()
         self.writer.start()
+
+    async def mark_left_open(self) -> None:
+        """Mark what a process that died has left as failed, with the text it had."""
+        async with self.database.transaction() as transaction:
+            living = await self.database.living(transaction)
+            for owner, response in await responses.left_open(transaction, living):
+                await self._interrupted(transaction.owned_by(owner), response)
+                logger.warning("Response %s was cut off by a crash; what it had is kept", response.id)
 
     async def close(self) -> None:
         """End what runs, and store what it has."""
@@ -168,6 +188,9 @@ class ResponseService:
         async with self.database.read(owner) as scope:
             response = await responses.get(scope, response_id)
             output = await responses.output(scope, response_id)
+            if self._is_elsewhere(response):
+                logged = await responses.events(scope, response_id, NO_EVENTS, 1 << 31)
+                output = written([frame for _, frame in logged])
         if response.is_open and log is not None:
             output = written(log.frames)
         return response.body | {"output": [public(item) for item in output]}
@@ -199,7 +222,29 @@ class ResponseService:
         if (run := self._runs.get((owner, response_id))) is not None:
             await run.end("cancelled")
             await run.log.ended.wait()
+        elif self._is_elsewhere(response):
+            async with self.database.transaction() as transaction:
+                transaction.tell("cancel", owner, response_id)
+            await self._elsewhere.until((owner, response_id), lambda: self._is_over(owner, response_id), CANCEL_SECONDS)
         return await self.get(owner, response_id)
+
+    def drop(self, owner: str, response_id: str) -> None:
+        """A response that is written here is deleted."""
+        if (run := self._runs.pop((owner, response_id), None)) is not None:
+            run.drop()
+
+    def _cancel_here(self, owner: str, response_id: str) -> None:
+        """Another process asks for it."""
+        if (run := self._runs.get((owner, response_id))) is not None:
+            run.cancel()
+
+    def _is_elsewhere(self, response: StoredResponse) -> bool:
+        return response.is_open and response.server != self.database.server
+
+    async def _is_over(self, owner: str, response_id: str) -> bool:
+        async with self.database.read(owner) as scope:
+            response = await responses.find(scope, response_id)
+        return response is None or not response.is_open
 
     async def delete(self, owner: str, response_id: str) -> None:
         """Delete a response; if it runs, it ends.
@@ -211,12 +256,7 @@ class ResponseService:
         async with self.database.write(owner) as scope:
             await responses.remove(scope, response_id)
             if run is not None:
-
-                def discard() -> None:
-                    self._runs.pop((owner, response_id), None)
-                    run.drop()
-
-                scope.transaction.after_commit.append(discard)
+                scope.transaction.after_commit.append(partial(self.drop, owner, response_id))
 
     async def follow(
         self, owner: str, response_id: str, after: int, *, padded: bool = False, writer: FrameWriter | None = None
@@ -235,7 +275,7 @@ class ResponseService:
         if (log := self.live(owner, response_id)) is not None:
             return log.follow(after, padded=padded, writer=writer)
         async with self.database.read(owner) as scope:
-            has_log = bool(await responses.events(scope, response_id, NO_EVENTS, 1))
+            has_log = self._is_elsewhere(response) or bool(await responses.events(scope, response_id, NO_EVENTS, 1))
         past = self._logged(owner, response_id, after) if has_log else self._told(owner, response_id, after)
         return _padded(past) if padded else past
 
@@ -243,11 +283,21 @@ class ResponseService:
         while True:
             async with self.database.read(owner) as scope:
                 events = await responses.events(scope, response_id, after, READ_AT_ONCE)
+                response = await responses.find(scope, response_id)
             if not events:
-                return
+                if response is None or not self._is_elsewhere(response):
+                    return
+                await self._elsewhere.until((owner, response_id), partial(self._has_more, owner, response_id, after))
+                continue
             after = events[-1][0]
             for _, frame in events:
                 yield frame
+
+    async def _has_more(self, owner: str, response_id: str, after: int) -> bool:
+        async with self.database.read(owner) as scope:
+            response = await responses.find(scope, response_id)
+            more = await responses.events(scope, response_id, after, 1)
+        return bool(more) or response is None or not self._is_elsewhere(response)
 
     async def _told(self, owner: str, response_id: str, after: int) -> AsyncGenerator[bytes, None]:
         async with self.database.read(owner) as scope:

@@ -1,0 +1,48 @@
+"""Runs that another process writes, where several share a database: they are followed as the database has them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from myna.runs.log import fold
+from myna.store import runs
+from myna.store.database import Database
+from myna.store.records import Message, Run
+from myna.store.scope import Scope
+from myna.store.waiting import Waiting
+
+STOP_SECONDS = 10.0
+"""How long stopping a run waits for the process that writes it."""
+
+
+class Elsewhere:
+    """The runs of other processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.waiting = Waiting(database, "run")
+
+    def has(self, run: Run) -> bool:
+        """Whether an open run is written by another process."""
+        return run.is_open and run.server != self._database.server
+
+    async def stop(self, owner: str, run_id: str) -> None:
+        """Ask for a run's end, and wait for it a while."""
+        async with self._database.transaction() as transaction:
+            transaction.tell("stop", owner, run_id)
+
+        async def is_over() -> bool:
+            async with self._database.read(owner) as scope:
+                run = await runs.find(scope, run_id)
+            return run is None or not run.is_open
+
+        await self.waiting.until((owner, run_id), is_over, STOP_SECONDS)
+
+
+async def as_stored(scope: Scope, run: Run, answer: Message) -> tuple[Run, Message]:
+    """An open run and its answer as of the last event that is stored."""
+    last, tokenizer, texts = await runs.logged(scope, run.id)
+    return (
+        dataclasses.replace(run, status="running" if last else run.status, last_event=last),
+        dataclasses.replace(answer, parts=fold(answer.parts, tokenizer, texts)),
+    )

@@ -1,0 +1,111 @@
+"""Two server processes on one PostgreSQL database and one data directory, as behind a load balancer."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.postgres import PostgreSQL
+from tests.processes import WAIT_SECONDS, Server, environment, serving
+from tests.store.rows import new_id
+
+PASSWORD = "a long enough secret"
+Pair = tuple[Server, Server]
+
+
+@pytest.fixture(scope="module")
+def pair(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory, default_model: Path) -> Iterator[Pair]:
+    env = environment(tmp_path_factory.mktemp("shared"), MYNA_DATABASE_URL=postgresql.create())
+    with ExitStack() as stack:
+        one, two = (stack.enter_context(serving("--no-browser", env=env)) for _ in range(2))
+        yield one, two
+
+
+def eventually(happens: Callable[[], Any]) -> Any:
+    """What comes of a question when it comes to something."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not (answer := happens()):
+        assert time.monotonic() < deadline
+    return answer
+
+
+def test_one_generates_and_the_other_shows(pair: Pair) -> None:
+    one, two = pair
+    chat_id, run_id = new_id(), new_id()
+    sent = {
+        "message": {"id": new_id(), "parent_id": None, "text": "Write a very long story."},
+        "run": {"id": run_id, "message_id": new_id(), "parameters": {"max_tokens": 4000, "seed": 1}},
+    }
+    socket_url = two.url.replace("http", "ws") + "/api/events"
+    with (
+        httpx2.Client(base_url=one.url, timeout=60) as http,
+        httpx2.Client(base_url=two.url, timeout=60) as other,
+        connect(socket_url, origin=two.url) as socket,
+    ):
+        http.post(f"/api/chats/{chat_id}/messages", json=sent).raise_for_status()
+        socket.send(json.dumps({"type": "follow", "run": run_id, "after": 0}))
+        frames = [json.loads(socket.recv(60)) for _ in range(5)]
+        assert [frame["seq"] for frame in frames] == [1, 2, 3, 4, 5]
+        assert frames[0]["event"]["seed"] == 1
+        assert other.post(f"/api/runs/{run_id}/stop", json={}).json()["status"] == "stopped"
+        shown = [client.get(f"/api/chats/{chat_id}").json()["messages"] for client in (http, other)]
+        assert shown[0] == shown[1]
+        assert shown[0][-1]["parts"][0]["text"].startswith(
+            "".join(frame["event"]["text"] for frame in frames if frame["event"]["kind"] == "text")
+        )
+
+
+def test_batches_files_and_background_responses_are_everybodys(pair: Pair) -> None:
+    one, two = (openai.OpenAI(base_url=f"{server.url}/v1", api_key="none") for server in pair)
+    body = {"model": "smollm2:135m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}
+    line = {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": body}
+    with one, two:
+        file = two.files.create(file=("in.jsonl", json.dumps(line).encode()), purpose="batch")
+        batch = two.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+        done = eventually(lambda: (found := one.batches.retrieve(batch.id)).status == "completed" and found)
+        assert json.loads(two.files.content(done.output_file_id).text)["custom_id"] == "a"
+
+        response = one.responses.create(
+            model="smollm2:135m", input="Write a very long story.", background=True, max_output_tokens=4000
+        )
+        followed = two.responses.retrieve(response.id, stream=True)
+        assert [next(followed).type for _ in range(2)] == ["response.created", "response.queued"]
+        assert two.responses.cancel(response.id).status == "cancelled"
+        assert [event.type for event in followed][-1] == "response.incomplete"
+        assert one.responses.retrieve(response.id).status == "cancelled"
+
+
+def test_accounts_are_the_same_everywhere_at_once(pair: Pair) -> None:
+    one, two = pair
+
+    def client(server: Server) -> httpx2.Client:
+        return httpx2.Client(base_url=server.url, timeout=60, headers={"Content-Type": "application/json"})
+
+    with client(one) as first, client(two) as second, client(two) as stranger:
+        first.post("/api/setup", json={"name": "Ann", "password": PASSWORD}).raise_for_status()
+        second.cookies.update(first.cookies)
+        assert second.get("/api/chats").status_code == 200
+        eventually(lambda: stranger.get("/api/chats").status_code == 401)
+        made = second.post("/api/account/keys", json={"name": "script", "permission": "all"}).raise_for_status().json()
+        key = {"Authorization": f"Bearer {made['secret']}"}
+        assert first.get("/v1/models", headers=key).status_code == 200
+        first.delete(f"/api/account/keys/{made['id']}").raise_for_status()
+        eventually(lambda: stranger.get("/v1/models", headers=key).status_code == 401)
+
+        header = {"Cookie": "; ".join(f"{name}={value}" for name, value in first.cookies.items())}
+        address = two.url.replace("http", "ws") + "/api/events"
+        with connect(address, origin=two.url, additional_headers=header) as socket:
+            first.delete("/api/session").raise_for_status()
+            with pytest.raises(ConnectionClosed):
+                socket.recv(60)
+        assert second.get("/api/chats").status_code == 401
