@@ -16,6 +16,7 @@ def palette(page: Page) -> Locator:
 
 
 def open_palette(page: Page) -> None:
+    expect(palette(page)).to_have_count(0)
     page.keyboard.press("Control+k")
     expect(palette(page)).to_be_focused()
 
