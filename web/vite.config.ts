@@ -1,5 +1,9 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import { defineConfig } from "vite";
+import { defineConfig, type Plugin } from "vite";
 
 // During development `vite` serves the page and hands everything else to a running `myna serve`.
 // It answers its own origin alone, so what is passed on says that it comes from there.
@@ -11,8 +15,36 @@ function chunkName({ facadeModuleId }: { facadeModuleId?: string | null }): stri
   return words ? `assets/words-${words[1]}-${words[2]}-[hash].js` : "assets/[name]-[hash].js";
 }
 
+/** Larger files (bytes) are kept in the browser when they are first used: most people never need them. */
+const LARGEST_KEPT = 150_000;
+
+/** Writes worker/sw.js beside the page, with the names of the files that it keeps and a version made of their contents. */
+function serviceWorker(): Plugin {
+  return {
+    name: "myna-service-worker",
+    apply: "build",
+    async generateBundle(_options, bundle) {
+      // The page itself is written after this; it names the scripts, whose names are part of the version.
+      const files = new Map<string, string | Uint8Array>([["/", await readFile("index.html")]]);
+      for (const output of Object.values(bundle)) {
+        const content = output.type === "chunk" ? output.code : output.source;
+        if (content.length <= LARGEST_KEPT) files.set(`/${output.fileName}`, content);
+      }
+      for (const name of await readdir("public", { recursive: true }))
+        if (name.includes(".")) files.set(`/${name}`, await readFile(join("public", name)));
+      const source = readFileSync("worker/sw.js", "utf8");
+      const hash = createHash("sha256").update(source);
+      for (const name of [...files.keys()].sort()) hash.update(name).update(files.get(name)!);
+      const filled = source
+        .replace("__VERSION__", hash.digest("hex").slice(0, 16))
+        .replace("__FILES__", JSON.stringify([...files.keys()].sort(), null, 2));
+      this.emitFile({ type: "asset", fileName: "sw.js", source: filled });
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), serviceWorker()],
   build: {
     target: "es2022",
     // The strict content security policy allows no data: scripts, and a font or image inlined is one cached less.

@@ -12,7 +12,7 @@ from pathlib import Path
 from myna.server.web import STATIC
 
 WEB = Path(__file__).resolve().parents[2] / "web"
-SOURCES = ("src", "public", "index.html", "vite.config.ts", "package-lock.json")
+SOURCES = ("src", "public", "worker", "index.html", "vite.config.ts", "package-lock.json")
 
 
 def node() -> list[str]:

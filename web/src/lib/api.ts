@@ -1,6 +1,7 @@
 /** HTTP with the server: one function a request of docs/application-api.md. */
 
 import { gate } from "./gate";
+import { kept } from "./kept";
 import { strings } from "./strings";
 import type {
   Account,
@@ -67,6 +68,10 @@ export async function request<T>(method: string, path: string, body?: unknown, s
     try {
       return await ask<T>(method, path, body, user === null ? {} : { "X-Myna-User": user }, signal);
     } catch (error) {
+      if (error instanceof NetworkError && kept.takes(method, path)) {
+        const earlier = await kept.get<T>(path);
+        if (earlier !== null) return earlier;
+      }
       if (error instanceof ApiError && error.status === 403) gate.refused();
       if (!(error instanceof ApiError) || error.status !== 401 || error.code !== "not_signed_in") throw error;
       if (attempt === MOST_ATTEMPTS) throw error;
@@ -99,7 +104,10 @@ async function ask<T>(
   if (!response.ok) throw await toApiError(response);
   if (response.status === 204) return undefined as T;
   try {
-    return (await response.json()) as T;
+    const text = await response.text();
+    const value = JSON.parse(text) as T;
+    if (kept.takes(method, path)) kept.put(path, text);
+    return value;
   } catch (error) {
     throw new NetworkError(strings.errors.offline, { cause: error });
   }

@@ -58,8 +58,11 @@ export const unsent = {
   all: (): string[] => keys(`${own}outbox.`).map((key) => key.slice(`${own}outbox.`.length)),
 };
 
-/** Forgets all that the person typed in this browser, for good: this page stores nothing more. */
+/** What says nothing of a person: how the page looks in this browser. */
+const OF_THE_BROWSER: ReadonlySet<string> = new Set(["language", "sidebar", "single-keys", "theme"]);
+
+/** Forgets the person in this browser, with all that they typed, for good: this page stores nothing more. */
 export function forget(): void {
-  for (const key of [...keys(`${own}draft.`), ...keys(`${own}outbox.`)]) write(key, null);
+  for (const key of keys("")) if (!OF_THE_BROWSER.has(key)) write(key, null);
   sealed = true;
 }

@@ -1,8 +1,10 @@
 /** The application: the session, the connection, which conversation is open, and who hears what the server tells. */
 
-import { api, ApiError, explain, speakFor } from "../api";
+import { api, ApiError, explain, NetworkError, speakFor } from "../api";
 import { browserWorld, EventStream, type ConnectionState, type Listener } from "../events";
 import { gate } from "../gate";
+import { lookForNewer } from "../installed";
+import { kept } from "../kept";
 import { retryWaiting, waiting } from "../outbox";
 import { router } from "../router.svelte";
 import { belongTo, drafts, forget } from "../storage";
@@ -72,9 +74,12 @@ class App {
     try {
       const session = await api.session();
       this.startError = null;
-      if (isReady(session)) await this.#begin(session);
-      else this.session = session;
+      if (isReady(session)) return await this.#begin(session);
+      this.session = session;
+      await kept.clear();
     } catch (error) {
+      const earlier = error instanceof NetworkError ? await kept.session<ReadySession>() : null;
+      if (earlier !== null) return await this.#begin(earlier);
       this.startError = explain(error);
       setTimeout(() => void this.start(), RETRY_START_MS);
     } finally {
@@ -142,6 +147,7 @@ class App {
     belongTo(session.user.id);
     speakFor(session.user.id);
     this.session = session;
+    await kept.begin(session.user.id, session);
     models.default = session.default_model;
     this.events.followLists(session.list_cursor);
     this.events.connect();
@@ -164,7 +170,7 @@ class App {
 
   #forgetAndStartAnew(): void {
     forget();
-    this.#startAnew();
+    void kept.forget().then(() => this.#startAnew());
   }
 
   /** Somebody else: nothing that is on this page or in its memory is theirs. */
@@ -270,6 +276,7 @@ class App {
   #gone(chatId: string): void {
     chats.removed(chatId);
     drafts.write(chatId, "");
+    kept.drop(chatId);
     this.#kept.delete(chatId);
     if (this.conversation?.id !== chatId) return;
     this.#leave();
@@ -324,6 +331,12 @@ class App {
       // Progress and loading of models are not among the stored changes.
       void models.load();
       if (preferences.current === null) void this.#loadPreferences();
+      lookForNewer();
+      if (kept.used) {
+        kept.used = false;
+        void this.check();
+        this.#reload();
+      }
     } else if (state === "lost" && !this.locked) {
       // A session that ended closes the socket, as a server that went away does.
       void this.check();

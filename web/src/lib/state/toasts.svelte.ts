@@ -6,6 +6,8 @@ export interface Toast {
   id: number;
   text: string;
   tone: "info" | "error";
+  /** What can be done about it. Then it stays until that is done or declined. */
+  action?: { text: string; run: () => void };
 }
 
 let shown = $state.raw<Toast[]>([]);
@@ -22,6 +24,11 @@ export const toasts = {
     const id = ++last;
     shown = [...shown, { id, text, tone }];
     setTimeout(() => toasts.dismiss(id), SHOWN_MS);
+  },
+
+  offer(text: string, action: string, run: () => void): void {
+    if (shown.some((toast) => toast.text === text)) return;
+    shown = [...shown, { id: ++last, text, tone: "info", action: { text: action, run } }];
   },
 
   dismiss(id: number): void {

@@ -202,7 +202,10 @@ const words: typeof en = {
     lost: "Verbindung verloren. Wird wiederhergestellt …",
     offline: "Du bist offline. Es geht weiter, sobald das Netz wieder da ist …",
     retry: "Jetzt versuchen",
+    kept: "Was zuletzt geladen wurde, kannst du lesen.",
   },
+
+  newer: { text: "Es gibt eine neue Version von Myna.", reload: "Neu laden" },
 
   errors: {
     offline: "Myna antwortet nicht. Läuft es noch?",

@@ -202,7 +202,10 @@ export default {
     lost: "Connection lost. Reconnecting…",
     offline: "You are offline. Reconnecting when the network is back…",
     retry: "Try now",
+    kept: "You can read what was loaded lately.",
   },
+
+  newer: { text: "There is a new version of Myna.", reload: "Reload" },
 
   errors: {
     offline: "Myna is not answering. Is it still running?",

@@ -202,7 +202,10 @@ const words: typeof en = {
     lost: "Se perdió la conexión. Reconectando…",
     offline: "No tienes conexión. Se reconectará cuando vuelva la red…",
     retry: "Intentar ahora",
+    kept: "Puedes leer lo que se cargó hace poco.",
   },
+
+  newer: { text: "Hay una versión nueva de Myna.", reload: "Recargar" },
 
   errors: {
     offline: "Myna no responde. ¿Sigue en marcha?",

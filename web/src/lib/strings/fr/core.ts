@@ -202,7 +202,10 @@ const words: typeof en = {
     lost: "Connexion perdue. Reconnexion…",
     offline: "Vous êtes hors ligne. Reconnexion dès que le réseau sera de retour…",
     retry: "Essayer maintenant",
+    kept: "Vous pouvez lire ce qui a été chargé récemment.",
   },
+
+  newer: { text: "Une nouvelle version de Myna est disponible.", reload: "Recharger" },
 
   errors: {
     offline: "Myna ne répond pas. Fonctionne-t-il encore ?",

@@ -202,7 +202,10 @@ const words: typeof en = {
     lost: "连接已断开，正在重新连接…",
     offline: "你处于离线状态，网络恢复后会重新连接…",
     retry: "立即重试",
+    kept: "可以阅读最近加载过的内容。",
   },
+
+  newer: { text: "Myna 有新版本。", reload: "重新加载" },
 
   errors: {
     offline: "Myna 没有回应。它还在运行吗？",

@@ -1,0 +1,148 @@
+"""The installed application: what it needs, what it shows without the server, what it forgets, how it is renewed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from myna.server.web import STATIC
+from tests.browser.conftest import MynaServer, ScriptedServer, Visit
+from tests.browser.doing import answers, ask, composer, questions, wait_until_done
+from tests.browser.people import ANNA, NOT_SIGNED_IN, Owner, choose, sign_in
+
+UNREACHABLE = "net::ERR"
+PRIVATE = "The magpie keeps a secret"
+
+
+def installed(page: Page) -> Page:
+    """Once its files are kept and the worker has the page."""
+    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+    page.evaluate("navigator.serviceWorker.ready.then(() => undefined)")
+    return page
+
+
+def left_behind(page: Page) -> dict[str, Any]:
+    """All that the browser keeps of the origin."""
+    found: dict[str, Any] = page.evaluate(
+        """async () => {
+          const urls = [];
+          for (const name of await caches.keys())
+            for (const request of await (await caches.open(name)).keys()) urls.push(new URL(request.url).pathname);
+          const entries = [];
+          for (const { name } of await indexedDB.databases()) {
+            const database = await new Promise((resolve) => {
+              const opening = indexedDB.open(name);
+              opening.onsuccess = () => resolve(opening.result);
+            });
+            for (const store of database.objectStoreNames) {
+              const all = database.transaction(store).objectStore(store).getAll();
+              entries.push(...(await new Promise((resolve) => (all.onsuccess = () => resolve(all.result)))));
+            }
+            database.close();
+          }
+          return { urls, entries, storage: Object.keys(localStorage), session: Object.keys(sessionStorage) };
+        }"""
+    )
+    return found
+
+
+def test_a_browser_offers_to_install_it(visit: Callable[..., Visit], scripted: MynaServer) -> None:
+    page = installed(visit(scripted, service_workers="allow").page())
+    chrome = page.context.new_cdp_session(page)
+    problems = {each["errorId"] for each in chrome.send("Page.getInstallabilityErrors")["installabilityErrors"]}
+    assert problems <= {"in-incognito"}, "the browser of the tests is one that installs nothing"
+    manifest = chrome.send("Page.getAppManifest")
+    assert manifest["errors"] == []
+    assert '"display": "standalone"' in manifest["data"]
+
+
+def test_without_the_server_it_shows_what_was_loaded(visit: Callable[..., Visit], own_scripted: ScriptedServer) -> None:
+    visiting = visit(own_scripted, service_workers="allow")
+    visiting.watch.expected = (UNREACHABLE, "WebSocket connection", "status of 502")
+    page = installed(visiting.page())
+    ask(page, "A first chat to keep")
+    page.keyboard.press("Control+Shift+o")
+    expect(questions(page)).to_have_count(0)
+    ask(page, "A second chat to keep")
+    page.get_by_role("link", name="A first chat to keep").click()
+    expect(answers(page)).to_contain_text("A first chat to keep")
+    page.reload()
+    expect(answers(page)).to_contain_text("A first chat to keep")
+    assert all("/api/" not in url and "/v1" not in url for url in left_behind(page)["urls"])
+
+    own_scripted.kill()
+    page.reload()
+    expect(answers(page)).to_contain_text("A first chat to keep")
+    expect(page.get_by_text("You can read what was loaded lately.")).to_be_visible()
+    composer(page).fill("Written without the server")
+    page.get_by_role("button", name="Send").click()
+
+    own_scripted.start()
+    expect(answers(page)).to_have_count(2)
+    wait_until_done(page)
+    expect(answers(page).last).to_contain_text("Written without the server")
+    expect(page.get_by_text("You can read what was loaded lately.")).to_have_count(0)
+
+
+def test_signing_out_leaves_nothing_of_a_person(visit: Callable[..., Visit], own_scripted: ScriptedServer) -> None:
+    Owner(own_scripted).make("Bruno Keller")
+    visiting = visit(own_scripted, service_workers="allow")
+    visiting.watch.expected = (NOT_SIGNED_IN, UNREACHABLE, "WebSocket connection", "status of 502")
+    page = visiting.page()
+    sign_in(page, ANNA)
+    installed(page)
+    ask(page, PRIVATE)
+    page.reload()
+    expect(answers(page)).to_contain_text(PRIVATE)
+    page.wait_for_function("indexedDB.databases().then((all) => all.length > 0)")
+    assert any(PRIVATE in entry["text"] for entry in left_behind(page)["entries"])
+    choose(page, "Sign out")
+    expect(page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
+    left = left_behind(page)
+    files = {"/", *(f"/{file.relative_to(STATIC)}" for file in STATIC.rglob("*") if file.is_file())}
+    assert set(left["urls"]) <= files
+    assert (left["entries"], left["storage"], left["session"]) == ([], [], [])
+
+    sign_in(page, "Bruno Keller")
+    expect(composer(page)).to_be_visible()
+    own_scripted.kill()
+    page.reload()
+    expect(composer(page)).to_be_visible()
+    expect(page.get_by_text(PRIVATE)).to_have_count(0)
+
+
+@pytest.fixture
+def newer() -> Iterator[Callable[[], None]]:
+    """Makes the server's application another one, as an upgrade does."""
+    page, worker = STATIC / "index.html", STATIC / "sw.js"
+    before = page.read_bytes(), worker.read_bytes()
+
+    def upgrade() -> None:
+        page.write_bytes(before[0].replace(b"/assets/index-", b"/assets/%69ndex-"))
+        worker.write_bytes(before[1].replace(b'const VERSION = "', b'const VERSION = "newer-'))
+
+    yield upgrade
+    page.write_bytes(before[0])
+    worker.write_bytes(before[1])
+
+
+def test_an_old_page_is_offered_to_begin_anew(
+    visit: Callable[..., Visit], scripted: MynaServer, newer: Callable[[], None]
+) -> None:
+    page = installed(visit(scripted, service_workers="allow").page())
+    expect(composer(page)).to_be_visible()
+    composer(page).fill("In the middle of a word")
+    newer()
+    page.evaluate("navigator.serviceWorker.getRegistration().then((each) => each.update()).then(() => undefined)")
+    expect(page.get_by_text("There is a new version of Myna.")).to_be_visible()
+    expect(composer(page)).to_be_focused()
+    expect(composer(page)).to_have_value("In the middle of a word")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Reload").click()
+    expect(composer(page)).to_have_value("In the middle of a word")
+    names = page.evaluate("caches.keys()")
+    assert len(names) == 1
+    assert "newer" in names[0]

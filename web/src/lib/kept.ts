@@ -1,0 +1,113 @@
+/**
+ * What was loaded lately, for when the server cannot be reached: the answers to a few requests, of one user only, in the
+ * browser's IndexedDB. It is read when there is no connection and never otherwise; signing out empties it.
+ */
+
+const DATABASE = "myna";
+const STORE = "kept";
+const MOST_CHATS = 30;
+/** Characters of one answer; what is larger is not kept. */
+const LARGEST = 1_000_000;
+
+interface Entry {
+  path: string;
+  user: string;
+  at: number;
+  text: string;
+}
+
+/** Chats, the first page of their list, and what is needed around them. */
+const KEPT = /^\/api\/(?:chats\/[^/?]+|chats\?(?!.*before)[^#]*|projects|models|account\/preferences)$/;
+const ONE_CHAT = /^\/api\/chats\/[^/?]+$/;
+const SESSION = "/api/session";
+
+let user: string | null = null;
+/** The person is gone: what still arrives at the closing page is not kept. */
+let sealed = false;
+
+function open(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(DATABASE, 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: "path" });
+    opening.onsuccess = () => resolve(opening.result);
+    opening.onerror = () => reject(opening.error);
+  });
+}
+
+let database: Promise<IDBDatabase> | null = null;
+
+/** Runs `work` in a transaction and waits until it is on disk; null where the browser keeps nothing. */
+async function within<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T | null> {
+  try {
+    const transaction = (await (database ??= open())).transaction(STORE, mode);
+    const request = work(transaction.objectStore(STORE));
+    await new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = transaction.onerror = () => reject(transaction.error);
+    });
+    return request.result;
+  } catch {
+    // Blocked or full: then there is nothing to show without a connection.
+    return null;
+  }
+}
+
+function put(path: string, text: string): void {
+  if (user === null || sealed || text.length > LARGEST) return;
+  const entry: Entry = { path, user, at: Date.now(), text };
+  void within("readwrite", (store) => store.put(entry)).then(() => {
+    if (ONE_CHAT.test(path)) void bound();
+  });
+}
+
+/** The chats that were opened longest ago make room. */
+async function bound(): Promise<void> {
+  const entries = ((await within("readonly", (store) => store.getAll())) ?? []) as Entry[];
+  const chats = entries.filter((entry) => ONE_CHAT.test(entry.path)).sort((a, b) => b.at - a.at);
+  for (const { path } of chats.slice(MOST_CHATS)) await within("readwrite", (store) => store.delete(path));
+}
+
+async function get<T>(path: string): Promise<T | null> {
+  const entry = (await within("readonly", (store) => store.get(path))) as Entry | null | undefined;
+  if (!entry || sealed || (user !== null && entry.user !== user)) return null;
+  kept.used = true;
+  return JSON.parse(entry.text) as T;
+}
+
+export const kept = {
+  /** Whether something of it is shown: it may have changed on the server since. */
+  used: false,
+
+  /** Whether an answer to this may be kept. */
+  takes: (method: string, path: string): boolean => method === "GET" && KEPT.test(path),
+
+  put,
+  get,
+
+  /** The session with which the page last began, if nobody has signed out since. */
+  session: <T>(): Promise<T | null> => get<T>(SESSION),
+
+  /** Whose answers are kept from now on. What was another's goes. */
+  async begin(id: string, session: unknown): Promise<void> {
+    user = id;
+    const before = (await within("readonly", (store) => store.get(SESSION))) as Entry | null | undefined;
+    if (before && before.user !== id) await within("readwrite", (store) => store.clear());
+    put(SESSION, JSON.stringify(session));
+  },
+
+  /** A chat is gone on the server, so here too. */
+  drop(chatId: string): void {
+    void within("readwrite", (store) => store.delete(`/api/chats/${encodeURIComponent(chatId)}`));
+  },
+
+  /** Nobody is signed in: nothing of anybody stays. */
+  async clear(): Promise<void> {
+    await within("readwrite", (store) => store.clear());
+  },
+
+  /** The same, for good: this page keeps nothing more. */
+  async forget(): Promise<void> {
+    sealed = true;
+    await kept.clear();
+  },
+};
