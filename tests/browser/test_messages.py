@@ -139,3 +139,11 @@ def test_a_branch_becomes_a_chat(visit, scripted: ScriptedServer) -> None:
     wait_until_done(page)
     expect(answers(page)).to_have_count(2)
     assert words(page) == "Two."
+
+
+def test_a_title_comes_by_itself(visit, scripted: ScriptedServer) -> None:
+    page = visit(scripted).page()
+    ask(page, "Write me a title that is scripted, if you can. #delay=0.1")
+    expect(page.get_by_role("link", name="A scripted title", exact=True).first).to_be_visible()
+    ask(page, "#say More.")
+    expect(page).to_have_title(re.compile("A scripted title"))

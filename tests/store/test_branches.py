@@ -4,8 +4,9 @@ import pytest
 
 from myna.chat import TextPart
 from myna.errors import Conflict, NotFound
-from myna.store import branches, chats, messages
+from myna.store import branches, chats, messages, search
 from myna.store.database import Database
+from myna.store.query import parse
 from myna.store.records import Usage
 from tests.store.rows import OWNER, add_chat, message, new_id
 from tests.store.statements import counted
@@ -112,3 +113,22 @@ async def test_a_long_branch_is_forked_by_a_few_statements(database: Database, m
         assert [one.text for one in copied] == [one.text for one in branch]
         assert [one.parent_id for one in copied[1:]] == [one.id for one in copied[:-1]]
     assert statements < 20
+
+
+async def test_what_a_fork_or_an_edit_says_is_found(database: Database) -> None:
+    async with database.write(OWNER) as scope:
+        made, branch = await add_chat(scope, "a heron", "a stork")
+        fork_id = new_id()
+        await branches.fork(scope, made.id, branch[-1].id, fork_id)
+        copied = await messages.of_chat(scope, fork_id)
+
+        async def where(query: str) -> set[str]:
+            return {each.message_id for each in await search.candidates(scope, parse(query), None, 10)}
+
+        assert await where("heron") == {branch[0].id, copied[0].id}
+        assert await where("stork") == {branch[1].id, copied[1].id}
+        await branches.edit(scope, copied[1].id, "a crane", known=None)
+        assert await where("stork") == {branch[1].id}
+        assert await where("crane") == {copied[1].id}
+        await branches.fork(scope, fork_id, copied[1].id, new_id())
+        assert len(await where("crane")) == 2

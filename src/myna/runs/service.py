@@ -26,6 +26,7 @@ from myna.runs.elsewhere import Elsewhere
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
 from myna.runs.queue import Queue
+from myna.runs.titles import Titles
 from myna.store import chats, messages, projects, runs
 from myna.store.database import Database
 from myna.store.peers import MISSED
@@ -104,6 +105,7 @@ class RunService:
         spend: Spend = spend_freely,
         measure: Measure = measure_nothing,
         permit: Permit = permit_all,
+        titles: Callable[[], bool] = lambda: False,
     ) -> None:
         self.writer = LogWriter(database)
         self._database = database
@@ -113,6 +115,7 @@ class RunService:
         self._permit = permit
         self._answers: dict[tuple[str, str], Answer] = {}
         self.queue = Queue(database, self._launch)
+        self.titles = Titles(database, models, spend, titles)
         self.followers: dict[str, set[Follower]] = defaultdict(set)
         self.elsewhere = Elsewhere(database)
         self._noticed: set[asyncio.Task[object]] = set()
@@ -142,6 +145,7 @@ class RunService:
     async def close(self) -> None:
         """Mark open runs as interrupted and store what they have."""
         await self.queue.close()
+        await self.titles.close()
         for answer in list(self._answers.values()):
             await answer.interrupt()
         await self.writer.close()
@@ -424,6 +428,7 @@ class RunService:
         else:
             chat = dataclasses.replace(chat, version=1)
             await chats.create(scope, chat)
+            self.titles.expect(scope.owner, run, parent.text)
         added = (parent, answer) if new_parent else (answer,)
         for message in added:
             await messages.add(scope, message)
@@ -441,6 +446,7 @@ class RunService:
 
         def over(end: EndEvent) -> None:
             self._answers.pop(key, None)
+            self.titles.ended(scope.owner, run, complete=end.status == "complete")
             if end.status == "complete":
                 self.queue.completed(scope.owner, message.id)
 

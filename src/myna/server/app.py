@@ -66,7 +66,11 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             app.state.responses = await stack.enter_async_context(open_responses(database, app.state.webhooks))
             app.state.accounts.on_departure(app.state.responses.forget)
             app.state.accounts.on_suspension(app.state.responses.cancel_all)
-            app.state.api = await stack.enter_async_context(api.open_services(database, manager, hub, app.state.meter))
+            app.state.api = await stack.enter_async_context(
+                api.open_services(
+                    database, manager, hub, app.state.meter, titles=lambda: app.state.options.current.titles
+                )
+            )
             app.state.accounts.on_departure(app.state.api.runs.forget)
             app.state.accounts.on_suspension(app.state.api.runs.interrupt)
             app.state.batches = await stack.enter_async_context(open_batches(app, settings))

@@ -6,11 +6,11 @@ import dataclasses
 import uuid
 from typing import Any
 
-from sqlalchemy import CTE, ColumnClause, column, insert, literal, select, values
+from sqlalchemy import CTE, BigInteger, ColumnClause, column, insert, literal, select, values
 
 from myna.chat import TextPart
 from myna.errors import Conflict, NotFound
-from myna.store import chats, messages
+from myna.store import chats, messages, search
 from myna.store.records import Chat, Message, MessagePart, now
 from myna.store.scope import Scope
 from myna.store.tables.base import ID
@@ -131,11 +131,12 @@ async def _copy_rows(scope: Scope, chat_id: str, branch: list[tuple[str | None, 
     copied = scope.select(part_rows, *(changed.get(each.name, each).label(each.name) for each in part_rows.c))
     copied = copied.where(part_rows.c.message_id == ids.c.old)
     await scope.run(insert(part_rows).from_select([each.name for each in part_rows.c], copied))
+    await search.copy_messages(scope, ids)
 
 
 def _mapping(rows: list[tuple[str, str, str | None]]) -> CTE:
     """Rows of (id, new id, new parent's id), in their order, as a statement has them."""
-    position: ColumnClause[Any] = column("position")
+    position: ColumnClause[Any] = column("position", BigInteger)
     names = (position, column("old", ID), column("new", ID), column("parent", ID))
     return values(*names, name="ids").data([(n, *row) for n, row in enumerate(rows)]).cte("ids")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import count, groupby
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, Select, cast, delete, func, insert, literal, select, text
+from sqlalchemy import CTE, BigInteger, Connection, Row, Select, cast, delete, func, insert, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 from sqlalchemy.types import Text
 
@@ -57,6 +57,20 @@ async def index(scope: Scope, message_id: str, said: str) -> None:
 async def index_title(scope: Scope, chat_id: str, title: str | None) -> None:
     """Make a chat be found by its title."""
     await _replace(scope, "t", title or "", chat_id=chat_id)
+
+
+async def copy_messages(scope: Scope, ids: CTE) -> None:
+    """Make copies of messages be found as what they are copies of is: rows of (position, old, new) of one statement."""
+    _, entry = await _next(scope)
+    copied = scope.select(
+        search_documents,
+        (ids.c.position + entry).label("entry"),
+        literal(scope.owner).label("owner"),
+        ids.c.new.label("message_id"),
+        search_documents.c.words,
+    ).where(search_documents.c.message_id == ids.c.old)
+    names = ["entry", "owner", "message_id", "words"]
+    await scope.run(insert(search_documents).from_select(names, copied.order_by(ids.c.position)))
 
 
 async def titled(scope: Scope, terms: Sequence[Term], limit: int) -> list[str]:

@@ -52,11 +52,15 @@ class ApiServices:
 
 @asynccontextmanager
 async def open_services(
-    database: Database, manager: ModelManager, hub: Hub, meter: Meter | None = None
+    database: Database,
+    manager: ModelManager,
+    hub: Hub,
+    meter: Meter | None = None,
+    titles: Callable[[], bool] = lambda: False,
 ) -> AsyncIterator[ApiServices]:
     """Take up the runs that a crash has left; at the end mark open ones as interrupted.
 
-    What runs use is told to ``meter``.
+    What runs use is told to ``meter``; a model writes titles while ``titles`` says so.
     """
     speeds = Speeds(database)
     await speeds.load()
@@ -67,7 +71,7 @@ async def open_services(
         speeds.measure(model, tokens, seconds)
         count(owner, model, tokens, seconds)
 
-    runs = RunService(database, manager, spend, measure, LicenceGate(library))
+    runs = RunService(database, manager, spend, measure, LicenceGate(library), titles)
     await runs.start()
     services = ApiServices(database, runs, library, manager)
     try:
