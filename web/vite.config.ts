@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { svelte } from "@sveltejs/vite-plugin-svelte";
-import { defineConfig, type Plugin } from "vite";
+import { defineConfig, type Plugin, type Rolldown } from "vite";
 
 // During development `vite` serves the page and hands everything else to a running `myna serve`.
 // It answers its own origin alone, so what is passed on says that it comes from there.
@@ -13,6 +13,32 @@ const server = process.env["MYNA_SERVER"] ?? "http://127.0.0.1:8642";
 function chunkName({ facadeModuleId }: { facadeModuleId?: string | null }): string {
   const words = /\/strings\/(\w+)\/(\w+)\.ts$/.exec(facadeModuleId ?? "");
   return words ? `assets/words-${words[1]}-${words[2]}-[hash].js` : "assets/[name]-[hash].js";
+}
+
+/** Every browser that reads this page knows WOFF2; the same fonts in older formats would be three times the size. */
+const onlyWoff2 = {
+  name: "only-woff2",
+  enforce: "pre" as const,
+  transform(code: string, id: string): string | null {
+    if (!/katex.*\.css$/.test(id)) return null;
+    return code.replace(/,\s*url\([^)]*\.(?:woff|ttf)\)\s*format\(["'](?:woff|truetype)["']\)/g, "");
+  },
+};
+
+/** What few messages need is fetched with them, and not kept before: formulas and diagrams with all that they bring. */
+const RARE = /\/markdown\/(?:diagrams|katex)\.ts$/;
+
+/** The chunks that the page may ask for without one of those. */
+function common(bundle: Rolldown.OutputBundle): Set<string> {
+  const waiting = Object.values(bundle).flatMap((output) => (output.type === "chunk" && output.isEntry ? [output.fileName] : []));
+  const found = new Set<string>();
+  for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+    const chunk = bundle[name];
+    if (found.has(name) || chunk?.type !== "chunk" || RARE.test(chunk.facadeModuleId ?? "")) continue;
+    found.add(name);
+    waiting.push(...chunk.imports, ...chunk.dynamicImports);
+  }
+  return found;
 }
 
 /** Larger files (bytes) are kept in the browser when they are first used: most people never need them. */
@@ -26,7 +52,9 @@ function serviceWorker(): Plugin {
     async generateBundle(_options, bundle) {
       // The page itself is written after this; it names the scripts, whose names are part of the version.
       const files = new Map<string, string | Uint8Array>([["/", await readFile("index.html")]]);
+      const chunks = common(bundle);
       for (const output of Object.values(bundle)) {
+        if (output.type === "chunk" ? !chunks.has(output.fileName) : /katex/i.test(output.fileName)) continue;
         const content = output.type === "chunk" ? output.code : output.source;
         if (content.length <= LARGEST_KEPT) files.set(`/${output.fileName}`, content);
       }
@@ -44,7 +72,7 @@ function serviceWorker(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [svelte(), serviceWorker()],
+  plugins: [svelte(), onlyWoff2, serviceWorker()],
   build: {
     target: "es2022",
     // The strict content security policy allows no data: scripts, and a font or image inlined is one cached less.

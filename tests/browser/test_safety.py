@@ -61,6 +61,10 @@ def answer() -> int:
 """
 
 
+PLACE = ("id", "parent_id", "role", "status", "model", "created_at", "edited_at")
+"""What a chat's tree says of a message."""
+
+
 def open_chat_with(page: Page, text: str) -> None:
     """A chat whose one answer is `text`, as if the server had it."""
     chat_id, asked, answer = (str(uuid.uuid4()) for _ in range(3))
@@ -90,9 +94,9 @@ def open_chat_with(page: Page, text: str) -> None:
         "version": 1,
     }
     messages = [message(asked, None, "user", text), message(answer, asked, "assistant", text)]
-    page.route(
-        f"**/api/chats/{chat_id}", lambda route: route.fulfill(json={"chat": chat, "messages": messages, "runs": []})
-    )
+    tree = [{key: each.get(key) for key in PLACE} | {"size": len(text)} for each in messages]
+    opened = {"chat": chat, "tree": tree, "messages": messages, "runs": []}
+    page.route(f"**/api/chats/{chat_id}", lambda route: route.fulfill(json=opened))
     page.goto(f"/chat/{chat_id}")
     expect(page.locator(".prose .block").first).to_be_visible()
 
@@ -121,6 +125,90 @@ def test_hostile_text_is_shown_and_does_nothing(visiting: Visit) -> None:
     assert prose.locator("td br").count() == 1
 
 
+HOSTILE_DRAWINGS = r"""
+$\href{javascript:window.harmed=1}{a}$ $\url{javascript:window.harmed=2}$ $\includegraphics{https://tracker.example/a.png}$
+$\htmlStyle{position:fixed;inset:0}{x}$ $\htmlClass{sidebar}{x}$ $\htmlId{main}{x}$ $\rule{1000em}{1000em}$ $x^2$
+$\def\a{\a\a}\a$ $\text{<img src=x onerror=window.harmed=3>}$ $\color{url(https://tracker.example)}{x}$
+
+```mermaid
+%%{init: {"securityLevel": "loose", "themeCSS": "* { background: url(https://tracker.example/b.png) }"}}%%
+flowchart LR
+  A["<img src=x onerror=window.harmed=4>"] --> B["<script>window.harmed = 5</script>"]
+  click A "javascript:window.harmed=6"
+  click B call window.harmed()
+  style A fill:url(https://tracker.example/c.png)
+```
+
+```mermaid
+flowchart LR
+  A --> B </text><script>window.harmed = 7</script>
+```
+"""
+
+
+def test_formulas_and_diagrams_can_do_nothing_but_be_seen(visiting: Visit) -> None:
+    page = visiting.page()
+    open_chat_with(page, HOSTILE_DRAWINGS)
+    prose = page.locator(".prose")
+    expect(prose.locator(".katex").first).to_be_visible()
+    expect(prose.locator("figure.diagram:is(.drawn, .failed)")).to_have_count(2)
+    prose.locator("*").evaluate_all(
+        "all => all.forEach((one) => one.dispatchEvent(new MouseEvent('click', {bubbles: true})))"
+    )
+    inside = page.evaluate(
+        """() => [...document.querySelectorAll(".drawing")]
+          .flatMap((host) => [...host.shadowRoot.querySelectorAll("*")])
+          .filter((one) => /^(a|script|style|img|image|iframe|foreignObject|use)$/i.test(one.localName)
+            || [...one.attributes].some(({ name, value }) => /^on|href/.test(name)
+              || (/https?:|script:/.test(value) && !name.startsWith("xmlns"))))
+          .map((one) => one.outerHTML.slice(0, 200))"""
+    )
+    assert inside == []
+    assert page.evaluate("window.harmed") is None
+    assert prose.locator("img, script, iframe, [onclick], [onerror], [id], a").count() == 0
+    fixed = "all => all.filter((one) => ['fixed', 'sticky'].includes(getComputedStyle(one).position)).length"
+    assert prose.locator("*").evaluate_all(fixed) == 0
+
+
+def test_formulas_diagrams_and_code_are_drawn_under_the_strict_policy(visiting: Visit) -> None:
+    page = visiting.page()
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
+    open_chat_with(page, "Only *text*, for $5 and $10.")
+    expect(page.locator(".prose em")).to_have_text("text")
+    expect(page.locator(".prose").first).to_contain_text("for $5 and $10.")
+    assert not any("katex" in url or "mermaid" in url for url in loaded), "nothing of it before it is needed"
+    text = (
+        "Euler: $e^{i\\pi} + 1 = 0$ and $\\frac{1$.\n\n$$\nx^2\n$$\n\n"
+        "```mermaid\nflowchart LR\n  A[Ask] --> B[Answer]\n```\n\n"
+        "```python\nprint(1)\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nA note[^1].\n\n[^1]: At the end.\n"
+    )
+    open_chat_with(page, text)
+    prose = page.locator(".prose")
+    expect(prose.locator(".katex")).to_have_count(2)
+    expect(prose.locator("math").first).to_be_attached()
+    expect(prose).to_contain_text("This formula could not be drawn")
+    expect(prose.get_by_role("img", name="Diagram")).to_be_visible()
+    figure = prose.locator("figure.code").last
+    figure.get_by_role("button", name="Wrap lines").click()
+    expect(figure.get_by_role("button", name="Wrap lines")).to_have_attribute("aria-pressed", "true")
+    with page.expect_download() as download:
+        figure.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "code.py"
+    prose.get_by_role("button", name="Copy table").click()
+    assert page.evaluate("navigator.clipboard.readText()") == "a\tb\n1\t2"
+    prose.get_by_role("button", name="Footnotes 1").first.click()
+    expect(prose.locator(".footnote .note")).to_be_focused()
+
+
+def test_markdown_made_to_be_slow_does_not_hold_the_page_up(visiting: Visit) -> None:
+    page = visiting.page()
+    slow = ["[" * 30_000, "`" * 30_000, "*a " * 20_000, "> " * 2000, "$" * 20_000, "[a](" * 10_000, "x" * 300_000]
+    open_chat_with(page, "\n\n".join(["First.", *slow, "**Last.**"]))
+    expect(page.locator(".prose").last).to_contain_text("Last.")
+    page.get_by_role("button", name="Copy", exact=True).last.click()
+
+
 def test_markdown_becomes_what_it_means(visiting: Visit) -> None:
     page = visiting.page()
     open_chat_with(page, GOOD)
@@ -144,7 +232,7 @@ def test_markdown_becomes_what_it_means(visiting: Visit) -> None:
 def test_the_first_load_is_small(static: Any, visiting: Visit) -> None:
     sizes = first_load(static)
     assert "theme.js" in sizes
-    assert sum(name.startswith("assets/en-") for name in sizes) == 1
+    assert sum(name.startswith("assets/words-en-index-") for name in sizes) == 1
     assert sum(sizes.values()) <= FIRST_LOAD_BUDGET, sizes
 
     # And the browser agrees about what is loaded before the first screen is there.

@@ -3,7 +3,8 @@
  * that only the tail is parsed and drawn again while an answer streams.
  */
 
-import { lexer } from "marked";
+import { isTangled } from "./hard";
+import { topLevel } from "./parser";
 
 export class BlockSplitter {
   #settled: string[] = [];
@@ -19,16 +20,18 @@ export class BlockSplitter {
     source = source.replace(/\r\n?/g, "\n");
     if (!source.startsWith(this.#source) || complete) this.#reset();
     this.#source = source;
-    const tail = this.#split(source.slice(this.#settledLength));
+    const tail = this.#split(source.slice(this.#settledLength), !complete);
     if (!complete) this.#settle(tail);
     return [...this.#settled, ...tail];
   }
 
-  #split(text: string): string[] {
+  #split(text: string, growing: boolean): string[] {
+    // What cannot be told apart in time is cut at its empty lines.
+    if (isTangled(text)) return text.split(/(?<=\n[ \t]*\n)/);
     const blocks: string[] = [];
     let blank = "";
     let at = 0;
-    for (const token of lexer(text)) {
+    for (const token of topLevel(text, growing)) {
       // A token's own text may be tidied up; only its length is what was read.
       const raw = text.slice(at, (at += token.raw.length));
       // Blank lines belong to the block before them, or to the first one.
@@ -58,5 +61,5 @@ export class BlockSplitter {
 
 /** Link reference definitions of the whole text: a block that uses one is rendered together with them. */
 export function definitions(source: string): string {
-  return source.match(/^ {0,3}\[[^\]\n]+\]:[ \t]*\S.*$/gm)?.join("\n") ?? "";
+  return source.match(/^ {0,3}\[(?!\^)[^\]\n]+\]:[ \t]*\S.*$/gm)?.join("\n") ?? "";
 }

@@ -32,7 +32,7 @@ export function highlight(code: string, language: string): string | null {
 const NAMES: Record<string, string> = {
   bash: "Bash", c: "C", cpp: "C++", "c++": "C++", cs: "C#", csharp: "C#", css: "CSS", diff: "Diff", go: "Go",
   html: "HTML", java: "Java", js: "JavaScript", javascript: "JavaScript", json: "JSON", md: "Markdown",
-  markdown: "Markdown", php: "PHP", py: "Python", python: "Python", rb: "Ruby", ruby: "Ruby", rs: "Rust", rust: "Rust",
+  markdown: "Markdown", mermaid: "Mermaid", php: "PHP", py: "Python", python: "Python", rb: "Ruby", ruby: "Ruby", rs: "Rust", rust: "Rust",
   sh: "Shell", shell: "Shell", sql: "SQL", ts: "TypeScript", typescript: "TypeScript", xml: "XML", yaml: "YAML",
   yml: "YAML",
 };

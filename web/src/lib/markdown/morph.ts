@@ -3,6 +3,9 @@
  * position of a code block and the focus survive while more of the answer arrives.
  */
 
+/** What became of a figure since it was made: it is wrapped, its diagram is drawn, or could not be. */
+const STATES = ["wrap", "drawn", "failed"];
+
 export function morph(target: Element, source: ParentNode): void {
   let existing = target.firstChild;
   for (const wanted of Array.from(source.childNodes)) {
@@ -32,9 +35,11 @@ function reconcile(existing: ChildNode, wanted: ChildNode): boolean {
     // A button that says "Copied" keeps saying so until it changes back itself.
     if (existing.nodeName === "BUTTON") return true;
     for (const { name } of Array.from(existing.attributes)) if (!wanted.hasAttribute(name)) existing.removeAttribute(name);
+    const states = STATES.filter((state) => existing.nodeName === "FIGURE" && existing.classList.contains(state));
     for (const { name, value } of Array.from(wanted.attributes)) {
       if (existing.getAttribute(name) !== value) existing.setAttribute(name, value);
     }
+    existing.classList.add(...states);
     morph(existing, wanted);
   } else if (existing.nodeValue !== wanted.nodeValue) {
     appendOrReplace(existing, wanted.nodeValue ?? "");

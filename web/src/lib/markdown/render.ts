@@ -4,9 +4,12 @@
  */
 
 import DOMPurify from "dompurify";
-import { Marked, type Tokens } from "marked";
+import type { Tokens } from "marked";
 import { strings } from "../strings";
+import { isHard } from "./hard";
 import { highlight, languageName } from "./highlight.svelte";
+import { formula } from "./math.svelte";
+import { parser, toHtml, type Formula, type Note } from "./parser";
 
 /** Tags without attributes that models use in place of Markdown, above all inside tables. */
 const HARMLESS_TAG = /^<\/?(?:br|sub|sup|kbd|mark|u|s|b|i|em|strong|small)\s*\/?>$/i;
@@ -14,23 +17,43 @@ const SAFE_LINK = /^(?:https?|mailto):/i;
 /** The sanitiser holds every attribute's value against this: our schemes, or no scheme at all. */
 const SAFE_VALUE = /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i;
 
+/** A code block so long says how long it is. */
+const MANY_LINES = 20;
+
 /** The page's own headings are levels one and two. */
 const HEADING_OFFSET = 2;
 
-const marked = new Marked({
-  gfm: true,
+parser.use({
+  extensions: [
+    { name: "formula", renderer: (token) => formulaHtml(token as Formula) },
+    { name: "formulaBlock", renderer: (token) => `${formulaHtml(token as Formula)}\n` },
+    {
+      name: "note",
+      renderer({ label, tokens }) {
+        return `<div class="footnote">${noteButton(label as string)}<div>${this.parser.parseInline(tokens ?? [])}</div></div>\n`;
+      },
+    },
+    { name: "noteMark", renderer: (token) => `<sup>${noteButton((token as Note).label)}</sup>` },
+  ],
   renderer: {
     heading({ tokens, depth }: Tokens.Heading): string {
       const level = Math.min(6, depth + HEADING_OFFSET);
       return `<h${level} class="h${depth}">${this.parser.parseInline(tokens)}</h${level}>\n`;
     },
-    code({ text, lang }: Tokens.Code): string {
+    code({ text, lang, raw }: Tokens.Code): string {
       const language = (lang ?? "").trim().split(/\s+/)[0] ?? "";
-      const copy = escape(strings.message.copyCode);
+      const { answer, message } = strings;
+      const count = text.split("\n").length;
+      const lines = count < MANY_LINES ? "" : ` <span class="lines">${escape(answer.lines(count))}</span>`;
+      // A fence without its end is still being written.
+      const drawn = language === "mermaid" && /\n[ \t]*(?:`{3,}|~{3,})\s*$/.test(raw);
       return (
-        `<figure class="code"><figcaption><span>${escape(languageName(language))}</span>` +
-        `<button type="button" class="copy-code" aria-label="${copy}">${escape(strings.message.copy)}</button>` +
-        `</figcaption><pre tabindex="0"><code>${highlight(text, language) ?? escape(text)}</code></pre></figure>\n`
+        `<figure class="code${drawn ? " diagram" : ""}"><figcaption><span class="language">${escape(languageName(language))}${lines}</span>` +
+        `<button type="button" class="wrap-code" aria-pressed="false">${escape(answer.wrap)}</button>` +
+        `<button type="button" class="save-code" title="${escape(language)}">${escape(answer.download)}</button>` +
+        `<button type="button" class="copy-code" aria-label="${escape(message.copyCode)}">${escape(message.copy)}</button>` +
+        `</figcaption>${drawn ? `<div class="drawing"></div>` : ""}` +
+        `<pre tabindex="0" dir="ltr"><code>${highlight(text, language) ?? escape(text)}</code></pre></figure>\n`
       );
     },
     table(token: Tokens.Table): string {
@@ -43,8 +66,9 @@ const marked = new Marked({
           .join("");
       const body = token.rows.map((row) => `<tr>${cells(row, "td")}</tr>`).join("");
       return (
-        `<div class="table" tabindex="0"><table><thead><tr>${cells(token.header, "th")}</tr></thead>` +
-        `<tbody>${body}</tbody></table></div>\n`
+        `<div class="table-box"><div class="table" tabindex="0"><table><thead><tr>${cells(token.header, "th")}</tr></thead>` +
+        `<tbody>${body}</tbody></table></div>` +
+        `<button type="button" class="copy-table">${escape(strings.answer.copyTable)}</button></div>\n`
       );
     },
     checkbox({ checked }: Tokens.Checkbox): string {
@@ -64,6 +88,21 @@ const marked = new Marked({
   },
 });
 
+/** A formula drawn, or its source until that can be and where it cannot. */
+function formulaHtml({ tex, display, open }: Formula): string {
+  const source = `<code class="source">${escape(tex)}</code>`;
+  const drawn = open ? null : formula(tex, display);
+  const tag = display ? "div" : "span";
+  if (drawn === null) return `<${tag} class="formula" dir="ltr">${source}</${tag}>`;
+  if ("html" in drawn) return `<${tag} class="formula${display ? " display" : ""}" dir="ltr">${drawn.html}</${tag}>`;
+  const why = `<span class="why">${escape(`${strings.answer.formulaFailed} ${drawn.error}`)}</span>`;
+  return `<${tag} class="formula failed" dir="ltr">${source} ${why}</${tag}>`;
+}
+
+function noteButton(label: string): string {
+  return `<button type="button" class="note" aria-label="${escape(`${strings.answer.footnotes} ${label}`)}">${escape(label)}</button>`;
+}
+
 function anchor(href: string, html: string): string {
   return `<a href="${escape(href)}" target="_blank" rel="noopener noreferrer nofollow">${html}</a>`;
 }
@@ -78,15 +117,52 @@ const ALLOWED_TAGS = [
   "hr", "i", "kbd", "li", "mark", "ol", "p", "pre", "s", "small", "span", "strong", "sub", "sup", "table", "tbody",
   "td", "th", "thead", "tr", "u", "ul",
 ];
-const ALLOWED_ATTRIBUTES = ["aria-label", "class", "href", "rel", "role", "start", "tabindex", "target", "type"];
+// prettier-ignore
+const ALLOWED_ATTRIBUTES = [
+  "aria-label", "aria-pressed", "class", "dir", "href", "rel", "role", "start", "tabindex", "target", "title", "type",
+];
+
+/** What KaTeX makes of formulas: MathML for screen readers, boxes for the eye. */
+// prettier-ignore
+const FORMULA_TAGS = [
+  "annotation", "line", "math", "menclose", "mfrac", "mi", "mn", "mo", "mover", "mpadded", "mphantom", "mroot", "mrow",
+  "mspace", "msqrt", "mstyle", "msub", "msubsup", "msup", "mtable", "mtd", "mtext", "mtr", "munder", "munderover", "path",
+  "semantics", "svg",
+];
+// prettier-ignore
+const FORMULA_ATTRIBUTES = [
+  "accent", "accentunder", "aria-hidden", "columnalign", "columnlines", "columnspacing", "d", "display", "displaystyle",
+  "encoding", "fence", "height", "linethickness", "lspace", "mathcolor", "mathbackground", "mathvariant", "maxsize",
+  "minsize", "movablelimits", "notation", "preserveAspectRatio", "rowlines", "rowspacing", "rspace", "scriptlevel",
+  "separator", "stretchy", "style", "symmetric", "viewBox", "voffset", "width", "xmlns", "x1", "x2", "y1", "y2",
+  "stroke-width",
+];
+/** Lengths, colours and borders; nothing that fetches, covers the page or leaves the formula. */
+const SAFE_STYLE = /^(?:(?:height|width|min-width|max-width|vertical-align|top|bottom|left|right|color|background-color|border-[a-z-]+|margin-[a-z]+|padding-[a-z]+|position):\s*(?!fixed|sticky)[-#\w.%]+(?:\s[-#\w.%]+)*;?\s*)*$/;
+
+DOMPurify.addHook("uponSanitizeAttribute", (_, attribute) => {
+  if (attribute.attrName === "style" && !SAFE_STYLE.test(attribute.attrValue)) attribute.keepAttr = false;
+});
+
+/** A block as it is written. */
+function asWritten(source: string): DocumentFragment {
+  const fragment = document.createDocumentFragment();
+  const paragraph = document.createElement("p");
+  paragraph.className = "source";
+  paragraph.textContent = source.trim();
+  fragment.append(paragraph);
+  return fragment;
+}
 
 /** Renders one block; `definitions` are link references from elsewhere in the text that it may use. */
-export function renderBlock(block: string, definitions: string): DocumentFragment {
+export function renderBlock(block: string, definitions: string, growing = false): DocumentFragment {
+  if (isHard(block)) return asWritten(block);
   const source = definitions === "" ? block : `${block}\n\n${definitions}`;
-  const html = marked.parse(source, { async: false });
+  const html = toHtml(source, growing);
+  const formulas = html.includes('class="katex');
   return DOMPurify.sanitize(html, {
-    ALLOWED_TAGS,
-    ALLOWED_ATTR: ALLOWED_ATTRIBUTES,
+    ALLOWED_TAGS: formulas ? [...ALLOWED_TAGS, ...FORMULA_TAGS] : ALLOWED_TAGS,
+    ALLOWED_ATTR: formulas ? [...ALLOWED_ATTRIBUTES, ...FORMULA_ATTRIBUTES] : ALLOWED_ATTRIBUTES,
     ALLOW_DATA_ATTR: false,
     ALLOWED_URI_REGEXP: SAFE_VALUE,
     RETURN_DOM_FRAGMENT: true,
