@@ -137,3 +137,28 @@ async def test_the_character_that_texts_cannot_hold_is_spelt(tmp_path: Path, url
             await chats.create(scope, odd)
         async with database.read(OWNER) as scope:
             assert (await chats.get(scope, odd.id)).title == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("INSERT INTO users VALUES ('ann', 'Ann', 'ann', 'hash', 'owner', false, 0, 0, 0, 1, 1)", ["0 accounts"]),
+        ("UPDATE users SET role = 'member'", ["0 accounts"]),
+        ("UPDATE users SET last_seen_at = 2", []),
+        ("INSERT INTO second_factors (owner, secret, created_at, last_step) VALUES ('ann', 'x', 1, 0)", ["0 accounts"]),
+        ("INSERT INTO changes (owner, kind, id) VALUES ('ann', 'chat', 'c'), ('ann', 'run', 'r')", ["0 lists ann"]),
+        ("INSERT INTO options VALUES ('titles', 'false', 1)", ["0 options"]),
+    ],
+)
+def test_what_changes_is_told_to_other_servers(url: str, engine: Engine, statement: str, told: list[str]) -> None:
+    postgres.upgrade(postgres.locate(url))
+    ann = "INSERT INTO users (id, name, name_key, password, role, disabled, created_at) VALUES ({})"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if "INSERT INTO users" not in statement:
+            connection.exec_driver_sql(ann.format("'ann', 'Ann', 'ann', 'hash', 'owner', false, 1"))
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        driver.execute("LISTEN myna")
+        connection.exec_driver_sql(statement)
+        assert [notice.payload for notice in driver.notifies(timeout=0.2)] == told
+    engine.dispose()

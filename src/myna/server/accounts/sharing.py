@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from myna.errors import StoreError
-from myna.store import keys, sessions, users
+from myna.store import keys, second_factors, sessions, users
 from myna.store.keys import Key
 from myna.store.peers import MISSED
 from myna.store.sessions import Session
@@ -61,12 +61,17 @@ async def reload(accounts: Accounts) -> None:
             await users.all_of_them(transaction),
             await sessions.all_of_them(transaction),
             await keys.all_of_them(transaction),
+            await second_factors.confirmed(transaction),
         )
         transaction.after_commit.append(lambda: _take_over(accounts, *found))
 
 
 def _take_over(
-    accounts: Accounts, now_users: Sequence[User], now_sessions: Sequence[Session], now_keys: Sequence[Key]
+    accounts: Accounts,
+    now_users: Sequence[User],
+    now_sessions: Sequence[Session],
+    now_keys: Sequence[Key],
+    protected: set[str],
 ) -> None:
     directory = accounts.directory
     known = {user.id: user for user in now_users}
@@ -76,6 +81,7 @@ def _take_over(
     gone = {one.id for one in directory.sessions.values()} - {one.id for one in now_sessions}
     gone |= {one.id for one in directory.keys.values()} - {one.id for one in now_keys}
     directory.replace(now_sessions, now_keys)
+    directory.second_factors = protected
     accounts.connections.expire(lambda who: who.session in gone or who.key in gone)
     for user in now_users:
         old = before.get(user.id, user)

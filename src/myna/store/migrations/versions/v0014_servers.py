@@ -49,7 +49,7 @@ def upgrade() -> None:
         op.execute(
             f"CREATE TRIGGER {table}_tell AFTER {event} ON {table} FOR EACH ROW EXECUTE FUNCTION myna_tell({words})"
         )
-    for table in ("users", "sessions", "api_keys"):
+    for table in ("users", "sessions", "api_keys", "second_factors"):
         op.execute(
             f"CREATE TRIGGER {table}_tell AFTER INSERT OR DELETE ON {table} "
             "FOR EACH STATEMENT EXECUTE FUNCTION myna_tell('accounts')"
