@@ -92,6 +92,11 @@ class MynaError(Exception):
         self.message = message
         self.param = param
 
+    @property
+    def told(self) -> str:
+        """What clients of a server are told; the log has the whole message."""
+        return self.message
+
 
 class RequestError(MynaError):
     """What a caller sent is at fault; sending it again will not help."""
@@ -352,9 +357,24 @@ class ModelTooLarge(EngineError):
 
 
 class StoreError(MynaError):
-    """The database cannot be opened, migrated or written."""
+    """The database cannot be opened, migrated or written.
+
+    Args:
+        message: for who runs the server: with paths, addresses, and what the database said.
+        param: see `MynaError`.
+        told: for everybody else; by default the same.
+    """
 
     code = "store_error"
+
+    def __init__(self, message: str, *, param: str | None = None, told: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self._told = told
+
+    @property
+    def told(self) -> str:
+        """Without what is nobody's business but the operator's."""
+        return self.message if self._told is None else self._told
 
 
 class StorageFull(StoreError):

@@ -13,7 +13,7 @@ import myna as package
 from myna.cli import main
 from tests.processes import environment, myna
 
-VERBS = ["serve", "chat", "run", "pull", "models", "show", "convert", "rm", "doctor", "accounts"]
+VERBS = ["serve", "chat", "run", "pull", "models", "show", "convert", "rm", "doctor", "accounts", "audit"]
 
 
 @dataclass

@@ -21,6 +21,7 @@ LEAVES = {
     tree.NotFound("x"): 404,
     tree.Conflict("x"): 409,
     tree.Refused("x"): 403,
+    tree.LicenceNotAcknowledged("m", "a licence", None): 403,
     tree.Unauthenticated("x"): 401,
     tree.WrongPassword("x"): 401,
     tree.AccountDisabled("x"): 401,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import FastAPI, Request, Response, WebSocket
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from myna.errors import ConfigurationError
-from myna.server import anthropic, bodies, ollama, openai
+from myna.server import anthropic, bodies, ollama, openai, security
 from myna.server.limits import MAX_BODY_BYTES
 from myna.server.metrics import Metrics
 from myna.server.security import host_name
@@ -319,6 +322,37 @@ def test_a_body_that_grows_too_large_is_refused(web: TestClient) -> None:
     response = web.post("/write", content=pieces(), headers=JSON)  # type: ignore[arg-type]
     assert response.status_code == 413
     assert response.json()["error"]["code"] == "content_too_large"
+
+
+@pytest.mark.parametrize("pieces", [0, 3], ids=["nothing comes", "it stops coming"])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pieces: int
+) -> None:
+    monkeypatch.setattr(security, "BODY_SECONDS", 0.05)
+    app = create_shell(Settings(data_dir=tmp_path), Metrics())
+
+    @app.post("/write")
+    async def write(request: Request) -> Response:
+        return Response(await request.body())
+
+    to_send = [{"type": "http.request", "body": b" ", "more_body": True} for _ in range(pieces)]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return to_send.pop() if to_send else await asyncio.get_running_loop().create_future()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/write", "raw_path": b"/write", "query_string": b"",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")], "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8642), "scheme": "http", "root_path": "", "http_version": "1.1", "state": {},
+    }  # fmt: skip
+    await app(scope, receive, send)
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+    assert json.loads(sent[1]["body"])["error"]["code"] == "request_timeout"
 
 
 def test_its_own_page_and_programs_may_listen(web: TestClient) -> None:

@@ -57,6 +57,8 @@ async def test_errors_in_the_log_tell_nothing_of_what_was_to_be_stored(database:
     told = "".join(traceback.format_exception(failed.value))
     assert "INSERT INTO chats" in told
     assert "nobody" not in told
+    assert database.place.name in failed.value.message, "for the log"
+    assert database.place.name not in failed.value.told, "clients are not told where the database is"
 
 
 async def test_memory_follows_a_commit_whose_writer_was_cancelled_meanwhile(database: Database) -> None:

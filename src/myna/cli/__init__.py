@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import myna
-from myna.cli import accounts
+from myna.cli import accounts, audit
 from myna.cli.interrupts import ends_on_interrupt
 from myna.errors import MynaError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 
 app.add_typer(accounts.app, name="accounts")
+app.command(epilog="\b\nExamples:\n  myna audit\n  myna audit --action key. --limit 0 --json")(audit.audit)
 
 ModelOption = Annotated[
     str | None,

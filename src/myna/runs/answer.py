@@ -134,7 +134,7 @@ class Answer:
         elif (error := task.exception()) is None:
             self.log.append(task.result())
         elif isinstance(error, MynaError):
-            self.log.append(EndEvent("failed", None, Failure(error.code, error.message)))
+            self.log.append(EndEvent("failed", None, Failure(error.code, error.told)))
         else:
             logger.error("Run %s failed", self.log.run.id, exc_info=error)
             failure = Failure(MynaError.code, "Something went wrong inside Myna; the server's log says what.")

@@ -59,7 +59,7 @@ STATUS: dict[type[MynaError], int] = {
 }
 """The nearest ancestor decides."""
 
-HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "content_too_large"}
+HTTP_CODES = {408: "request_timeout", 404: "not_found", 405: "method_not_allowed", 413: "content_too_large"}
 """Codes of the refusals that come from routing and from reading the body, not from the tree."""
 
 RETRY_AFTER_SECONDS = 1
@@ -86,7 +86,7 @@ def error_object(message: str, status: int, *, param: str | None = None, code: s
 def describe(error: MynaError) -> dict[str, Any]:
     """The error object of an error of the tree."""
     code = "model_not_found" if isinstance(error, NotFound) and error.param == "model" else error.code
-    described = error_object(error.message, status_of(error), param=error.param, code=code)
+    described = error_object(error.told, status_of(error), param=error.param, code=code)
     match error:
         case RateLimited():
             described["error"]["type"] = error.unit

@@ -12,6 +12,10 @@ MAX_HEADER_BYTES = 64 << 10
 """A request's head; what comes in one read (256 KiB at most) is not cut."""
 HEAD_SECONDS = 30
 """How long a connection may take to send one."""
+BODY_SECONDS = 30
+"""How long a body may pause, and take in all beyond what its bytes are given."""
+BODY_BYTES_A_SECOND = 4096
+"""How fast a body has to come: time is given for what has arrived, so that large files may take as they need."""
 MAX_MESSAGES = 10_000
 MAX_MESSAGE_PARTS = 1_000
 MAX_TOOLS = 128

@@ -10,8 +10,10 @@ that take files. docs/security.md tells the whole story.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
+import time
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -21,9 +23,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from myna.server.binding import is_loopback
 from myna.server.bodies import BodyRule, BodyRules, media_type
 from myna.server.cors import Cors
+from myna.server.limits import BODY_BYTES_A_SECOND, BODY_SECONDS
 from myna.server.shapes import refusal
 from myna.settings import Settings
 
+TOO_SLOW = "The body came too slowly, or stopped coming. Send the request again."
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -168,12 +172,28 @@ def _too_large(headers: Headers, rule: BodyRule) -> bool:
 
 
 def _bounded(receive: Receive, rule: BodyRule) -> Receive:
-    """A ``receive`` that fails with 413 once more has come than a body may hold, whatever was declared."""
+    """A ``receive`` that holds a body to its bounds, whatever was declared.
+
+    It fails with 413 once more has come than it may hold, and with 408 when it comes too slowly: whoever sends a byte a
+    minute must not hold a connection for ever.
+    """
     received = 0
+    waited = 0.0
+    is_over = False
 
     async def bounded_receive() -> Message:
-        nonlocal received
-        message = await receive()
+        nonlocal received, waited, is_over
+        if is_over:  # the client may say no more until it goes
+            return await receive()
+        began = time.monotonic()
+        patience = min(BODY_SECONDS, BODY_SECONDS + received / BODY_BYTES_A_SECOND - waited)
+        try:
+            async with asyncio.timeout(patience):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, TOO_SLOW, {"connection": "close"}) from None
+        waited += time.monotonic() - began  # what the server does in between is not the client's fault
+        is_over = message["type"] != "http.request" or not message.get("more_body", False)
         received += len(message.get("body", b""))
         if received > rule.most:
             raise HTTPException(413, rule.too_large)

@@ -6,6 +6,7 @@ decided in `myna.server.errors`, for all APIs alike.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from myna.errors import EngineBusy, MynaError, RequestError
+from myna.errors import EngineBusy, MynaError, RequestError, StoreError
 from myna.server.errors import (
     CLIENT_CLOSED_REQUEST,
     HTTP_CODES,
@@ -28,6 +29,8 @@ from myna.server.errors import (
     retry_headers,
     status_of,
 )
+
+logger = logging.getLogger("myna.server")
 
 ANTHROPIC_TYPES = {
     400: "invalid_request_error",
@@ -63,7 +66,7 @@ class Shape:
 
     def frame(self, error: MynaError) -> Any:
         """The body that tells of an error, also in the middle of a stream."""
-        return self.body(self.status(error), error.message)
+        return self.body(self.status(error), error.told)
 
 
 def _anthropic(status: int, message: str) -> dict[str, Any]:
@@ -103,6 +106,8 @@ def install(app: FastAPI) -> None:
 
     async def known(request: Request, error: Exception) -> Response:
         assert isinstance(error, MynaError)
+        if isinstance(error, StoreError):
+            logger.error("%s %s: %s", request.method, request.url.path, error.message)
         return failure(request.url.path, error)
 
     async def invalid(request: Request, error: Exception) -> Response:

@@ -10,6 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from myna.errors import StoreError
 from myna.store.peers import Peers
 
+FAILED = "The server cannot use its database now; its log says why. What is stored already is safe."
+FULL = "The server's disk is full. Whoever runs it has to free some space; what is stored already is safe."
+"""What clients are told of it: where the database is, is not their business."""
+
 
 class Place(Protocol):
     """A database that was found, locked and brought to the newest schema.

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from myna.errors import ConfigurationError, StoreError
 from myna.store import migrations
 from myna.store.peers import ALONE_LOCK, Peers
+from myna.store.place import FAILED, FULL
 
 WRITER_LOCK = 0x6D796E62
 """Key of the advisory lock that a writing transaction holds; others are in `myna.store.peers`."""
@@ -198,14 +199,17 @@ def explain(error: BaseException, url: URL) -> StoreError:
     state = getattr(error, "sqlstate", None) or ""
     where = url_text(url)
     if state.startswith("53"):
-        return StoreError(f"The server of {where} has no room left ({reason}). What is stored already is safe.")
+        message = f"The server of {where} has no room left ({reason}). What is stored already is safe."
+        return StoreError(message, told=FULL)
     if state.startswith("28") or "authentication" in reason:
-        return StoreError(f"{where} refused the user or the password ({reason}). Check MYNA_DATABASE_URL.")
-    if state == "3D000" or (not state and "does not exist" in reason):  # connecting tells no state
-        return StoreError(f"There is no such database as {where}: create it first, for example with createdb.")
-    if state.startswith(("08", "57")) or isinstance(error, OperationalError) or not state:
-        return StoreError(f"The database {where} cannot be reached ({reason}). Is its server running?")
-    return StoreError(f"The database {where} failed: {reason}.")
+        message = f"{where} refused the user or the password ({reason}). Check MYNA_DATABASE_URL."
+    elif state == "3D000" or (not state and "does not exist" in reason):  # connecting tells no state
+        message = f"There is no such database as {where}: create it first, for example with createdb."
+    elif state.startswith(("08", "57")) or isinstance(error, OperationalError) or not state:
+        message = f"The database {where} cannot be reached ({reason}). Is its server running?"
+    else:
+        message = f"The database {where} failed: {reason}."
+    return StoreError(message, told=FAILED)
 
 
 def _revision(connection: Connection, url: URL) -> str | None:

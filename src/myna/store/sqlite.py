@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from myna.errors import StorageFull, StoreError
+from myna.store.place import FAILED, FULL
 
 BUSY_SECONDS = 15
 """How long a statement waits for another process (a shell, a backup tool) that holds the database."""
@@ -166,16 +167,17 @@ def explain(error: BaseException, path: Path) -> StoreError:
     """What went wrong with a database, for a person, with the remedy."""
     text = str(error).lower()
     if "full" in text:
-        return StorageFull(f"The disk that holds {path} is full. Free some space; what is stored already is safe.")
+        message = f"The disk that holds {path} is full. Free some space; what is stored already is safe."
+        return StorageFull(message, told=FULL)
     if "readonly" in text or "unable to open" in text or "permission" in text:
-        return StoreError(f"The database {path} cannot be written ({error}). Make it and its directory writable.")
-    if "locked" in text or "busy" in text:
-        return StoreError(
-            f"Another program kept the database {path} locked for {BUSY_SECONDS} seconds. Close it and try again."
-        )
-    if "malformed" in text or "not a database" in text:
-        return StoreError(
+        message = f"The database {path} cannot be written ({error}). Make it and its directory writable."
+    elif "locked" in text or "busy" in text:
+        message = f"Another program kept the database {path} locked for {BUSY_SECONDS} seconds. Close it and try again."
+    elif "malformed" in text or "not a database" in text:
+        message = (
             f"The database {path} is damaged ({error}). "
             f"Move it away to start anew, or put back a copy from {path.parent / 'backups'}."
         )
-    return StoreError(f"The database {path} failed: {error}.")
+    else:
+        message = f"The database {path} failed: {error}."
+    return StoreError(message, told=FAILED)

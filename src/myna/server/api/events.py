@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 from typing import Any
 
 import msgspec
@@ -22,6 +23,8 @@ from myna.server.api.services import ApiServices, Owner, Services
 from myna.server.errors import describe, from_validation
 from myna.store.preferences import Preferences
 from myna.store.records import Chat, EndEvent, Message, Project, Run, RunEvent, StartedEvent
+
+logger = logging.getLogger(__name__)
 
 router = APIRouter()
 
@@ -114,6 +117,7 @@ class Tab:
                     await self._send(to_wire(frame))
                 await self._send_models()
             except StoreError as error:
+                logger.error("A tab cannot be told of what changes: %s", error.message)
                 await self._send({"type": "error", **describe(error), "run": None})
                 await self._close(FAILED)
                 return

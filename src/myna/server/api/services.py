@@ -10,6 +10,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from myna.backends.manager import ModelManager
+from myna.errors import MynaError
 from myna.hub import Hub
 from myna.runs.answer import measure_nothing, spend_freely
 from myna.runs.service import RunService
@@ -20,6 +21,7 @@ from myna.server.api.speeds import Speeds
 from myna.server.identity import owner_of
 from myna.server.meter import Meter, admit
 from myna.store.database import Database
+from myna.store.place import FAILED
 
 
 class ApiServices:
@@ -36,7 +38,9 @@ class ApiServices:
     def readiness(self) -> str | None:
         """Why answers cannot be stored now; None when all is well."""
         failure = self.runs.writer.failure
-        return None if failure is None else str(failure)
+        if failure is None:
+            return None
+        return failure.told if isinstance(failure, MynaError) else FAILED
 
     def on_disconnect(self, close: Callable[[], None]) -> Callable[[], None]:
         """Call ``close`` when the server ends its tabs; gives back what undoes this."""
