@@ -33,6 +33,18 @@ class PlayedHub:
             "bytes": 700_000_000,
             "on_disk": False,
             "loaded": False,
+            "licence_title": "Apache License 2.0",
+            "licence_url": None,
+            "forbids": False,
+            "removable": False,
+            "state": "absent",
+            "load_error": None,
+            "running": 0,
+            "memory": None,
+            "tokens_per_second": None,
+            "chats": None,
+            "thinks": False,
+            "sampling": {"temperature": 0.6, "top_p": 0.9, "max_tokens": 2048, "system_prompt": None},
             "default": False,
             "pull": None,
         }
@@ -110,7 +122,7 @@ def test_of_models_outside_of_the_catalog_it_says_what_is_known(visiting: Visit)
     page = visiting.page()
     open_menu(page)
     parrot = page.get_by_role("listitem").filter(has_text="Parrot 1B")
-    expect(parrot.locator("small")).to_have_text("700 MB")
+    expect(parrot.locator("small")).to_have_text("700 MB · Licence not known")
     hub.model["bytes"] = None  # a default model of a repository, not fetched yet
     hub.tell()
     expect(parrot.get_by_role("button", name=re.compile("^Download.*: Parrot 1B$"))).to_have_text("Download")

@@ -63,15 +63,24 @@ class ScriptedBackend:
         self.replies: dict[str, Reply] = {}
         self.arrived: asyncio.Queue[Reply] = asyncio.Queue()
         self._asked: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._news = asyncio.Event()
 
     async def reply(self, run_id: str) -> Reply:
         """The reply to a request, once it is asked."""
         await self._asked[run_id].wait()
         return self.replies[run_id]
 
+    async def several(self, count: int) -> list[Reply]:
+        """The replies to the first requests, once so many are asked."""
+        while len(self.replies) < count:
+            self._news.clear()
+            await self._news.wait()
+        return list(self.replies.values())
+
     def generate(self, request: GenerationRequest) -> AsyncGenerator[Started | Delta | Finished, None]:
         reply = self.replies[request.id] = Reply(request)
         self._asked[request.id].set()
+        self._news.set()
         self.arrived.put_nowait(reply)
         return reply.events()
 

@@ -99,6 +99,7 @@ NEEDS: dict[str, Need] = {
     "GET /api/models": "any",
     "GET /api/models/**/card": "any",
     "GET /api/licences": "read",
+    "POST /api/playground": "inference",
     "POST /api/licences": "all",
     "POST /api/models/**/adapters": "models",
     "DELETE /api/models/**/adapters/*": "models",

@@ -11,12 +11,16 @@ import type {
   Invitation,
   InvitationState,
   Failure,
+  MachineMemory,
   Message,
   Model,
+  ModelCard,
   NewApiKey,
   NewInvitation,
   NewMessage,
   NewRun,
+  Parameters,
+  Preset,
   Node,
   PendingFactor,
   Preferences,
@@ -28,6 +32,7 @@ import type {
   Started,
   User,
 } from "./types";
+import type { PlaygroundLine } from "./state/playground.svelte";
 import type { TokenPage } from "./tokens";
 
 const TIMEOUT_MS = 30_000;
@@ -113,6 +118,26 @@ async function ask<T>(
   }
 }
 
+/** Lines of JSON as they come, until the server ends them or `signal` does. */
+async function* lines<T>(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<T> {
+  const headers = { "Content-Type": "application/json", ...(user === null ? {} : { "X-Myna-User": user }) };
+  let response: Response;
+  try {
+    response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+  } catch (error) {
+    throw new NetworkError(strings.errors.offline, { cause: error });
+  }
+  if (!response.ok || !response.body) throw await toApiError(response);
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const whole = (rest + value).split("\n");
+    rest = whole.pop() ?? "";
+    for (const line of whole) yield JSON.parse(line) as T;
+  }
+}
+
 async function toApiError(response: Response): Promise<ApiError> {
   try {
     const { error } = (await response.json()) as { error: { code?: string; message?: string } };
@@ -182,7 +207,7 @@ export const api = {
     request<{ chat: Chat; tree: Node[]; messages: Message[]; runs: Run[] }>("GET", `/api/chats/${segment(id)}`),
   messages: (chatId: string, ids: readonly string[]) =>
     request<{ messages: Message[]; runs: Run[] }>("GET", `/api/chats/${segment(chatId)}/messages?ids=${ids.join(",")}`),
-  patchChat: (id: string, change: Partial<Pick<Chat, "title" | "model" | "leaf_id">>) =>
+  patchChat: (id: string, change: Partial<Pick<Chat, "title" | "model" | "leaf_id" | "system_prompt" | "parameters">>) =>
     request<Chat>("PATCH", `/api/chats/${segment(id)}`, change),
   deleteChat: (id: string) => request<void>("DELETE", `/api/chats/${segment(id)}`),
 
@@ -206,7 +231,20 @@ export const api = {
   withdraw: (runId: string) => request<void>("DELETE", `/api/runs/${segment(runId)}`),
   deleteMessage: (id: string) => request<void>("DELETE", `/api/messages/${segment(id)}`),
 
-  models: () => request<{ models: Model[]; default: string }>("GET", "/api/models"),
+  models: () => request<{ models: Model[]; default: string; memory: MachineMemory }>("GET", "/api/models"),
+  modelCard: (name: string) => request<ModelCard>("GET", `/api/models/${segment(name)}/card`),
+  loadModel: (name: string) => request<Model>("POST", `/api/models/${segment(name)}/load`),
+  unloadModel: (name: string) => request<Model>("POST", `/api/models/${segment(name)}/unload`),
+  deleteModel: (name: string) => request<void>("DELETE", `/api/models/${segment(name)}`),
+  licences: () => request<{ acknowledged: { licence: string }[] }>("GET", "/api/licences"),
+  acknowledge: (licence: string, model: string) => request<void>("POST", "/api/licences", { licence, model }),
+  playground: (body: { text: string; model: string; count: number; parameters?: Parameters }, signal: AbortSignal) =>
+    lines<PlaygroundLine>("/api/playground", body, signal),
+  presets: () => request<{ presets: Preset[] }>("GET", "/api/presets"),
+  makePreset: (preset: Omit<Preset, "created_at">) => request<Preset>("POST", "/api/presets", preset),
+  changePreset: (id: string, change: Partial<Omit<Preset, "id" | "created_at">>) =>
+    request<Preset>("PATCH", `/api/presets/${segment(id)}`, change),
+  deletePreset: (id: string) => request<void>("DELETE", `/api/presets/${segment(id)}`),
   pull: (name: string) => request<Model>("POST", `/api/models/${segment(name)}/pull`),
   cancelPull: (name: string) => request<Model>("POST", `/api/models/${segment(name)}/pull/cancel`),
 };

@@ -33,6 +33,21 @@ export const PAGES: readonly Page[] = [
     title: () => strings.account.account,
     load: withStrings("security", () => import("../components/security/JoinPage.svelte")),
   },
+  {
+    path: "/models",
+    title: () => strings.models.page,
+    load: withStrings("models", () => import("../components/models/ModelsPage.svelte")),
+  },
+  {
+    path: "/playground",
+    title: () => strings.models.playground,
+    load: withStrings("answers", withStrings("models", () => import("../components/models/PlaygroundPage.svelte"))),
+  },
+  {
+    path: "/compare",
+    title: () => strings.models.compare,
+    load: withStrings("models", () => import("../components/models/ComparePage.svelte")),
+  },
 ];
 
 /** The page that the address names; null where that is a chat. */

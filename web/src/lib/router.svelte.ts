@@ -1,4 +1,7 @@
-/** The addresses: "/" is a new chat, "/chat/{id}" an existing one; all others are in pages.ts. */
+/**
+ * The addresses: "/" is a new chat, "/chat/{id}" an existing one; all others are in pages.ts. One of those is about a
+ * chat, too: "/compare/{id}/{message}".
+ */
 
 let path = $state(location.pathname);
 let hash = $state(location.hash);
@@ -14,7 +17,7 @@ window.addEventListener("hashchange", read);
 export const router = {
   /** The chat that the address names, or null for a new one. */
   get chatId(): string | null {
-    const match = /^\/chat\/([^/]+)\/?$/.exec(path);
+    const match = /^\/chat\/([^/]+)\/?$/.exec(path) ?? /^\/compare\/([^/]+)\/[^/]+\/?$/.exec(path);
     return match?.[1] ? decodeURIComponent(match[1]) : null;
   },
 

@@ -98,6 +98,43 @@ export interface Chat {
   pinned_at: number | null;
   archived_at: number | null;
   project_id: string | null;
+  /** Null for what is recommended for the model, empty for none. */
+  system_prompt: string | null;
+  parameters: Parameters | null;
+}
+
+/** How a run is asked for; what is absent has the model's own default. */
+export interface Parameters {
+  temperature?: number;
+  top_p?: number;
+  top_k?: number;
+  min_p?: number;
+  max_tokens?: number;
+  seed?: number;
+  repetition_penalty?: number;
+  presence_penalty?: number;
+  frequency_penalty?: number;
+  stop?: string[];
+  thinking?: boolean;
+  dialect?: string;
+  adapter?: string;
+}
+
+/** What a chat tells its model, and how it asks it. */
+export interface Tuning {
+  system_prompt: string | null;
+  parameters: Parameters | null;
+}
+
+/** A tuning under a name; the default one is that of new chats. */
+export interface Preset {
+  id: string;
+  name: string;
+  model: string | null;
+  system_prompt: string | null;
+  parameters: Parameters;
+  is_default: boolean;
+  created_at: number;
 }
 
 /** A folder of chats; a model is told its instructions before each of them. */
@@ -193,12 +230,58 @@ export interface Model {
   parameters: number | null;
   licence: string | null;
   licence_class: string | null;
+  licence_title: string | null;
+  licence_url: string | null;
+  /** The licence is to be acknowledged before the first answer. */
+  forbids: boolean;
   context: number | null;
   bytes: number | null;
   on_disk: boolean;
+  /** Myna fetched it, and may delete it. */
+  removable: boolean;
+  state: "absent" | "loading" | "ready" | "failed";
+  load_error: Failure | null;
+  running: number;
+  /** Bytes; null before it is on disk. */
+  memory: { weights: number; kv_per_1000_tokens: number } | null;
+  /** Of its answers on this machine; null before there were any. */
+  tokens_per_second: number | null;
+  /** Whether it was taught to hold a conversation; null: not known. */
+  chats: boolean | null;
+  thinks: boolean;
+  sampling: { temperature: number; top_p: number; max_tokens: number; system_prompt: string | null };
   loaded: boolean;
   default: boolean;
   pull: Pull | null;
+}
+
+/** All that is known of a model, as the authors say it. */
+export interface ModelCard {
+  model: Model;
+  sources: string[];
+  source: string | null;
+  sha256: string | null;
+  fetched_at: number | null;
+  path: string | null;
+  architecture: string | null;
+  layers: number | null;
+  width: number | null;
+  heads: number | null;
+  vocabulary: number | null;
+  loaded_as: string | null;
+  stored: Record<string, number>;
+  packed: Record<string, number>;
+  dialect: string | null;
+  trained_on: string | null;
+  limits: string | null;
+  more: string | null;
+}
+
+/** Bytes that the machine has, and that are free; the budget is 0 where there is none. */
+export interface MachineMemory {
+  total: number;
+  available: number;
+  budget: number;
 }
 
 export type RunEvent =
@@ -234,7 +317,9 @@ export type ClientFrame =
 
 export interface NewMessage {
   message: { id: string; parent_id: string | null; text: string };
-  run: { id: string; message_id: string; model?: string };
+  run: { id: string; message_id: string; model?: string } & Partial<Tuning>;
+  /** What the chat is made with, if this is its first message. */
+  chat?: Partial<Tuning>;
 }
 
 /** A token of an answer, counted from 0, and the id of the one that is to stand there instead. */
@@ -245,7 +330,7 @@ export interface ContinueFrom {
 }
 
 export type NewRun =
-  | { id: string; message_id: string; parent_id: string; model?: string }
+  | ({ id: string; message_id: string; parent_id: string; model?: string } & Partial<Tuning>)
   | { id: string; message_id: string; continue_from: ContinueFrom }
   | { id: string; continue: string };
 

@@ -17,6 +17,7 @@ from myna.server.api import (
     licences,
     messages,
     models,
+    playground,
     preferences,
     presets,
     projects,
@@ -56,6 +57,7 @@ def create_router() -> APIRouter:
         models,
         presets,
         licences,
+        playground,
         events,
     ):
         router.include_router(module.router)

@@ -32,6 +32,7 @@ class ApiServices:
         self.runs = runs
         self.library = library
         self.manager = manager
+        self.permit = LicenceGate(library)
         self.closing = False
         self._disconnects: set[Callable[[], None]] = set()
 

@@ -18,14 +18,15 @@ MOST_FIELDS = 100
 """Of one object; each that is unknown makes an error of its own, and a million of them take seconds."""
 
 
-def _without_null(text: str) -> str:
+def without_null(text: str) -> str:
+    """The text; ValueError where it has a character that databases do not take."""
     if "\0" in text:
         raise ValueError("must not contain the null character")
     return text
 
 
 def _storable(text: str) -> str:
-    if not _without_null(text).strip():
+    if not without_null(text).strip():
         raise ValueError("must not be empty")
     return text
 
@@ -36,9 +37,9 @@ Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_storable)]
 PresetName = Annotated[str, Field(max_length=80), AfterValidator(_storable)]
 Title = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
 ModelName = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
-SystemPrompt = Annotated[str, Field(max_length=MAX_SYSTEM_PROMPT), AfterValidator(_without_null)]
+SystemPrompt = Annotated[str, Field(max_length=MAX_SYSTEM_PROMPT), AfterValidator(without_null)]
 """Empty: none at all."""
-StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH), AfterValidator(_without_null)]
+StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH), AfterValidator(without_null)]
 
 
 class Request(BaseModel):

@@ -9,15 +9,19 @@ import { retryWaiting, waiting } from "../outbox";
 import { router } from "../router.svelte";
 import { belongTo, drafts, forget } from "../storage";
 import { strings } from "../strings";
-import { isReady, type Change, type Chat, type ReadySession, type Session, type User } from "../types";
+import { isReady, type Change, type Chat, type ReadySession, type Session, type Tuning, type User } from "../types";
 import { chats } from "./chats.svelte";
 import { Conversation, type Owner } from "./conversation.svelte";
+import { licences } from "./licences.svelte";
 import { models } from "./models.svelte";
 import { preferences } from "./preferences.svelte";
+import { presets } from "./presets.svelte";
 import { toasts } from "./toasts.svelte";
 
 /** Whose draft it is while the chat does not exist yet. */
 export const NEW_CHAT = "new";
+/** As what the settings of the chat that does not exist yet are kept, beside its draft. */
+const NEW_TUNING = "new.tuning";
 const RETRY_START_MS = 3000;
 
 /** The tabs of one browser share what it is signed in as, and tell each other when that changes. */
@@ -37,6 +41,8 @@ class App {
   /** Conversations that must not be forgotten, because something of theirs is still being sent. */
   #kept = new Map<string, Conversation>();
   #starting = false;
+  /** There are settings for the next new chat. */
+  #tuned = $state(false);
 
   readonly #owner: Owner = {
     chatChanged: (chat) => chats.changed(chat),
@@ -148,13 +154,14 @@ class App {
     speakFor(session.user.id);
     this.session = session;
     await kept.begin(session.user.id, session);
+    this.#tuned = drafts.read(NEW_TUNING) !== "";
     models.default = session.default_model;
     this.events.followLists(session.list_cursor);
     this.events.connect();
     // What an earlier page left unsent.
     for (const entry of waiting()) this.#keep(entry.chatId).adopt(entry);
     this.show(router.chatId);
-    await Promise.all([chats.load(), models.load(), this.#loadPreferences()]);
+    await Promise.all([chats.load(), models.load(), this.#loadModelChoices(), this.#loadPreferences()]);
   }
 
   /** A request was not answered for want of a session; or its user may now do less, and is still signed in. */
@@ -196,10 +203,33 @@ class App {
       const conversation = Conversation.fresh(this.events, this.#owner);
       this.conversation = conversation;
       conversation.show();
-      conversation.send(text, model);
+      conversation.send(text, model, this.tuning);
+      drafts.write(NEW_TUNING, "");
+      this.#tuned = false;
       router.go(conversation.id);
     } else {
       this.conversation.send(text, model);
+    }
+  }
+
+  /** What the model of the next message is told, and how it is asked. */
+  get tuning(): Tuning {
+    const chat = this.conversation?.chat;
+    if (chat) return { system_prompt: chat.system_prompt, parameters: chat.parameters };
+    const typed = drafts.read(NEW_TUNING);
+    if (this.#tuned && typed !== "") return JSON.parse(typed) as Tuning;
+    const { system_prompt = null, parameters = null } = presets.default ?? {};
+    return { system_prompt, parameters };
+  }
+
+  /** Asks this chat's model, or that of the next new chat, in another way from now on. */
+  async tune(tuning: Tuning): Promise<void> {
+    const conversation = this.conversation;
+    if (conversation?.chat) {
+      conversation.chatChanged(await api.patchChat(conversation.id, tuning));
+    } else {
+      drafts.write(NEW_TUNING, JSON.stringify(tuning));
+      this.#tuned = true;
     }
   }
 
@@ -322,6 +352,11 @@ class App {
   /** Without them the page is as the browser has it; they are asked for again when the connection is back. */
   async #loadPreferences(): Promise<void> {
     await preferences.load().catch(() => undefined);
+  }
+
+  /** What the person has chosen about models. Without it the server still asks for licences. */
+  async #loadModelChoices(): Promise<void> {
+    await Promise.all([licences.load(), presets.load()]).catch(() => undefined);
   }
 
   #connectionChanged(state: ConnectionState): void {

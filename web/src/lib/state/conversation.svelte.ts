@@ -5,7 +5,7 @@ import type { EventStream } from "../events";
 import { newId } from "../ids";
 import { deliver, keep, runIdOf, type Outgoing } from "../outbox";
 import { childrenByParent, pathThrough, without } from "../tree";
-import { isOpen, type Chat, type Message, type NewRun, type Node, type Run, type RunEvent, type Started } from "../types";
+import { isOpen, type Chat, type Message, type NewRun, type Node, type Run, type RunEvent, type Started, type Tuning } from "../types";
 import { ChatMessage } from "./message.svelte";
 import { TextBuffer } from "./buffer";
 import { farthest, Texts } from "./texts";
@@ -113,8 +113,9 @@ export class Conversation {
     }
   }
 
-  send(text: string, model: string): void {
-    this.#sendBelow(this.last?.id ?? null, text, model);
+  /** `tuning` is what the chat is made with, if it does not exist yet. */
+  send(text: string, model: string, tuning?: Tuning): void {
+    this.#sendBelow(this.last?.id ?? null, text, model, tuning);
   }
 
   /** An edit is a new message beside the old one, which stays as another version. */
@@ -149,7 +150,12 @@ export class Conversation {
   }
 
   async stop(): Promise<void> {
-    const runId = this.writing?.runId;
+    if (this.writing) await this.stopAnswer(this.writing);
+  }
+
+  /** Ends any answer of this chat that is being written. */
+  async stopAnswer(answer: ChatMessage): Promise<void> {
+    const runId = answer.runId;
     if (!runId) return;
     if (this.#starting.has(runId)) {
       this.#stopping.add(runId);
@@ -255,10 +261,11 @@ export class Conversation {
 
   // Sending.
 
-  #sendBelow(parentId: string | null, text: string, model: string): void {
+  #sendBelow(parentId: string | null, text: string, model: string, tuning?: Tuning): void {
     const body = {
       message: { id: newId(), parent_id: parentId, text },
       run: { id: newId(), message_id: newId(), ...(model === "" ? {} : { model }) },
+      ...(tuning === undefined ? {} : { chat: tuning }),
     };
     this.adopt({ chatId: this.id, createdAt: Date.now(), kind: "message", body });
   }

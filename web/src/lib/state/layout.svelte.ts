@@ -13,7 +13,7 @@ const narrow = window.matchMedia("(max-width: 48rem)");
 
 class Layout {
   narrow = $state(narrow.matches);
-  sheet = $state<"palette" | "shortcuts" | "find" | "protect" | null>(null);
+  sheet = $state<"palette" | "shortcuts" | "find" | "protect" | "tuning" | null>(null);
   /** What the search for chats begins with. */
   sought = $state("");
   modelMenu = $state(false);

@@ -3,7 +3,7 @@
 import { api, explain } from "../api";
 import { read, write } from "../storage";
 import { strings } from "../strings";
-import type { Model } from "../types";
+import type { MachineMemory, Model } from "../types";
 import { toasts } from "./toasts.svelte";
 
 class Models {
@@ -14,6 +14,8 @@ class Models {
   default = $state("");
   /** What the person chose for new chats; null: the default. */
   #preferred = $state<string | null>(read("model"));
+
+  memory = $state.raw<MachineMemory | null>(null);
 
   readonly onDisk = $derived(this.all.filter((model) => model.on_disk));
   readonly available = $derived(this.all.filter((model) => !model.on_disk));
@@ -38,10 +40,27 @@ class Models {
     return this.find(name)?.title ?? name ?? "";
   }
 
+  /** Bytes that a model takes with one whole context in its cache; null where that is not known. */
+  needed({ memory, context }: Model): number | null {
+    return memory === null ? null : memory.weights + (memory.kv_per_1000_tokens * (context ?? 0)) / 1000;
+  }
+
+  /** What there is too little of for a model that is not loaded. Others that are idle would be unloaded for it. */
+  shortage(model: Model): { needed: number; free: number } | null {
+    if (this.memory === null || model.loaded) return null;
+    const needed = model.memory?.weights ?? model.bytes;
+    if (needed === null) return null;
+    const idle = this.all.filter(({ loaded, running }) => loaded && running === 0);
+    const freed = idle.reduce((sum, { memory }) => sum + (memory?.weights ?? 0), 0);
+    const free = Math.min(this.memory.available + freed, this.memory.budget || Infinity);
+    return needed > free ? { needed, free } : null;
+  }
+
   async load(): Promise<void> {
     try {
-      const { models, default: name } = await api.models();
+      const { models, default: name, memory } = await api.models();
       this.all = models;
+      this.memory = memory;
       this.default = name;
       this.error = null;
       this.loaded = true;

@@ -8,19 +8,20 @@ import type account from "./en/account";
 import type admin from "./en/admin";
 import type answers from "./en/answers";
 import type commands from "./en/commands";
+import type models from "./en/models";
 import type shell from "./en/index";
 import type security from "./en/security";
 
 /** What is fetched together: the shell's words before the page is shown, others before what needs them. */
-export type Part = "index" | "account" | "admin" | "answers" | "commands" | "security";
+export type Part = "index" | "account" | "admin" | "answers" | "commands" | "security" | "models";
 
-type Strings = typeof shell & typeof account & typeof admin & typeof answers & typeof commands & typeof security;
+type Strings = typeof shell & typeof account & typeof admin & typeof answers & typeof commands & typeof security & typeof models;
 
 /** Filled part by part; whoever shows a part has loaded its words. */
 export const strings = {} as Strings;
 
 const files = import.meta.glob<Partial<Strings>>(
-  ["./*/index.ts", "./*/account.ts", "./*/admin.ts", "./*/answers.ts", "./*/commands.ts", "./*/security.ts"],
+  ["./*/index.ts", "./*/account.ts", "./*/admin.ts", "./*/answers.ts", "./*/commands.ts", "./*/security.ts", "./*/models.ts"],
   { import: "default" },
 );
 

@@ -124,6 +124,11 @@ const words: typeof en = {
   },
 
   models: {
+    settings: "إعدادات النموذج",
+    page: "النماذج",
+    playground: "ساحة التجربة",
+    compare: "مقارنة النماذج",
+    settingsChanged: "إعدادات النموذج (معدّلة)",
     label: "اختيار نموذج",
     none: "اختيار نموذج",
     onDisk: "على هذا الحاسوب",

@@ -124,6 +124,11 @@ const words: typeof en = {
   },
 
   models: {
+    settings: "Modelleinstellungen",
+    page: "Modelle",
+    playground: "Spielwiese",
+    compare: "Modelle vergleichen",
+    settingsChanged: "Modelleinstellungen (geändert)",
     label: "Modell wählen",
     none: "Modell wählen",
     onDisk: "Auf diesem Computer",

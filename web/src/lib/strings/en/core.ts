@@ -124,6 +124,11 @@ export default {
   },
 
   models: {
+    settings: "Model settings",
+    page: "Models",
+    playground: "Playground",
+    compare: "Compare models",
+    settingsChanged: "Model settings (changed)",
     label: "Choose a model",
     none: "Choose a model",
     onDisk: "On this computer",

@@ -124,6 +124,11 @@ const words: typeof en = {
   },
 
   models: {
+    settings: "Ajustes del modelo",
+    page: "Modelos",
+    playground: "Zona de pruebas",
+    compare: "Comparar modelos",
+    settingsChanged: "Ajustes del modelo (modificados)",
     label: "Elegir un modelo",
     none: "Elegir un modelo",
     onDisk: "En este ordenador",

@@ -124,6 +124,11 @@ const words: typeof en = {
   },
 
   models: {
+    settings: "Réglages du modèle",
+    page: "Modèles",
+    playground: "Bac à sable",
+    compare: "Comparer des modèles",
+    settingsChanged: "Réglages du modèle (modifiés)",
     label: "Choisir un modèle",
     none: "Choisir un modèle",
     onDisk: "Sur cet ordinateur",

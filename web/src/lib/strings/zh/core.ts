@@ -124,6 +124,11 @@ const words: typeof en = {
   },
 
   models: {
+    settings: "模型设置",
+    page: "模型",
+    playground: "试验场",
+    compare: "比较模型",
+    settingsChanged: "模型设置（已更改）",
     label: "选择模型",
     none: "选择模型",
     onDisk: "在这台电脑上",
