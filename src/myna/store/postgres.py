@@ -25,6 +25,8 @@ WRITER_LOCK = 0x6D796E62
 """Key of the advisory lock that a writing transaction holds; others are in `myna.store.peers`."""
 CONNECT_SECONDS = 10
 _CONNECT = {"connect_timeout": CONNECT_SECONDS}
+ENDING_MS = 2000
+"""How long PostgreSQL may take to notice that a server's connections are gone."""
 READERS = 8
 
 
@@ -252,9 +254,13 @@ def _take_turn(connection: Connection) -> None:
 
 
 def _take_alone(connection: Connection, url: URL) -> None:
-    """Keep servers out until the transaction ends."""
-    if not connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({ALONE_LOCK})").scalar():
+    """Keep servers out until the transaction ends; one that has just ended is waited for."""
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {ENDING_MS}")
+    try:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ALONE_LOCK})")
+    except OperationalError as error:
         raise ConfigurationError(
             f"Servers use the database {url_text(url)}. End all of them first, or give another database.",
             param="database_url",
-        )
+        ) from error
+    connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
