@@ -22,6 +22,7 @@
     ├── LimitReached                more than a user or key may ask for, for now
     │   ├── RateLimited               in a minute
     │   └── QuotaExhausted            in a day
+    ├── ProviderError               the identity provider failed, or cannot be believed
     ├── ConfigurationError          settings, port, data directory
     ├── ModelFileError              a model file is truncated, corrupt, hostile or unsupported
     ├── HubError                    a model could not be fetched
@@ -64,6 +65,7 @@ __all__ = [
     "MynaError",
     "NotFound",
     "PromptTooLong",
+    "ProviderError",
     "QuotaExhausted",
     "RateLimited",
     "Refused",
@@ -265,6 +267,12 @@ class QuotaExhausted(LimitReached):
     """The tokens of a day are used up."""
 
     code = "insufficient_quota"
+
+
+class ProviderError(MynaError):
+    """The identity provider failed, or what it says cannot be believed."""
+
+    code = "provider_error"
 
 
 class ConfigurationError(MynaError):

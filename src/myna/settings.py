@@ -55,6 +55,27 @@ class Settings(BaseSettings):
     """Pages of other origins that may use the API of programs, such as https://app.example; never with cookies."""
     api_key: SecretStr | None = None
     """A key of user "local" with everything permitted; without accounts the OpenAI API and the metrics ask for it."""
+    password_sign_in: bool = True
+    """Whether people sign in with names and passwords; off where only the identity provider is to let them in."""
+    oidc_issuer: str | None = Field(default=None, pattern=r"^https?://[^\s?#]+$", max_length=512)
+    """Identity provider (OpenID Connect), such as https://id.example/realms/home; None: there is none."""
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    """None for a public client, which PKCE alone protects."""
+    oidc_name: str = Field(default="single sign-on", max_length=64)
+    """What the button calls it: "Sign in with NAME"."""
+    oidc_scopes: tuple[str, ...] = ("openid", "profile", "email")
+    oidc_sign_up: bool = False
+    """Whether whoever the provider lets in gets an account; otherwise an invitation or a linked account is needed."""
+    oidc_allowed_domains: tuple[str, ...] = ()
+    """Domains of verified e-mail addresses that may come in; empty: all."""
+    oidc_allowed_groups: tuple[str, ...] = ()
+    """Groups that may come in; empty: all."""
+    oidc_groups_claim: str = "groups"
+    oidc_role_claim: str | None = None
+    """Claim that has owner, admin or member, at every sign-in; None: roles are given here."""
+    oidc_private_issuer: bool | None = None
+    """Whether the provider may lie in a private network; None: where only this machine is served."""
     max_upload_bytes: int = Field(default=512 << 20, ge=1, le=1 << 39)
     """Largest file that may be sent at once; OpenAI's limit by default."""
     max_stored_bytes: int = Field(default=0, ge=0)
@@ -186,7 +207,7 @@ def _explain(error: ValidationError) -> ConfigurationError:
         near = difflib.get_close_matches(field, Settings.model_fields, 1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(Settings.model_fields)}."
         return ConfigurationError(f"There is no setting {field} (in myna.toml): {hint}", param=field)
-    value = "(hidden)" if field in ("api_key", "database_url") else repr(first["input"])
+    value = "(hidden)" if field in ("api_key", "database_url", "oidc_client_secret") else repr(first["input"])
     reason = first["msg"][:1].lower() + first["msg"][1:]
     return ConfigurationError(
         f"Setting {field} = {value} (argument, MYNA_{field.upper()} or myna.toml) is not usable: {reason}.", param=field

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +16,11 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import MynaServer, Visit
 from tests.browser.doing import composer
 from tests.browser.people import ANNA, FORBIDDEN, NOT_SIGNED_IN, PASSWORD, Owner, choose_password, fill_in
+from tests.server.accounts.identity_provider import CLIENT, identity_provider
 
 Open = Callable[..., Visit]
+AT_THE_PROVIDER = ("another host: http://127.0.0.1", "fonts.googleapis.com")
+"""Its own pages, and a font that they would like."""
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +176,60 @@ def test_where_everybody_needs_one_it_is_set_up_at_the_door(stranger: Callable[.
     expect(page.get_by_role("list", name="Your recovery codes").get_by_role("listitem")).to_have_count(10)
     page.get_by_role("button", name="I have kept them").click()
     expect(composer(page)).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def linked(static: Path, default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Owner]:
+    """An owner whose server knows an identity provider, a real one."""
+    with identity_provider(tmp_path_factory.mktemp("identity")) as issuer:
+        settings = {f"MYNA_{name.upper()}": value for name, value in CLIENT.items()}
+        running = MynaServer(tmp_path_factory.mktemp("linked"), MYNA_OIDC_ISSUER=issuer, **settings)
+        running.start()
+        yield Owner(running)
+        running.stop()
+
+
+def at_the_provider(page: Page, name: str) -> None:
+    page.locator("input[name=login]").fill(name)
+    page.locator("input[name=password]").fill("any")
+    page.locator("button[type=submit]").click()
+    page.get_by_role("button", name="Continue").click()
+
+
+def test_an_identity_provider_lets_people_in(visit: Open, linked: Owner) -> None:
+    visiting = visit(linked.server)
+    visiting.context.route("https://fonts.googleapis.com/**", lambda route: route.fulfill(body=""))
+    visiting.watch.expected = (NOT_SIGNED_IN, FORBIDDEN, *AT_THE_PROVIDER)
+    page = visiting.page()
+    page.get_by_role("button", name="Sign in with Home").click()
+    at_the_provider(page, "bob")
+    expect(page.get_by_role("alert")).to_contain_text("Ask for an invitation")
+    assert "code=" not in page.url
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Sign in with Home")).to_be_visible()
+
+    made = linked.ask("POST", "/api/invitations", expires_at=int(time.time() + 600) * 1000)
+    page.goto(f"/join#{made['secret']}")
+    page.get_by_role("button", name="Sign in with Home").click()
+    page.get_by_role("button", name="Continue").click()  # the provider knows him by now
+    expect(composer(page)).to_be_visible()
+    assert page.url == f"{linked.server.url}/"
+    page.reload()
+    expect(page.get_by_role("button", name="bob: account and more")).to_be_visible()
+
+
+def test_an_account_is_linked_by_whoever_is_signed_in_to_it(visit: Open, linked: Owner) -> None:
+    visiting = visit(linked.server)
+    visiting.context.route("https://fonts.googleapis.com/**", lambda route: route.fulfill(body=""))
+    visiting.watch.expected = (NOT_SIGNED_IN, "WebSocket", *AT_THE_PROVIDER)
+    page = visiting.page("/account/security")
+    fill_in(page, ANNA)
+    page.get_by_role("button", name="Link", exact=True).click()
+    at_the_provider(page, "anna")
+    expect(page.get_by_text("Linked with anna.")).to_be_visible()
+    page.get_by_role("button", name="Anna Lindgren: account and more").click()
+    page.get_by_role("menuitem", name="Sign out").click()
+    page.get_by_role("button", name="Sign in with Home").click()
+    page.get_by_role("button", name="Continue").click()
+    expect(composer(page)).to_be_visible()
+    expect(page.get_by_role("button", name="Anna Lindgren: account and more")).to_be_visible()

@@ -32,6 +32,7 @@ LEAVES = {
     tree.TooLarge("x"): 413,
     tree.RateLimited("x", unit="requests", retry_after=1): 429,
     tree.QuotaExhausted("x", unit="tokens", retry_after=1): 429,
+    tree.ProviderError("x"): 502,
     tree.ConfigurationError("x"): 500,
     tree.ModelFileError("f", "x"): 500,
     tree.SourcesUnreachable("m", [("s", "r")]): 502,

@@ -27,6 +27,7 @@ from myna.errors import (
     ModelTooLarge,
     MynaError,
     NotFound,
+    ProviderError,
     QuotaExhausted,
     RateLimited,
     Refused,
@@ -55,6 +56,7 @@ STATUS: dict[type[MynaError], int] = {
     DiskFull: 507,
     StorageFull: 507,
     HubError: 502,
+    ProviderError: 502,
     MynaError: 500,
 }
 """The nearest ancestor decides."""

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 import myna
 from myna.server import shapes
 from myna.server.accounts import Accounts
+from myna.server.accounts.single_sign_on import open_provider, rules_of
 from myna.server.auth import Guard
 from myna.server.binding import check_binding
 from myna.server.meter import Meter
@@ -36,6 +37,7 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
     check_binding(settings)
     options = ServerOptions()
     accounts = Accounts(settings, options)
+    accounts.provider = open_provider(settings)
     meter, tracing = Meter(settings, options), open_tracing(settings)
     app = FastAPI(
         title="Myna",
@@ -58,6 +60,7 @@ def create_shell(settings: Settings, metrics: Metrics, lifespan: Lifespan | None
             Middleware(Guard, accounts),
         ],
     )
+    app.state.sign_on_rules = rules_of(settings)
     app.state.accounts = accounts  # knows none until the lifespan opens it
     app.state.settings = settings
     app.state.metrics = metrics

@@ -25,6 +25,7 @@ import type {
   PendingFactor,
   Preferences,
   PreferencesChange,
+  ProviderLink,
   Role,
   Run,
   Session,
@@ -158,6 +159,12 @@ export const api = {
     ask<Session>("POST", "/api/session", { name, password, ...(code === null ? {} : { code }) }),
   beginFactorToSignIn: (name: string, password: string) =>
     ask<PendingFactor>("POST", "/api/session/second-factor", { name, password }),
+  beginWithProvider: (purpose: "sign_in" | "link", invitation: string | null = null) =>
+    ask<{ location: string }>("POST", "/api/provider", { purpose, ...(invitation === null ? {} : { invitation }) }),
+  finishWithProvider: (code: string, state: string, iss: string | null) =>
+    ask<Session>("POST", "/api/provider/finish", { code, state, ...(iss === null ? {} : { iss }) }),
+  providerLink: () => request<ProviderLink>("GET", "/api/account/provider"),
+  unlinkProvider: () => request<void>("DELETE", "/api/account/provider"),
   lookAtInvitation: (secret: string) => ask<InvitationState>("POST", "/api/invitations/look", { secret }),
   signUp: (name: string, password: string, invitation: string | null) =>
     ask<Session>("POST", "/api/sign-up", { name, password, ...(invitation === null ? {} : { invitation }) }),

@@ -29,6 +29,11 @@ export const PAGES: readonly Page[] = [
     load: loadAll(() => import("../components/admin/AdminPage.svelte")),
   },
   {
+    path: "/sign-in/provider",
+    title: () => strings.signIn.title,
+    load: withStrings("security", () => import("../components/security/ProviderReturn.svelte")),
+  },
+  {
     path: "/join",
     title: () => strings.account.account,
     load: withStrings("security", () => import("../components/security/JoinPage.svelte")),

@@ -12,6 +12,14 @@ export interface User {
   role: Role;
 }
 
+/** Whether the account is linked with the identity provider, and who one is there. */
+export interface ProviderLink {
+  name: string;
+  linked: boolean;
+  label: string | null;
+  can_unlink: boolean;
+}
+
 /** One's second factor; `required`: nobody on this server may be without. */
 export interface Factor {
   enabled: boolean;
@@ -76,6 +84,9 @@ export interface Session {
   can_sign_out: boolean;
   /** Who may make an account for themselves. */
   sign_up: "closed" | "invitation" | "open";
+  /** What the identity provider is called, if there is one. */
+  provider: string | null;
+  password_sign_in: boolean;
   /** Of a second factor that this sign-in has set up; shown this once. */
   recovery_codes: string[] | null;
   /** How the first account is made: with the token that the terminal shows, or without; null: there are accounts. */

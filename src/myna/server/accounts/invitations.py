@@ -143,6 +143,7 @@ async def sign_up(accounts: Accounts, name: str, password: str, *, secret: str |
     """
     if accounts.state != "accounts":
         raise Refused("There are no accounts yet; make the first one.")
+    accounts.check_passwords_are_taken()
     if secret is None:
         check_open(accounts)
     else:

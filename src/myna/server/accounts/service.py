@@ -12,12 +12,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Literal
 
-from myna.errors import MynaError
+from myna.errors import MynaError, Refused
 from myna.server.accounts import sharing
 from myna.server.accounts.connections import Connections, who_asks
 from myna.server.accounts.directory import Denied, Directory, digest, environment_identity
 from myna.server.accounts.failures import Failures
 from myna.server.accounts.passwords import Passwords
+from myna.server.accounts.provider import Provider
 from myna.server.accounts.throttle import Throttle
 from myna.server.binding import is_loopback
 from myna.server.identity import LOCAL, Identity
@@ -45,6 +46,9 @@ class Accounts:
     def __init__(self, settings: Settings, options: ServerOptions | None = None) -> None:
         self.options = ServerOptions() if options is None else options
         self.directory = Directory()
+        self.provider: Provider | None = None
+        """Who else says who people are; the application sets it."""
+        self.password_sign_in = settings.password_sign_in
         self.connections = Connections()
         self.passwords = Passwords()
         self.by_address = Throttle(free=10, longest=60)
@@ -73,6 +77,11 @@ class Accounts:
         if self.directory.users:
             return "accounts"
         return "single" if self._local else "set_up"
+
+    def check_passwords_are_taken(self) -> None:
+        """Whether people may sign in with passwords. Raises Refused."""
+        if not self.password_sign_in:
+            raise Refused("Nobody signs in with a password here: use the identity provider of this server.")
 
     @property
     def has_environment_key(self) -> bool:
@@ -124,8 +133,8 @@ class Accounts:
             self.directory.sessions = {one.digest: one for one in await sessions.all_of_them(transaction)}
             self.directory.second_factors = await second_factors.confirmed(transaction)
             self.directory.keys = {key.digest: key for key in await keys.all_of_them(transaction)}
-        self.options.on_change(self._options_changed)
-        self._options_changed(self.options.current)
+        self.options.on_change(self.end_unproven)
+        self.end_unproven(self.options.current)
         if self.state == "set_up":
             self.setup_token = secrets.token_urlsafe(24)
         elif self.state == "single" and self._other_names:
@@ -161,7 +170,7 @@ class Accounts:
             user_id, but=task, which=lambda who: who.session is not None and (but is None or who.session != but)
         )
 
-    def _options_changed(self, options: Options) -> None:
+    def end_unproven(self, options: Options) -> None:
         """Where everybody needs a second factor, who signed in with a password alone does so again."""
         if not options.require_second_factor:
             return

@@ -82,6 +82,7 @@ def _take_over(
     gone |= {one.id for one in directory.keys.values()} - {one.id for one in now_keys}
     directory.replace(now_sessions, now_keys)
     directory.second_factors = protected
+    accounts.end_unproven(accounts.options.current)
     accounts.connections.expire(lambda who: who.session in gone or who.key in gone)
     for user in now_users:
         old = before.get(user.id, user)

@@ -112,6 +112,21 @@ class NewInvitation(Request):
     name: UserName | None = None
 
 
+class ProviderJourney(Request):
+    """Body of ``POST /api/provider``; ``invitation`` is the secret of its link."""
+
+    purpose: Literal["sign_in", "link"] = "sign_in"
+    invitation: Secret | None = None
+
+
+class ProviderReturn(Request):
+    """Body of ``POST /api/provider/finish``: what the provider's address had."""
+
+    code: Annotated[str, Field(min_length=1, max_length=4096)]
+    state: Secret
+    iss: Annotated[str, Field(max_length=512)] | None = None
+
+
 class PasswordChange(Request):
     """Body of ``POST /api/account/password``."""
 
@@ -188,7 +203,24 @@ class Session(Answer):
     setup: Literal["token", "open"] | None
     can_sign_out: bool
     sign_up: Literal["closed", "invitation", "open"]
+    provider: str | None = None
+    password_sign_in: bool = True
     recovery_codes: list[str] | None = None
+
+
+class ProviderLocation(Answer):
+    """Answer to ``POST /api/provider``: where the browser goes."""
+
+    location: str
+
+
+class ProviderLink(Answer):
+    """Answer to ``GET /api/account/provider``; ``label`` is who one is there, null where nothing is linked."""
+
+    name: str
+    linked: bool
+    label: str | None
+    can_unlink: bool
 
 
 class SecondFactor(Answer):

@@ -45,6 +45,7 @@ async def begin(
     """Sign in."""
     if accounts.state != "accounts":
         raise Refused("There are no accounts yet; make the first one.")
+    accounts.check_passwords_are_taken()
     user = await sign_in.check(accounts, body.name, body.password, address=address_of(request))
     made = None
     try:
@@ -141,5 +142,7 @@ async def describe_session(
         setup=None if accounts.state == "accounts" else "open" if accounts.state == "single" else "token",
         can_sign_out=caller is not None and caller.session is not None,
         sign_up=accounts.options.current.sign_up,
+        provider=None if accounts.provider is None else accounts.provider.name,
+        password_sign_in=accounts.password_sign_in,
         recovery_codes=recovery_codes,
     )

@@ -9,6 +9,7 @@ const words: typeof en = {
     wrong_code: "Der Code stimmt nicht oder wurde schon benutzt.",
     second_factor_setup_required: "Hier braucht jeder einen zweiten Faktor.",
     second_factor_required: "Gib den Code deines zweiten Faktors ein.",
+    provider_error: "Der Anbieter für die Anmeldung hat versagt.",
     account_disabled: "Dieses Konto ist gesperrt. Ein Inhaber oder Admin kann es entsperren.",
     too_many_attempts: "Zu viele Versuche. Warte ein wenig und versuche es dann noch einmal.",
     not_found: "Das gibt es nicht (mehr).",

@@ -68,6 +68,23 @@ const words: typeof en = {
       ready: "Dein Konto ist angelegt. Melde dich an, um weiterzumachen.",
     },
 
+    provider: {
+      signIn: (name) => `Mit ${name} anmelden`,
+      returning: (name) => `Zurück von ${name}`,
+      failed: (name) => `Die Anmeldung mit ${name} hat nicht geklappt`,
+      cancelled: "Du hast sie abgebrochen, oder der Anbieter hat abgelehnt.",
+      again: "Noch einmal",
+      text: (name) => `Melde dich in diesem Konto auch mit ${name} an. Verknüpfen kannst nur du es, während du angemeldet bist.`,
+      on: (label) => `Verknüpft mit ${label}.`,
+      off: "Nicht verknüpft.",
+      link: "Verknüpfen",
+      unlink: "Verknüpfung lösen",
+      linked: "Es ist verknüpft.",
+      unlinked: "Es ist nicht mehr verknüpft.",
+      only: "Dein Konto hat kein Passwort; das ist also der einzige Weg hinein.",
+      home: "Zum Anfang",
+    },
+
     invitations: {
       text: "Ein Link, mit dem sich Leute selbst ein Konto anlegen. Gib ihn nur denen, für die er ist: Wer ihn hat, kann ihn benutzen.",
       none: "Es gibt keine Einladungen.",

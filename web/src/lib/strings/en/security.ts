@@ -66,6 +66,23 @@ export default {
       ready: "Your account is made. Sign in to go on.",
     },
 
+    provider: {
+      signIn: (name: string) => `Sign in with ${name}`,
+      returning: (name: string) => `Coming back from ${name}`,
+      failed: (name: string) => `Signing in with ${name} did not work`,
+      cancelled: "You cancelled it, or the provider refused.",
+      again: "Try again",
+      text: (name: string) => `Sign in to this account with ${name} too. Only you can link it, while you are signed in.`,
+      on: (label: string) => `Linked with ${label}.`,
+      off: "Not linked.",
+      link: "Link",
+      unlink: "Unlink",
+      linked: "It is linked.",
+      unlinked: "It is no longer linked.",
+      only: "Your account has no password, so this is the only way in.",
+      home: "To the start",
+    },
+
     invitations: {
       text: "A link with which people make their own account. Hand it only to whom it is for: whoever has it can use it.",
       none: "There are no invitations.",

@@ -9,6 +9,7 @@ const words: typeof en = {
     wrong_code: "El código no es correcto o ya se ha usado.",
     second_factor_setup_required: "Aquí todos necesitan un segundo factor.",
     second_factor_required: "Escribe el código de tu segundo factor.",
+    provider_error: "El proveedor de identidad ha fallado.",
     account_disabled: "Esta cuenta está desactivada. Un propietario o administrador puede activarla.",
     too_many_attempts: "Demasiados intentos. Espera un poco y vuelve a intentarlo.",
     not_found: "Eso no existe o ya no existe.",

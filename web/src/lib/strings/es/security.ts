@@ -68,6 +68,23 @@ const words: typeof en = {
       ready: "Tu cuenta está creada. Inicia sesión para continuar.",
     },
 
+    provider: {
+      signIn: (name) => `Iniciar sesión con ${name}`,
+      returning: (name) => `Volviendo de ${name}`,
+      failed: (name) => `No se pudo iniciar sesión con ${name}`,
+      cancelled: "Lo has cancelado, o el proveedor lo ha rechazado.",
+      again: "Volver a intentarlo",
+      text: (name) => `Entra en esta cuenta también con ${name}. Solo tú puedes vincularla, mientras tienes la sesión iniciada.`,
+      on: (label) => `Vinculada con ${label}.`,
+      off: "Sin vincular.",
+      link: "Vincular",
+      unlink: "Desvincular",
+      linked: "Está vinculada.",
+      unlinked: "Ya no está vinculada.",
+      only: "Tu cuenta no tiene contraseña, así que es la única entrada.",
+      home: "Al inicio",
+    },
+
     invitations: {
       text: "Un enlace con el que cada persona crea su propia cuenta. Dáselo solo a quien corresponda: quien lo tenga podrá usarlo.",
       none: "No hay invitaciones.",

@@ -9,6 +9,7 @@ const words: typeof en = {
     wrong_code: "Le code n’est pas correct ou a déjà servi.",
     second_factor_setup_required: "Ici, tout le monde a besoin d’un second facteur.",
     second_factor_required: "Saisissez le code de votre second facteur.",
+    provider_error: "Le fournisseur d’identité a échoué.",
     account_disabled: "Ce compte est désactivé. Un propriétaire ou un administrateur peut l’activer.",
     too_many_attempts: "Trop de tentatives. Attendez un peu, puis réessayez.",
     not_found: "Cela n’existe pas ou plus.",

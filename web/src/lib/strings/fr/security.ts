@@ -68,6 +68,23 @@ const words: typeof en = {
       ready: "Votre compte est créé. Connectez-vous pour continuer.",
     },
 
+    provider: {
+      signIn: (name) => `Se connecter avec ${name}`,
+      returning: (name) => `Retour de ${name}`,
+      failed: (name) => `La connexion avec ${name} n’a pas abouti`,
+      cancelled: "Vous l’avez annulée, ou le fournisseur a refusé.",
+      again: "Réessayer",
+      text: (name) => `Connectez-vous aussi à ce compte avec ${name}. Vous seul pouvez le lier, pendant que vous êtes connecté.`,
+      on: (label) => `Lié à ${label}.`,
+      off: "Non lié.",
+      link: "Lier",
+      unlink: "Délier",
+      linked: "Le compte est lié.",
+      unlinked: "Le compte n’est plus lié.",
+      only: "Votre compte n’a pas de mot de passe : c’est le seul accès.",
+      home: "Retour au début",
+    },
+
     invitations: {
       text: "Un lien avec lequel chacun crée son propre compte. Ne le donnez qu’à ses destinataires : qui l’a peut s’en servir.",
       none: "Il n’y a pas d’invitation.",

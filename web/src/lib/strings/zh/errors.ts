@@ -9,6 +9,7 @@ const words: typeof en = {
     wrong_code: "验证码不正确或已被使用。",
     second_factor_setup_required: "此服务器要求所有人启用双重验证。",
     second_factor_required: "请输入双重验证的验证码。",
+    provider_error: "身份提供方出错。",
     account_disabled: "这个账户已停用，所有者或管理员可以重新启用。",
     too_many_attempts: "尝试次数过多，请稍等后再试。",
     not_found: "它不存在，或已不存在。",

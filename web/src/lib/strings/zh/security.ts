@@ -68,6 +68,23 @@ const words: typeof en = {
       ready: "账户已创建。请登录以继续。",
     },
 
+    provider: {
+      signIn: (name) => `使用 ${name} 登录`,
+      returning: (name) => `正在从 ${name} 返回`,
+      failed: (name) => `未能使用 ${name} 登录`,
+      cancelled: "你取消了登录，或提供方拒绝了请求。",
+      again: "重试",
+      text: (name) => `也可用 ${name} 登录此账户。只有你在登录状态下才能关联。`,
+      on: (label) => `已关联 ${label}。`,
+      off: "未关联。",
+      link: "关联",
+      unlink: "取消关联",
+      linked: "已关联。",
+      unlinked: "已取消关联。",
+      only: "你的账户没有密码，这是唯一的登录方式。",
+      home: "返回首页",
+    },
+
     invitations: {
       text: "通过链接，他人可自行创建账户。请只交给对应的人：任何持有链接的人都能使用。",
       none: "没有邀请。",
