@@ -147,3 +147,44 @@ def test_a_title_comes_by_itself(visit, scripted: ScriptedServer) -> None:
     expect(page.get_by_role("link", name="A scripted title", exact=True).first).to_be_visible()
     ask(page, "#say More.")
     expect(page).to_have_title(re.compile("A scripted title"))
+
+
+def test_drafts_follow_each_other_and_survive_a_full_browser(visit, scripted: ScriptedServer) -> None:
+    visitor = visit(scripted)
+    page = visitor.page()
+    ask(page, "#say One.")
+    other = visitor.page(f"/chat/{chat_id(page)}")
+    expect(answers(other)).to_have_count(1)
+    composer(page).fill("begun here")
+    expect(composer(other)).to_have_value("begun here")
+    composer(other).fill("begun here, ended there")
+    expect(composer(page)).to_have_value("begun here, ended there")
+    composer(other).press("Enter")  # what was sent is no draft any more, in no tab
+    expect(composer(page)).to_have_value("")
+    wait_until_done(page)
+
+    page.evaluate("() => { Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError') } }")
+    composer(page).fill("nowhere to keep this")
+    expect(page.get_by_text("storage is full or blocked")).to_be_visible()
+    # A refusal gives back what was typed, though nothing could be stored.
+    visitor.watch.expected = ("429", "quota")
+    visitor.context.route("**/api/chats/*/messages", refused, times=1)
+    composer(page).press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Your text is still here")
+    expect(composer(page)).to_have_value("nowhere to keep this")
+    page.get_by_role("link", name="New chat").or_(page.get_by_role("button", name="New chat")).first.click()
+    expect(composer(page)).to_have_value("")
+    page.go_back()
+    expect(composer(page)).to_have_value("nowhere to keep this")
+    composer(page).press("Enter")
+    expect(answers(page).last).to_contain_text("You said: nowhere to keep this")
+
+
+def refused(route) -> None:
+    error = {
+        "message": "You have used your tokens for today.",
+        "type": "x",
+        "param": None,
+        "code": "insufficient_quota",
+    }
+    route.fulfill(status=429, json={"error": error})

@@ -15,7 +15,12 @@ export function belongTo(user: string): void {
   own = user === "local" ? "" : `@${user}.`;
 }
 
+/** What could not be stored: it lives as long as the page. */
+const unstored = new Map<string, string>();
+
 export function read(key: string): string | null {
+  const here = unstored.get(key);
+  if (here !== undefined) return here;
   try {
     return localStorage.getItem(PREFIX + key);
   } catch {
@@ -23,13 +28,24 @@ export function read(key: string): string | null {
   }
 }
 
-export function write(key: string, value: string | null): void {
-  if (sealed) return;
+/** Whether the browser keeps the value beyond this page. */
+export function write(key: string, value: string | null): boolean {
+  if (sealed) return true;
+  unstored.delete(key);
   try {
     if (value === null) localStorage.removeItem(PREFIX + key);
     else localStorage.setItem(PREFIX + key, value);
+    return true;
   } catch {
-    // Full or blocked: the value lives as long as the page.
+    if (value === null) return true;
+    // Full or blocked. What an older value says would be taken for this one after a reload.
+    try {
+      localStorage.removeItem(PREFIX + key);
+    } catch {
+      // Then there is none either.
+    }
+    unstored.set(key, value);
+    return false;
   }
 }
 
@@ -47,14 +63,23 @@ export function keys(prefix: string): string[] {
 /** What was typed and not sent, by chat ("new" for the one that does not exist yet) or edited message. */
 export const drafts = {
   read: (subject: string): string => read(`${own}draft.${subject}`) ?? "",
-  write: (subject: string, text: string): void => write(`${own}draft.${subject}`, text === "" ? null : text),
+  write: (subject: string, text: string): boolean => write(`${own}draft.${subject}`, text === "" ? null : text),
+  /** Tells what another tab makes of a draft, from what it was before; returns how to stop that. */
+  watch(subject: string, changed: (before: string, now: string) => void): () => void {
+    const key = `${PREFIX}${own}draft.${subject}`;
+    const listener = (event: StorageEvent): void => {
+      if (event.key === key) changed(event.oldValue ?? "", event.newValue ?? "");
+    };
+    window.addEventListener("storage", listener);
+    return () => window.removeEventListener("storage", listener);
+  },
   all: (): string[] => keys(`${own}draft.`),
 };
 
 /** What was sent and has not arrived, by run. */
 export const unsent = {
   read: (run: string): string | null => read(`${own}outbox.${run}`),
-  write: (run: string, entry: string | null): void => write(`${own}outbox.${run}`, entry),
+  write: (run: string, entry: string | null): boolean => write(`${own}outbox.${run}`, entry),
   all: (): string[] => keys(`${own}outbox.`).map((key) => key.slice(`${own}outbox.`.length)),
 };
 

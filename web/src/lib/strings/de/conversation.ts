@@ -40,5 +40,9 @@ const words: typeof en = {
     late: "Sie ist schon gesendet, und die Antwort wird geschrieben.",
     answer: "Die Antwort kommt nach der darüber.",
   },
+
+  drafts: {
+    notKept: "Der Speicher dieses Browsers ist voll oder gesperrt: Was du schreibst, bleibt nur, solange diese Seite offen ist.",
+  },
 };
 export default words;

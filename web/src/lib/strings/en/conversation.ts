@@ -39,4 +39,8 @@ export default {
     late: "It is already sent, and its answer is being written.",
     answer: "The answer comes after the one above.",
   },
+
+  drafts: {
+    notKept: "This browser’s storage is full or blocked: what you type is kept only as long as this page is open.",
+  },
 };

@@ -40,5 +40,9 @@ const words: typeof en = {
     late: "Ya se envió y su respuesta se está escribiendo.",
     answer: "La respuesta llega después de la de arriba.",
   },
+
+  drafts: {
+    notKept: "El almacenamiento de este navegador está lleno o bloqueado: lo que escribes solo se conserva mientras esta página esté abierta.",
+  },
 };
 export default words;

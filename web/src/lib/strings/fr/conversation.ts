@@ -40,5 +40,9 @@ const words: typeof en = {
     late: "Il est déjà envoyé, et la réponse est en cours.",
     answer: "La réponse viendra après celle du dessus.",
   },
+
+  drafts: {
+    notKept: "Le stockage de ce navigateur est plein ou bloqué\u00a0: votre texte n’est conservé que tant que cette page reste ouverte.",
+  },
 };
 export default words;

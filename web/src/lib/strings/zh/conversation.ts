@@ -40,5 +40,9 @@ const words: typeof en = {
     late: "消息已经发送，正在撰写回答。",
     answer: "回答会在上面的回答之后出现。",
   },
+
+  drafts: {
+    notKept: "此浏览器的存储空间已满或被禁用：你输入的内容只在此页面打开期间保留。",
+  },
 };
 export default words;
