@@ -100,6 +100,8 @@ def test_a_second_factor_is_set_up_and_asked_for(stranger: Callable[..., Page], 
     shown.get_by_role("button", name="I have kept them").click()
     expect(page.get_by_text("Unused recovery codes: 10.")).to_be_visible()
 
+    listed = [user["second_factor"] for user in owner.ask("GET", "/api/users")["users"] if user["name"] == "Nora"]
+    assert listed == [True]
     elsewhere = stranger()
     fill_in(elsewhere, "Nora")
     code = elsewhere.get_by_label("Code")
@@ -118,6 +120,29 @@ def test_a_second_factor_is_set_up_and_asked_for(stranger: Callable[..., Page], 
     dialog.get_by_label("Code").fill(codes[1])
     dialog.get_by_role("button", name="Switch off").click()
     expect(page.get_by_text("Not set up.")).to_be_visible()
+
+
+def test_who_has_lost_everything_is_let_in_by_an_owner(stranger: Callable[..., Page], owner: Owner) -> None:
+    owner.make("Lena")
+    hers = stranger("/account/security")
+    fill_in(hers, "Lena")
+    hers.get_by_role("button", name="Set up").click()
+    hers.get_by_role("dialog").get_by_label("Password", exact=True).fill(PASSWORD)
+    hers.get_by_role("button", name="Next").click()
+    secret = hers.get_by_role("dialog").locator("code").inner_text().replace(" ", "")
+    hers.get_by_label("Code").fill(pyotp.TOTP(secret).now())
+    hers.get_by_role("button", name="Confirm").click()
+    hers.get_by_role("button", name="I have kept them").click()
+
+    page = stranger("/admin/users")
+    fill_in(page, ANNA)
+    page.get_by_role("button", name="Actions for Lena").click()
+    page.get_by_role("menuitem", name="Reset second factor").click()
+    page.get_by_role("dialog").get_by_role("button", name="Reset").click()
+    again = stranger()
+    expect(hers.get_by_role("dialog", name="You were signed out")).to_be_visible()
+    fill_in(again, "Lena")
+    expect(composer(again)).to_be_visible()
 
 
 def test_choices_follow_their_person(stranger: Callable[..., Page], owner: Owner) -> None:

@@ -203,6 +203,7 @@ export const api = {
   makeUser: (name: string, role: Role) => request<User & { password: string }>("POST", "/api/users", { name, role }),
   changeUser: (id: string, change: { role?: Role; disabled?: boolean; password?: true }) =>
     request<Account & { password?: string }>("PATCH", `/api/users/${segment(id)}`, change),
+  resetFactor: (id: string) => request<void>("DELETE", `/api/users/${segment(id)}/second-factor`),
   deleteUser: (id: string) => request<void>("DELETE", `/api/users/${segment(id)}`),
 
   chats: (before: string | null) =>

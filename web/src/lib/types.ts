@@ -401,6 +401,7 @@ export interface NewApiKey {
 }
 
 export interface Account extends User {
+  second_factor: boolean;
   disabled: boolean;
   created_at: number;
   last_seen_at: number | null;

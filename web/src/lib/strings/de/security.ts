@@ -48,6 +48,13 @@ const words: typeof en = {
       disabled: "Der zweite Faktor ist ausgeschaltet.",
     },
 
+    reset: {
+      menu: "Zweiten Faktor zurücksetzen",
+      title: (name) => `Den zweiten Faktor von ${name} zurücksetzen?`,
+      text: "Zum Anmelden reicht dann das Passwort, und alle Browser werden abgemeldet. Tu das nur für jemanden, von dem du weißt, dass er ihn verloren hat.",
+      confirm: "Zurücksetzen",
+    },
+
     join: {
       title: "Lege dein Konto an",
       lead: "Du wurdest eingeladen, diesen Server zu benutzen.",

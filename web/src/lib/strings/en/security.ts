@@ -46,6 +46,13 @@ export default {
       disabled: "The second factor is switched off.",
     },
 
+    reset: {
+      menu: "Reset second factor",
+      title: (name: string) => `Reset the second factor of ${name}?`,
+      text: "They sign in with the password alone then, and every browser of theirs is signed out. Do this only for whom you know to have lost it.",
+      confirm: "Reset",
+    },
+
     join: {
       title: "Create your account",
       lead: "You were invited to use this server.",

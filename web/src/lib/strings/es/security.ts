@@ -48,6 +48,13 @@ const words: typeof en = {
       disabled: "El segundo factor está desactivado.",
     },
 
+    reset: {
+      menu: "Restablecer el segundo factor",
+      title: (name) => `¿Restablecer el segundo factor de ${name}?`,
+      text: "Entonces bastará la contraseña para entrar, y se cerrará la sesión en todos sus navegadores. Hazlo solo si sabes que lo ha perdido.",
+      confirm: "Restablecer",
+    },
+
     join: {
       title: "Crea tu cuenta",
       lead: "Te han invitado a usar este servidor.",

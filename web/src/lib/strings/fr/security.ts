@@ -48,6 +48,13 @@ const words: typeof en = {
       disabled: "Le second facteur est désactivé.",
     },
 
+    reset: {
+      menu: "Réinitialiser le second facteur",
+      title: (name) => `Réinitialiser le second facteur de ${name} ?`,
+      text: "Le mot de passe suffira alors pour se connecter, et tous ses navigateurs seront déconnectés. Ne le faites que si vous savez qu’il a été perdu.",
+      confirm: "Réinitialiser",
+    },
+
     join: {
       title: "Créez votre compte",
       lead: "Vous avez été invité à utiliser ce serveur.",

@@ -48,6 +48,13 @@ const words: typeof en = {
       disabled: "双重验证已关闭。",
     },
 
+    reset: {
+      menu: "重置双重验证",
+      title: (name) => `重置 ${name} 的双重验证？`,
+      text: "之后该用户仅凭密码即可登录，其所有浏览器都会退出登录。请仅在确认对方已丢失时操作。",
+      confirm: "重置",
+    },
+
     join: {
       title: "创建你的账户",
       lead: "你受邀使用此服务器。",
