@@ -10,8 +10,11 @@ import type {
   Factor,
   Invitation,
   InvitationState,
+  ChatAction,
+  ChatFilter,
   Failure,
   MachineMemory,
+  Found,
   Message,
   Model,
   ModelCard,
@@ -21,6 +24,7 @@ import type {
   NewRun,
   Parameters,
   Preset,
+  Project,
   Node,
   PendingFactor,
   Preferences,
@@ -150,6 +154,12 @@ async function toApiError(response: Response): Promise<ApiError> {
 
 const segment = encodeURIComponent;
 
+/** What has a value, as the query of an address. */
+function query(values: Record<string, string | number | boolean | null | undefined>): string {
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+  return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+}
+
 export const api = {
   // Who is there: these are asked by nobody in particular, and so never wait.
   session: () => ask<Session>("GET", "/api/session"),
@@ -206,11 +216,19 @@ export const api = {
   resetFactor: (id: string) => request<void>("DELETE", `/api/users/${segment(id)}/second-factor`),
   deleteUser: (id: string) => request<void>("DELETE", `/api/users/${segment(id)}`),
 
-  chats: (before: string | null) =>
-    request<{ chats: Chat[]; next: string | null }>(
-      "GET",
-      `/api/chats?limit=50${before === null ? "" : `&before=${segment(before)}`}`,
-    ),
+  chats: (filter: ChatFilter, before: string | null) =>
+    request<{ chats: Chat[]; next: string | null }>("GET", `/api/chats?${query({ limit: 50, ...filter, before })}`),
+  /** Changes many chats in one transaction; those that this did change. */
+  arrange: (action: ChatAction, chosen: { ids: string[] } | { all: "archived" }, more: { project_id?: string | null } = {}) =>
+    request<{ changed: string[]; missing: string[] }>("POST", "/api/chats/bulk", { action, ...chosen, ...more }),
+  find: (q: string, before: number | null) => request<Found>("GET", `/api/search?${query({ q, before })}`),
+  projects: () => request<{ projects: Project[] }>("GET", "/api/projects"),
+  makeProject: (project: Pick<Project, "id" | "name" | "instructions">) =>
+    request<Project>("POST", "/api/projects", project),
+  changeProject: (id: string, change: Partial<Pick<Project, "name" | "instructions">>) =>
+    request<Project>("PATCH", `/api/projects/${segment(id)}`, change),
+  deleteProject: (id: string, chats: "keep" | "delete") =>
+    request<void>("DELETE", `/api/projects/${segment(id)}?with_chats=${chats}`),
   chat: (id: string) =>
     request<{ chat: Chat; tree: Node[]; messages: Message[]; runs: Run[] }>("GET", `/api/chats/${segment(id)}`),
   messages: (chatId: string, ids: readonly string[]) =>

@@ -5,6 +5,7 @@
 
 import type { Component } from "svelte";
 import { router } from "./router.svelte";
+import { projects } from "./state/projects.svelte";
 import { strings, withStrings } from "./strings";
 
 export interface Page {
@@ -52,6 +53,16 @@ export const PAGES: readonly Page[] = [
     path: "/compare",
     title: () => strings.models.compare,
     load: withStrings("models", () => import("../components/models/ComparePage.svelte")),
+  },
+  {
+    path: "/archive",
+    title: () => strings.archive.title,
+    load: () => import("../components/chats/ArchivePage.svelte"),
+  },
+  {
+    path: "/projects",
+    title: () => projects.find(router.path.split("/")[2] ?? null)?.name ?? strings.projects.title,
+    load: () => import("../components/chats/ProjectPage.svelte"),
   },
 ];
 

@@ -47,6 +47,14 @@ export function chatPath(chatId: string | null): string {
   return chatId === null ? "/" : `/chat/${encodeURIComponent(chatId)}`;
 }
 
+export function messagePath(chatId: string, messageId: string): string {
+  return `${chatPath(chatId)}#${encodeURIComponent(messageId)}`;
+}
+
+export function projectPath(id: string): string {
+  return `/projects/${encodeURIComponent(id)}`;
+}
+
 /** Whether a click on a link asks for a new tab or window, which is the browser's business. */
 export function opensElsewhere(event: MouseEvent): boolean {
   return event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button !== 0;

@@ -158,6 +158,37 @@ export interface Project {
   version: number;
 }
 
+/** Which chats a list has; without `archived` those that are not. */
+export interface ChatFilter {
+  archived?: boolean;
+  pinned?: boolean;
+  /** An id, or "none" for those in no project. */
+  project?: string;
+}
+
+export type ChatAction = "archive" | "unarchive" | "pin" | "unpin" | "move" | "delete";
+
+/** A piece of text; `hit`: what was searched for. */
+export interface Segment {
+  text: string;
+  hit: boolean;
+}
+
+export interface FoundMessage {
+  chat: Chat;
+  message_id: string;
+  role: "user" | "assistant";
+  created_at: number;
+  snippet: Segment[];
+}
+
+export interface Found {
+  titles: { chat: Chat; snippet: Segment[] }[];
+  messages: FoundMessage[];
+  /** Where the next page of messages begins. */
+  next: number | null;
+}
+
 export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
@@ -330,7 +361,7 @@ export interface NewMessage {
   message: { id: string; parent_id: string | null; text: string };
   run: { id: string; message_id: string; model?: string } & Partial<Tuning>;
   /** What the chat is made with, if this is its first message. */
-  chat?: Partial<Tuning>;
+  chat?: Partial<Tuning> & { project_id?: string };
 }
 
 /** A token of an answer, counted from 0, and the id of the one that is to stand there instead. */

@@ -16,6 +16,7 @@ import { licences } from "./licences.svelte";
 import { models } from "./models.svelte";
 import { preferences } from "./preferences.svelte";
 import { presets } from "./presets.svelte";
+import { projects } from "./projects.svelte";
 import { toasts } from "./toasts.svelte";
 
 /** Whose draft it is while the chat does not exist yet. */
@@ -161,7 +162,7 @@ class App {
     // What an earlier page left unsent.
     for (const entry of waiting()) this.#keep(entry.chatId).adopt(entry);
     this.show(router.chatId);
-    await Promise.all([chats.load(), models.load(), this.#loadModelChoices(), this.#loadPreferences()]);
+    await Promise.all([chats.load(), projects.load(), models.load(), this.#loadModelChoices(), this.#loadPreferences()]);
   }
 
   /** A request was not answered for want of a session; or its user may now do less, and is still signed in. */
@@ -200,7 +201,8 @@ class App {
     const model = this.model;
     this.refusal = null;
     if (!this.conversation) {
-      const conversation = Conversation.fresh(this.events, this.#owner);
+      const conversation = Conversation.fresh(this.events, this.#owner, projects.next);
+      projects.next = null;
       this.conversation = conversation;
       conversation.show();
       conversation.send(text, model, this.tuning);
@@ -303,6 +305,12 @@ class App {
     }
   }
 
+  /** Chats that were deleted here. */
+  gone(ids: readonly string[]): void {
+    chats.removed(...ids);
+    for (const id of ids) this.#gone(id);
+  }
+
   #gone(chatId: string): void {
     chats.removed(chatId);
     drafts.write(chatId, "");
@@ -334,6 +342,10 @@ class App {
         chats.runChanged(change.data);
         if (open?.id === change.data.chat_id) open.runChanged(change.data);
         return;
+      case "project":
+        return projects.changed(change.data);
+      case "project_deleted":
+        return projects.removed(change.id);
       case "preferences":
         return preferences.changed(change.data);
       case "model":
@@ -344,6 +356,7 @@ class App {
   #reload(): void {
     chats.forgetRuns();
     void chats.load();
+    void projects.load();
     void models.load();
     void this.#loadPreferences();
     void this.conversation?.load();

@@ -1,31 +1,29 @@
-/** The list of chats, latest first, page by page, kept current by changes from the server. */
+/** The chats that are known here, kept current by changes from the server, and the lists that are read page by page. */
 
 import { api, explain } from "../api";
 import { periodOf, type Period } from "../format";
-import { isOpen, type Chat, type Run } from "../types";
+import { isOpen, type Chat, type ChatFilter, type Run } from "../types";
 
 export interface ChatGroup {
   period: Period;
   chats: Chat[];
 }
 
-class Chats {
-  #known = $state.raw(new Map<string, Chat>());
+/** One list of the server's, latest first: how far it has been read. What it brings goes to all that is known. */
+export class Pages {
   /** Where the next page starts; null: everything is here. */
   #next = $state<string | null>(null);
   /** Counts the loads from the beginning: a page that was asked for before the latest of them is dropped. */
   #round = 0;
-  #deleted = new Set<string>();
-  /** Open runs by chat, for the mark beside its title. */
-  #runs = $state.raw(new Map<string, string>());
 
   loaded = $state(false);
   loading = $state(false);
   error = $state<string | null>(null);
 
-  readonly all = $derived(
-    [...this.#known.values()].sort((a, b) => b.updated_at - a.updated_at || (a.id < b.id ? 1 : -1)),
-  );
+  constructor(
+    private readonly filter: ChatFilter,
+    private readonly take: (page: readonly Chat[]) => void,
+  ) {}
 
   get complete(): boolean {
     return this.loaded && this.#next === null;
@@ -45,13 +43,9 @@ class Chats {
     const round = this.#round;
     this.loading = true;
     try {
-      const page = await api.chats(this.#next);
+      const page = await api.chats(this.filter, this.#next);
       if (round !== this.#round) return;
-      const known = new Map(this.loaded ? this.#known : []);
-      for (const chat of page.chats) {
-        if (!this.#deleted.has(chat.id)) known.set(chat.id, newer(this.#known.get(chat.id), chat));
-      }
-      this.#known = known;
+      this.take(page.chats);
       this.#next = page.next;
       this.loaded = true;
       this.error = null;
@@ -61,28 +55,97 @@ class Chats {
       if (round === this.#round) this.loading = false;
     }
   }
+}
+
+class Chats {
+  #known = $state.raw(new Map<string, Chat>());
+  #deleted = new Set<string>();
+  /** Open runs by chat, for the mark beside its title. */
+  #runs = $state.raw(new Map<string, string>());
+  #loose = this.pages({ project: "none" });
+  #pins = this.pages({ pinned: true });
+
+  /** Counts how often everything was forgotten, for whoever shows a list of his own: he reads it anew. */
+  epoch = $state(0);
+
+  readonly #sorted = $derived(
+    [...this.#known.values()].sort((a, b) => b.updated_at - a.updated_at || (a.id < b.id ? 1 : -1)),
+  );
+  /** What is not archived, latest first. */
+  readonly all = $derived(this.#sorted.filter((chat) => chat.archived_at === null));
+  readonly archived = $derived(this.#sorted.filter((chat) => chat.archived_at !== null));
+  readonly pinned = $derived(this.all.filter((chat) => chat.pinned_at !== null));
+  /** What the sidebar groups by time: neither pinned nor in a project. */
+  readonly loose = $derived(this.all.filter((chat) => chat.pinned_at === null && chat.project_id === null));
+
+  get loaded(): boolean {
+    return this.#loose.loaded && this.#pins.loaded;
+  }
+
+  get loading(): boolean {
+    return this.#loose.loading || this.#pins.loading;
+  }
+
+  get error(): string | null {
+    return this.#loose.error ?? this.#pins.error;
+  }
+
+  get complete(): boolean {
+    return this.#loose.complete && this.#pins.complete;
+  }
+
+  /** A list of the server's, for whoever shows it. */
+  pages(filter: ChatFilter): Pages {
+    return new Pages(filter, (page) => this.#take(page));
+  }
+
+  ofProject(id: string): Chat[] {
+    return this.all.filter((chat) => chat.project_id === id);
+  }
+
+  /** The first pages, anew. */
+  async load(): Promise<void> {
+    this.#known = new Map();
+    this.epoch += 1;
+    await Promise.all([this.#loose.load(), this.#pins.load()]);
+  }
+
+  /** The next page, if there is one and none is on its way. */
+  async more(): Promise<void> {
+    await Promise.all([this.#loose.more(), this.#pins.more()]);
+  }
 
   find(id: string): Chat | null {
     return this.#known.get(id) ?? null;
   }
 
   changed(chat: Chat): void {
-    if (this.#deleted.has(chat.id)) return;
-    const known = this.#known.get(chat.id);
-    if (known && newer(known, chat) === known) return;
-    this.#known = new Map(this.#known).set(chat.id, chat);
+    this.#take([chat]);
   }
 
-  removed(id: string): void {
-    this.#deleted.add(id);
+  removed(...ids: string[]): void {
     const known = new Map(this.#known);
-    if (known.delete(id)) this.#known = known;
+    for (const id of ids) {
+      this.#deleted.add(id);
+      known.delete(id);
+    }
+    if (known.size !== this.#known.size) this.#known = known;
   }
 
   /** A deletion that the server refused. */
   restored(chat: Chat): void {
     this.#deleted.delete(chat.id);
     this.changed(chat);
+  }
+
+  /** What the server has done to these chats and will tell: shown without waiting for that. */
+  amended(ids: readonly string[], change: Partial<Chat>): void {
+    const known = new Map(this.#known);
+    for (const id of ids) {
+      const chat = known.get(id);
+      if (chat) known.set(id, { ...chat, ...change });
+    }
+    this.#known = known;
   }
 
   runChanged(run: Run): void {
@@ -102,10 +165,18 @@ class Chats {
   forgetRuns(): void {
     this.#runs = new Map();
   }
+
+  #take(page: readonly Chat[]): void {
+    const known = new Map(this.#known);
+    for (const chat of page) {
+      if (!this.#deleted.has(chat.id)) known.set(chat.id, newer(known.get(chat.id), chat));
+    }
+    this.#known = known;
+  }
 }
 
 function newer(known: Chat | undefined, chat: Chat): Chat {
-  return known && known.version >= chat.version ? known : chat;
+  return known && known.version > chat.version ? known : chat;
 }
 
 /** Chats by how long ago they were last used, in the order given. */

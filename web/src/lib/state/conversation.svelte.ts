@@ -35,6 +35,8 @@ export class Conversation {
   readonly writing = $derived(running(this.path.findLast(({ status }) => status !== "waiting")));
 
   #shown = false;
+  /** Where the chat is made that does not exist yet. */
+  #projectId: string | null = null;
   #refreshing = false;
   #deleted = new Set<string>();
   /** Runs that this tab asked for and whose answer is not here yet. */
@@ -62,8 +64,9 @@ export class Conversation {
   }
 
   /** A chat that does not exist on the server before its first message. */
-  static fresh(events: Followed, owner: Owner): Conversation {
+  static fresh(events: Followed, owner: Owner, projectId: string | null): Conversation {
     const conversation = new Conversation(newId(), events, owner);
+    conversation.#projectId = projectId;
     conversation.state = "ready";
     return conversation;
   }
@@ -265,7 +268,9 @@ export class Conversation {
     const body = {
       message: { id: newId(), parent_id: parentId, text },
       run: { id: newId(), message_id: newId(), ...(model === "" ? {} : { model }) },
-      ...(tuning === undefined ? {} : { chat: tuning }),
+      ...(tuning === undefined && this.#projectId === null
+        ? {}
+        : { chat: { ...tuning, ...(this.#projectId === null ? {} : { project_id: this.#projectId }) } }),
     };
     this.adopt({ chatId: this.id, createdAt: Date.now(), kind: "message", body });
   }

@@ -2,12 +2,18 @@
 
 const SHOWN_MS = 6000;
 
+/** Something that can be done about what a notice says, as long as it is shown. */
+export interface ToastAction {
+  text: string;
+  run: () => void;
+}
+
 export interface Toast {
   id: number;
   text: string;
   tone: "info" | "error";
-  /** What can be done about it. Then it stays until that is done or declined. */
-  action?: { text: string; run: () => void };
+  /** What can be done about it. */
+  action: ToastAction | null;
 }
 
 let shown = $state.raw<Toast[]>([]);
@@ -18,12 +24,13 @@ export const toasts = {
     return shown;
   },
 
-  show(text: string, tone: Toast["tone"] = "info"): void {
+  show(text: string, tone: Toast["tone"] = "info", action: ToastAction | null = null): void {
     // The same notice twice says nothing new.
     shown = shown.filter((toast) => toast.text !== text);
     const id = ++last;
-    shown = [...shown, { id, text, tone }];
-    setTimeout(() => toasts.dismiss(id), SHOWN_MS);
+    shown = [...shown, { id, text, tone, action }];
+    // What can be undone needs the time to reach it.
+    setTimeout(() => toasts.dismiss(id), action === null ? SHOWN_MS : 2 * SHOWN_MS);
   },
 
   offer(text: string, action: string, run: () => void): void {

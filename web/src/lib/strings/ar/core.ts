@@ -28,11 +28,6 @@ const words: typeof en = {
 
   groups: { today: "اليوم", yesterday: "أمس", week: "آخر 7 أيام", month: "آخر 30 يومًا" },
 
-  find: {
-    placeholder: "البحث في عناوين المحادثات",
-    none: "لا توجد محادثة يتضمن عنوانها هذا.",
-    label: "المحادثات المطابقة",
-  },
 
   theme: { label: "المظهر", light: "فاتح", dark: "داكن", contrast: "تباين عالٍ", system: "مثل النظام" },
 

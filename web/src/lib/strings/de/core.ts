@@ -28,11 +28,6 @@ const words: typeof en = {
 
   groups: { today: "Heute", yesterday: "Gestern", week: "Letzte 7 Tage", month: "Letzte 30 Tage" },
 
-  find: {
-    placeholder: "Titel durchsuchen",
-    none: "Kein Chat hat das in seinem Titel.",
-    label: "Gefundene Chats",
-  },
 
   theme: { label: "Darstellung", light: "Hell", dark: "Dunkel", contrast: "Hoher Kontrast", system: "Wie das System" },
 

@@ -27,11 +27,6 @@ export default {
 
   groups: { today: "Today", yesterday: "Yesterday", week: "Previous 7 days", month: "Previous 30 days" },
 
-  find: {
-    placeholder: "Search chat titles",
-    none: "No chat has this in its title.",
-    label: "Matching chats",
-  },
 
   theme: { label: "Appearance", light: "Light", dark: "Dark", contrast: "High contrast", system: "System" },
 

@@ -28,11 +28,6 @@ const words: typeof en = {
 
   groups: { today: "Hoy", yesterday: "Ayer", week: "Últimos 7 días", month: "Últimos 30 días" },
 
-  find: {
-    placeholder: "Buscar en los títulos",
-    none: "Ningún chat tiene esto en su título.",
-    label: "Chats encontrados",
-  },
 
   theme: { label: "Apariencia", light: "Claro", dark: "Oscuro", contrast: "Alto contraste", system: "Como el sistema" },
 

@@ -28,11 +28,6 @@ const words: typeof en = {
 
   groups: { today: "Aujourd’hui", yesterday: "Hier", week: "7 derniers jours", month: "30 derniers jours" },
 
-  find: {
-    placeholder: "Rechercher dans les titres",
-    none: "Aucune discussion n’a cela dans son titre.",
-    label: "Discussions trouvées",
-  },
 
   theme: { label: "Apparence", light: "Clair", dark: "Sombre", contrast: "Contraste élevé", system: "Comme le système" },
 

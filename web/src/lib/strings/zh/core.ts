@@ -28,11 +28,6 @@ const words: typeof en = {
 
   groups: { today: "今天", yesterday: "昨天", week: "过去 7 天", month: "过去 30 天" },
 
-  find: {
-    placeholder: "搜索对话标题",
-    none: "没有标题包含这些内容的对话。",
-    label: "匹配的对话",
-  },
 
   theme: { label: "外观", light: "浅色", dark: "深色", contrast: "高对比度", system: "跟随系统" },
 
