@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import Connection
 
 from myna.chat import TextPart
-from myna.store import chats, messages, search
+from myna.store import branches, chats, messages, search
 from myna.store.database import Database
 from myna.store.query import parse
 from myna.store.scope import Scope
 from myna.store.tables.search import search_documents
-from tests.store.rows import OWNER, add_chat, message
+from tests.store.rows import OWNER, add_chat, message, new_id
 from tests.store.statements import counted
 
 
@@ -132,6 +132,19 @@ async def test_what_changes_or_goes_is_found_no_longer(database: Database) -> No
     )
     async with database.read(OWNER) as scope:
         assert await scope.all(scope.select(search_documents)) == []
+
+
+async def test_a_forked_branch_and_an_edited_text_are_found_too(database: Database) -> None:
+    async with database.write(OWNER) as scope:
+        made, branch = await add_chat(scope, "first walnut", "second walnut", "third walnut")
+        forked = await branches.fork(scope, made.id, branch[1].id, new_id())
+        await branches.edit(scope, branch[0].id, "first almond", known=None)
+    async with database.read(OWNER) as scope:
+        hits = await search.candidates(scope, parse("walnut"), None, 9)
+    assert [(hit.chat_id == forked.id, hit.text) for hit in hits] == [
+        (True, "second walnut"), (True, "first walnut"), (False, "third walnut"), (False, "second walnut"),
+    ]  # fmt: skip
+    assert await found(database, "almond") == ["first almond"]
 
 
 async def test_a_transaction_that_fails_leaves_the_index_alone(filled: Database) -> None:

@@ -20,7 +20,7 @@ WORD_LIST = ARRAY(sa.Text)
 DOCUMENTS = sa.table("search_documents", *map(sa.column, ("entry", "owner", "chat_id", "message_id", "words")))
 TITLES = "SELECT id, title AS text FROM chats WHERE owner = :owner AND title IS NOT NULL ORDER BY created_at, id"
 MESSAGES = """
-    SELECT m.id, p.text FROM messages m JOIN parts p ON p.owner = m.owner AND p.message_id = m.id
+    SELECT m.id, p.text FROM messages m JOIN parts p ON p.owner = m.owner AND p.message_id = m.id AND p.type = 'text'
     WHERE m.owner = :owner AND m.status <> 'running' ORDER BY m.created_at, m.id, p.position
 """
 # The words of a row as FTS5 has them: each behind its owner's number and the kind of the text.
