@@ -142,6 +142,60 @@ def _find(page: Page) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def _in_sidebar(page: Page) -> None:
+    if page.locator("aside[inert]").count():
+        press(page, "sidebar.open")
+
+
+def _new_project(page: Page) -> None:
+    _in_sidebar(page)
+    press(page, "projects.make")
+    page.get_by_label(say(page, "projects.name"), exact=True).fill("Garden")
+
+
+def _project(page: Page) -> None:
+    _new_project(page)
+    press(page, "projects.create")
+    expect(page.get_by_role("heading", name="Garden")).to_be_visible()
+
+
+def _chat_menu(page: Page) -> None:
+    converse(page)
+    _in_sidebar(page)
+    page.locator("aside [data-chat] button[aria-haspopup=menu]").first.click(force=True)
+
+
+def _selection(page: Page) -> None:
+    _chat_menu(page)
+    press(page, "chats.select", role="menuitem")
+    expect(page.locator("aside input[type=checkbox]").first).to_be_checked()
+
+
+def _moving(page: Page) -> None:
+    _chat_menu(page)
+    press(page, "chats.move", role="menuitem")
+
+
+def _archive(page: Page) -> None:
+    converse(page)
+    page.evaluate(
+        """async () => {
+          const headers = { "Content-Type": "application/json" };
+          const body = JSON.stringify({ action: "archive", ids: [location.pathname.split("/")[2]] });
+          await fetch("/api/chats/bulk", { method: "POST", headers, body });
+        }"""
+    )
+    page.goto(page.url.split("/chat/")[0] + "/archive")
+    expect(page.get_by_role("main").get_by_role("listitem").first).to_be_visible()
+
+
+def _found(page: Page) -> None:
+    converse(page)
+    _find(page)
+    page.get_by_role("dialog").get_by_role("textbox").fill("warm-blooded")
+    expect(page.get_by_role("dialog").locator("mark").first).to_be_visible()
+
+
 PLACES = (
     Place("first screen"),
     Place("conversation", reach=converse),
@@ -156,6 +210,14 @@ PLACES = (
     Place("keyboard shortcuts", reach=_key("Control+/")),
     Place("command palette", reach=_key("Control+K")),
     Place("finding a chat", reach=_find),
+    Place("what was found", reach=_found),
+    Place("actions for a chat", reach=_chat_menu),
+    Place("selected chats", reach=_selection),
+    Place("moving a chat", reach=_moving),
+    Place("new project", reach=_new_project),
+    Place("project", reach=_project),
+    Place("archive", reach=_archive),
+    Place("empty archive", path="/archive", who="owner"),
     Place("missing chat", path="/chat/00000000-0000-7000-8000-000000000000"),
     Place("signing in", who="nobody"),
     Place("account menu", who="owner", reach=_account_menu),

@@ -173,7 +173,7 @@ def test_a_hit_on_another_branch_is_shown(visit, own_scripted: MynaServer) -> No
     page.get_by_role("main").locator("article").get_by_role("button", name="Send").click()
     expect(answers(page).filter(has_text="second version")).to_be_visible()
     page.get_by_role("button", name="Find a chat").click()
-    page.keyboard.type("first version")
+    page.get_by_role("textbox", name="Search titles and messages").fill("first version")
     hits = page.get_by_role("list", name="Messages").get_by_role("link")
     expect(hits).to_have_count(2)
     hits.first.click()
