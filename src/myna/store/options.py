@@ -28,7 +28,7 @@ class Options:
             settings say; 0: as many as wanted.
         tokens_per_minute: of prompts and answers together; as above.
         tokens_per_day: the same, from midnight to midnight UTC.
-        default_model: the one that a new chat begins with. None: what the settings say.
+        default_model: the one that a new chat of the application begins with. None: what the settings say.
         titles: whether a model writes the titles of chats; otherwise they are the beginning of the first message.
     """
 

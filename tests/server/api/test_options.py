@@ -62,6 +62,15 @@ async def test_what_makes_no_sense_is_refused(tmp_path: Path, patch: dict[str, A
         assert home.app.state.options.current == Options()
 
 
+async def test_new_chats_begin_with_the_model_that_was_chosen(tmp_path: Path) -> None:
+    async with house(Settings(data_dir=tmp_path)) as home:
+        person = await home.stranger()
+        for chosen, default in ((None, MODEL), ("other:1b", "other:1b")):
+            home.app.state.options.current = Options(default_model=chosen)
+            assert (await person.call("GET", "/api/session", expect=200))["default_model"] == default
+            assert (await person.call("GET", "/api/models", expect=200))["default"] == default
+
+
 async def test_only_owners_decide(tmp_path: Path) -> None:
     with quick_passwords():
         async with house(Settings(data_dir=tmp_path)) as home:

@@ -100,7 +100,6 @@ async def delete(accounts: Accounts, by: Identity, key_id: str) -> None:
     """
     async with accounts.database.transaction() as transaction:
         await keys.remove(transaction.owned_by(by.user), key_id)
-        await audit.record(transaction, by, "key.revoke", "key", key_id)
         known = next(key for key in accounts.directory.keys_of(by.user) if key.id == key_id)
         await audit.record(transaction, by, "key.revoke", "key", key_id, name=known.name, prefix=known.prefix)
 

@@ -12,10 +12,11 @@ router = APIRouter(prefix="/api/models")
 
 
 @router.get("")
-async def list_models(services: Services) -> types.ModelList:
+async def list_models(request: Request, services: Services) -> types.ModelList:
     """Every model on disk, then those of the catalog that could be fetched."""
-    library = services.library
-    return types.ModelList(models=await library.models(), default=library.default, memory=library.memory())
+    library, options = services.library, request.app.state.options.current
+    default = options.default_model or library.default
+    return types.ModelList(models=await library.models(), default=default, memory=library.memory())
 
 
 @router.get("/{name:path}/card")

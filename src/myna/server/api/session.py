@@ -135,7 +135,7 @@ async def describe_session(
             cursor = await changes.latest(scope)
     return types.Session(
         version=myna.__version__,
-        default_model=services.library.default,
+        default_model=accounts.options.current.default_model or services.library.default,
         user=None if caller is None else types.Me(id=caller.user, name=caller.name, role=caller.role),
         list_cursor=cursor,
         state="ready" if caller is not None else "sign_in" if accounts.state == "accounts" else "set_up",
