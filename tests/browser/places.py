@@ -116,6 +116,14 @@ def _charts(page: Page) -> None:
     page.locator("summary").first.click()
 
 
+def _invited(page: Page) -> None:
+    """By a link that is good; it is never used."""
+    found = {"state": "open", "role": "member", "name": "Mira", "expires_at": 2**42}
+    page.route("**/api/invitations/look", lambda route: route.fulfill(json=found))
+    page.goto("/join#secret")
+    expect(page.locator("input[name=username]")).to_have_value("Mira")
+
+
 def _opened(key: str) -> Callable[[Page], None]:
     def reach(page: Page) -> None:
         press(page, key)
@@ -238,7 +246,7 @@ PLACES = (
     Place("deleting the account", path="/account/data", reach=_opened("security.data.removeButton"), who="owner"),
     Place("invitations", path="/admin/invitations", who="owner"),
     Place("new invitation", path="/admin/invitations", reach=_opened("security.invitations.make"), who="owner"),
-    Place("an invitation's link", path="/join#unknown", who="nobody"),
+    Place("an invitation's link", reach=_invited, who="nobody"),
     Place("API keys", path="/account/keys", who="owner"),
     Place("new API key", path="/account/keys", reach=_new_key, who="owner"),
 )
