@@ -88,7 +88,7 @@ const words: typeof en = {
       unlink: "Délier",
       linked: "Le compte est lié.",
       unlinked: "Le compte n’est plus lié.",
-      only: "Votre compte n’a pas de mot de passe : c’est le seul accès.",
+      only: "Votre compte n’a pas de mot de passe\u00a0: c’est le seul accès.",
       home: "Retour au début",
     },
 
