@@ -132,6 +132,24 @@ def _opened(key: str) -> Callable[[Page], None]:
     return reach
 
 
+def _continue(page: Page) -> None:
+    page.locator("textarea").first.fill("Once upon a time")
+    press(page, "playground.run")
+    expect(page.get_by_text(say(page, "playground.ended.stop"))).to_be_visible()
+
+
+def _side_by_side(page: Page) -> None:
+    page.locator("textarea").fill(ASKED)
+    press(page, "sideBySide.send")
+    expect(page.get_by_text(say(page, "sideBySide.choose"), exact=True)).to_have_count(2)
+
+
+def _licence(page: Page) -> None:
+    page.locator("header [aria-haspopup=dialog]").first.click()
+    page.get_by_role("button", name="Research").click()
+    expect(page.locator("dialog")).to_be_visible()
+
+
 def _account_menu(page: Page) -> None:
     page.locator("aside footer [aria-haspopup=menu]").click()
     expect(page.get_by_role("menu")).to_be_visible()
@@ -214,6 +232,12 @@ PLACES = (
     Place("a message that waits", reach=_queue),
     Place("comparing versions", reach=_compare),
     Place("model menu", reach=_key("Control+Shift+M")),
+    Place("models", path="/models", reach=lambda page: page.locator("summary").first.click()),
+    Place("playground", path="/playground", reach=_continue),
+    Place("comparing models", path="/compare"),
+    Place("models side by side", path="/compare", reach=_side_by_side),
+    Place("model settings", reach=lambda page: press(page, "models.settings")),
+    Place("a licence", reach=_licence),
     Place("account menu without accounts", reach=_account_menu),
     Place("keyboard shortcuts", reach=_key("Control+/")),
     Place("command palette", reach=_key("Control+K")),

@@ -68,6 +68,7 @@ class Library:
         self._fetches: dict[str, _Fetch] = {}
         self._watchers: set[Callable[[types.Model], None]] = set()
         self._announcing: set[asyncio.Task[None]] = set()
+        self._telling = asyncio.Lock()
         self._unsubscribe = manager.subscribe(self._loading_changed)
 
     @property
@@ -269,8 +270,10 @@ class Library:
 
     def _loading_changed(self, status: ModelStatus) -> None:
         async def announce() -> None:
-            with contextlib.suppress(NotFound):  # a file that is gone
-                self._tell(await self.model(status.name))
+            # In turn, so that what is told last is what came last.
+            async with self._telling:
+                with contextlib.suppress(NotFound):  # a file that is gone
+                    self._tell(await self.model(status.name))
 
         task = asyncio.create_task(announce())
         self._announcing.add(task)
