@@ -73,7 +73,7 @@ def test_settings_of_a_chat_count_from_the_next_answer_and_presets_carry_them(
     ask(page, "Go on.")
     assert last_answer(own_scripted, chat)["parameters"]["temperature"] == 0.6
 
-    page.get_by_role("button", name="New chat").first.click()
+    page.goto(own_scripted.url)
     composer(page).wait_for()
     ask(page, "Again.")
     assert last_answer(own_scripted, chat_id(page))["parameters"]["system_prompt"] == "Rhyme."
