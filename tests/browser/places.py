@@ -18,6 +18,12 @@ from tests.browser.doing import chat_id
 
 ASKED = "#say A bird is a *warm-blooded* animal.\n\n1. It sings.\n2. It flies.\n\n```python\nprint('bird')\n```"
 
+DRAWINGS = (
+    "#think=birds #say Euler: $e^{i\\pi} + 1 = 0$, and $\\broken{$.\n\n$$\n\\int_0^1 x^2\\,dx\n$$\n\n"
+    "```mermaid\nflowchart LR\n  A[Ask] --> B[Answer]\n```\n\n"
+    "| a | b |\n|---|---|\n| 1 | 2 |\n\nA note[^1].\n\n- [x] done\n\n[^1]: At the end."
+)
+
 Who = Literal["local", "owner", "nobody"]
 """Whose browser it is: that of a server without accounts, of a signed-in owner, or of somebody not signed in."""
 
@@ -94,6 +100,23 @@ def _compare(page: Page) -> None:
     page.get_by_role("button", name=say(page, "editing.actions"), exact=True).last.click()
     press(page, "editing.compare", role="menuitem")
     expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def _tokens(page: Page) -> None:
+    converse(page)
+    press(page, "answer.tokens")
+    page.get_by_role("listbox", name=say(page, "tokens.label")).get_by_role("option").nth(5).click()
+    expect(page.get_by_role("group", name=say(page, "tokens.alternatives"))).to_be_visible()
+
+
+def _drawings(page: Page) -> None:
+    box = page.get_by_role("textbox", name=say(page, "composer.label"), exact=True)
+    box.fill(DRAWINGS)
+    box.press("Enter")
+    page.wait_for_url("**/chat/*")
+    expect(page.locator("figure.drawn")).to_be_visible()
+    expect(page.locator(".katex").first).to_be_visible()
+    page.locator(".reasoning button").click()
 
 
 def _new_key(page: Page) -> None:
@@ -226,6 +249,8 @@ PLACES = (
     Place("first screen"),
     Place("conversation", reach=converse),
     Place("answer's details", reach=_in_conversation("message.details")),
+    Place("tokens and alternatives", reach=_tokens),
+    Place("thought, formulas and a diagram", reach=_drawings),
     Place("deleting a message", reach=_in_conversation("message.remove")),
     Place("editing a message", reach=_in_conversation("message.edit")),
     Place("more for a message", reach=_in_conversation("editing.actions")),

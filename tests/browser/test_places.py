@@ -117,10 +117,10 @@ def test_it_speaks_and_reads_another_language(at: Callable[..., Page], place: Pl
 
 
 def small_targets(page: Page) -> list[str]:
-    """Controls smaller than a finger needs; links within a sentence are as high as it is."""
+    """Controls smaller than a finger needs; links within a sentence, and tokens in their lines, are as high as they."""
     return list(
         page.evaluate(
-            """least => [...document.querySelectorAll("button, a, select, summary, [role=option]")]
+            """least => [...document.querySelectorAll("button, a, select, summary, [role=option]:not(.token)")]
               .filter((element) => element.checkVisibility() && !element.closest("p, .prose, .skip, .offscreen"))
               .map((element) => [element, element.getBoundingClientRect()])
               .filter(([, box]) => box.width > 1 && (box.width < least || box.height < least))

@@ -200,6 +200,16 @@ def test_formulas_diagrams_and_code_are_drawn_under_the_strict_policy(visiting: 
     prose.get_by_role("button", name="Footnotes 1").first.click()
     expect(prose.locator(".footnote .note")).to_be_focused()
 
+    page.evaluate("navigator.clipboard.writeText('')")
+    page.get_by_role("button", name="More for this message").last.click()
+    page.get_by_role("menuitem", name="Copy as plain text").click()
+    page.wait_for_function("async () => (await navigator.clipboard.readText()) !== ''")
+    plain = page.evaluate("navigator.clipboard.readText()")
+    assert plain.startswith("Euler: e^{i\\pi} + 1 = 0 and \\frac{1.")
+    assert "print(1)" in plain
+    assert "a\tb\n1\t2" in plain
+    assert plain.endswith("A note[1].\n\n[1]\n\nAt the end.")
+
 
 def test_markdown_made_to_be_slow_does_not_hold_the_page_up(visiting: Visit) -> None:
     page = visiting.page()

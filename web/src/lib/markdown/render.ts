@@ -95,8 +95,8 @@ function formulaHtml({ tex, display, open }: Formula): string {
   const tag = display ? "div" : "span";
   if (drawn === null) return `<${tag} class="formula" dir="ltr">${source}</${tag}>`;
   if ("html" in drawn) return `<${tag} class="formula${display ? " display" : ""}" dir="ltr">${drawn.html}</${tag}>`;
-  const why = `<span class="why">${escape(`${strings.answer.formulaFailed} ${drawn.error}`)}</span>`;
-  return `<${tag} class="formula failed" dir="ltr">${source} ${why}</${tag}>`;
+  const why = `<span class="why"> ${escape(`${strings.answer.formulaFailed} ${drawn.error}`)}</span>`;
+  return `<${tag} class="formula failed" dir="ltr">${source}${why}</${tag}>`;
 }
 
 function noteButton(label: string): string {
