@@ -2,8 +2,8 @@
 
     python -m docs.images.pages FOLDER [PART-OF-A-NAME ...]
 
-Starts servers of its own with scripted models and made-up people; needs Chromium and the application built into the tree.
-The places are those that the tests walk (`tests/browser/places.py`).
+Starts servers of its own with scripted models and made-up people; needs Chromium and the application built into the
+tree. The places are those that the tests walk (`tests/browser/places.py`).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def main(folder: Path, wanted: list[str]) -> None:
                     try:
                         file = folder / f"{name}-{view[0]}.png"
                         picture(browser, server.url, cookie if place.who == "owner" else "", place, file, view)
-                    except Exception as error:  # noqa: BLE001 - the other pictures are wanted all the same
+                    except Exception as error:
                         print(f"{place.name}, {view[0]}: {str(error).splitlines()[0]}")
         finally:
             browser.close()

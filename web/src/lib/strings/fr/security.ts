@@ -50,7 +50,7 @@ const words: typeof en = {
 
     reset: {
       menu: "Réinitialiser le second facteur",
-      title: (name) => `Réinitialiser le second facteur de ${name} ?`,
+      title: (name) => `Réinitialiser le second facteur de ${name} ?`,
       text: "Le mot de passe suffira alors pour se connecter, et tous ses navigateurs seront déconnectés. Ne le faites que si vous savez qu’il a été perdu.",
       confirm: "Réinitialiser",
     },
