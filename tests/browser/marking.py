@@ -58,7 +58,9 @@ def unmarked(page: Page) -> list[str]:
               for (const element of document.querySelectorAll("body *")) {
                 if (element.closest(theirs) || !element.checkVisibility({ visibilityProperty: true })) continue;
                 for (const name of ["aria-label", "aria-description", "title", "placeholder", "alt"])
-                  if (element.hasAttribute(name)) found.push(rest(element.getAttribute(name)));
+                  // A title that repeats what the element shows is judged there.
+                  if (element.hasAttribute(name) && !(name === "title" && element.innerText.includes(element.title)))
+                    found.push(rest(element.getAttribute(name)));
                 for (const { nodeType, data } of element.childNodes)
                   if (nodeType === Node.TEXT_NODE) found.push(rest(data));
               }
