@@ -65,6 +65,12 @@ class MynaServer:
             # Tests find a chat by what they asked; the model would call it something else at a moment of its own.
             self.patch("/api/admin/options", {"titles": False})
 
+    @property
+    def process(self) -> psutil.Process:
+        """The server's own process, without its engines."""
+        assert self._process
+        return psutil.Process(self._process.pid)
+
     def kill(self) -> None:
         """`kill -9` of the server; its engine is left to notice by itself."""
         assert self._process

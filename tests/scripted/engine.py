@@ -146,14 +146,18 @@ class ScriptedEngine:
         if params.max_tokens is not None and len(tokens) > params.max_tokens and not script.whole:
             tokens, reason = tokens[: params.max_tokens], "length"
         began = self._loop.time()
-        together = 1 if script.rate else TOGETHER
-        for start in range(0, len(tokens), together):
+        start = 0
+        while start < len(tokens):
+            together = 1 if script.rate and start >= script.fast else TOGETHER
             ids = tokens[start : start + together]
+            start += together
             logprobs = None if params.logprobs is None else tuple(logprob(token, params.logprobs) for token in ids)
             self._say(Delta(request.id, "".join(map(text_of, ids)), tuple(ids), logprobs))
             said.extend(ids)
             # By the clock, not by the pause: so many tokens a second also where a pause is longer than asked for.
-            due = began + len(said) / script.rate if script.rate else 0
+            if len(said) <= script.fast:
+                began = self._loop.time()
+            due = began + (len(said) - script.fast) / script.rate if script.rate else 0
             await asyncio.sleep(max(0, due - self._loop.time()))
         await self._end_badly(script)
         return Finished(request.id, reason, len(said), None, 0.0, script.delay, self._loop.time() - began)

@@ -6,7 +6,8 @@ Text alone is echoed. Directives in it choose something else; they may stand any
 - ``#lines=N``: a code block of N numbered lines; ``#paragraphs=N``: as many paragraphs of Markdown. Whole, whatever the
   request's ``max_tokens`` is.
 - ``#think=WORD``: the answer begins with a thought of this word.
-- ``#rate=N``: tokens a second; without it everything comes as fast as it is read. ``#delay=S``: seconds before.
+- ``#rate=N``: tokens a second; without it everything comes as fast as it is read. ``#fast=N``: so many tokens come at
+  once first. ``#delay=S``: seconds before.
 - ``#fail=LEAF``: after the answer an error of `myna.errors`; ``#refuse=LEAF``: in place of it.
 - ``#hang``: the answer never ends; ``#crash``: the engine does; ``#cut``: it ends as if it were too long.
 
@@ -22,7 +23,7 @@ from myna.chat import Message
 
 _DIRECTIVE = re.compile(
     r"\s*#(?:(?P<flag>hang|crash|cut)\b"
-    r"|(?P<name>lines|paragraphs|think|rate|delay|fail|refuse)=(?P<value>[\w.]+)"
+    r"|(?P<name>lines|paragraphs|think|rate|fast|delay|fail|refuse)=(?P<value>[\w.]+)"
     r"|say (?P<say>.*))",
     re.DOTALL,
 )
@@ -41,6 +42,7 @@ class Script:
 
     text: str
     rate: float = 0
+    fast: int = 0
     delay: float = 0
     fail: str = ""
     refuse: str = ""
@@ -99,6 +101,7 @@ def parse(asked: str) -> Script:
     return Script(
         text,
         rate=float(values.get("rate", 0)),
+        fast=int(values.get("fast", 0)),
         delay=float(values.get("delay", 0)),
         fail=values.get("fail", ""),
         refuse=values.get("refuse", ""),

@@ -1,0 +1,93 @@
+"""What a page does, measured in it: frames, paints, and what it fetched."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from playwright.sync_api import Page
+
+FRAMES = """async ({seconds, pixels, selector}) => {
+  const scroller = selector === null ? null : document.querySelector(selector);
+  const frames = [];
+  const began = performance.now();
+  let before = began;
+  while (before - began < 1000 * seconds) {
+    const now = await new Promise((resolve) => requestAnimationFrame(() => resolve(performance.now())));
+    if (scroller) scroller.scrollTop += (pixels * (now - before)) / 1000;
+    frames.push(now - before);
+    before = now;
+  }
+  return frames;
+}"""
+
+LOADED = """() => {
+  const all = performance.getEntriesByType("resource");
+  const scripts = all.filter((one) => one.initiatorType === "script" || /\\.m?js(\\?|$)/.test(one.name));
+  const sum = (some) => some.reduce((bytes, one) => bytes + one.encodedBodySize, 0);
+  const paint = performance.getEntriesByName("first-contentful-paint")[0];
+  return {requests: all.length, bytes: sum(all), script_bytes: sum(scripts), paint_ms: paint ? paint.startTime : 0};
+}"""
+
+OPENED = """async ([link, selector, text]) => {
+  const began = performance.now();
+  document.querySelector(link).click();
+  while (!(document.querySelector(selector)?.textContent ?? "").includes(text)) {
+    await new Promise((resolve) => requestAnimationFrame(resolve));
+    if (performance.now() - began > 600000) throw new Error("it did not open");
+  }
+  await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+  return performance.now() - began;
+}"""
+
+PASTED = """() => {
+  window.pasted = new Promise((resolve) => {
+    document.activeElement.addEventListener("keydown", () => {
+      const began = performance.now();
+      document.activeElement.addEventListener("input", () =>
+        requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began))), {once: true});
+    });
+  });
+}"""
+
+
+def frames(page: Page, seconds: float, *, pixels: float = 0, scroller: str | None = None) -> list[float]:
+    """Milliseconds of each frame while so much time passes, scrolling so many pixels a second."""
+    found: list[float] = page.evaluate(FRAMES, {"seconds": seconds, "pixels": pixels, "selector": scroller})
+    return found[2:]  # the first ones are of what was before
+
+
+def told(times: Sequence[float]) -> dict[str, float]:
+    """Frames a second on the whole, the slowest hundredth in milliseconds, and the slowest."""
+    return {
+        "per_second": 1000 * len(times) / sum(times),
+        "slow_ms": statistics.quantiles(times, n=100)[98],
+        "slowest_ms": max(times),
+    }
+
+
+def loaded(page: Page) -> dict[str, float]:
+    """What the page has fetched so far, in compressed bytes, and when it was first painted."""
+    found: dict[str, float] = page.evaluate(LOADED)
+    return found
+
+
+def opened(page: Page, link: str, selector: str, text: str) -> float:
+    """Milliseconds from a click on a link until the text is in the page and painted."""
+    return float(page.evaluate(OPENED, [link, selector, text]))
+
+
+def pasted(page: Page, text: str) -> float:
+    """Milliseconds from the key until a text that is pasted into the field with the focus is painted."""
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    page.evaluate(PASTED)
+    page.keyboard.press("Control+V")
+    return float(page.evaluate("() => window.pasted"))
+
+
+def heap(page: Page) -> float:
+    """Bytes of the page's own heap after a collection."""
+    client: Any = page.context.new_cdp_session(page)
+    client.send("HeapProfiler.collectGarbage")
+    return float(client.send("Runtime.getHeapUsage")["usedSize"])

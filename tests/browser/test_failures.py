@@ -1,0 +1,123 @@
+"""The store refuses, an account is disabled, two tabs speak at once: nothing is lost, and the person reads why."""
+
+from __future__ import annotations
+
+import resource
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ScriptedServer
+from tests.browser.doing import answers, ask, composer, questions, send, wait_for_words, wait_until_done, words
+from tests.browser.people import NOT_SIGNED_IN, PASSWORD, Owner, sign_in, signed_out
+
+REFUSED = ("status of 5", "ERR_", "WebSocket")
+STORY = "Tell me. #paragraphs=8 #rate=60"
+
+
+@contextmanager
+def database_held(server: ScriptedServer) -> Iterator[None]:
+    """Another process writes to the database and does not come to an end."""
+    with closing(sqlite3.connect(server.data_dir / "myna.db", timeout=30, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def disk_full(server: ScriptedServer) -> Iterator[None]:
+    """No file of the server's grows any more, as if the disk had no room."""
+    size = (server.data_dir / "myna.db-wal").stat().st_size
+    before = server.process.rlimit(resource.RLIMIT_FSIZE)
+    server.process.rlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    yield
+    server.process.rlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("trouble", [database_held, disk_full], ids=["database held", "disk full"])
+def test_an_answer_outlives_a_store_that_refuses_for_a_while(visit, own_scripted: ScriptedServer, trouble) -> None:
+    visiting = visit(own_scripted)
+    visiting.watch.expected = REFUSED
+    page = visiting.page()
+    ask(page, "Good morning.")
+    send(page, STORY)
+    shown = wait_for_words(page, 40)
+    with trouble(own_scripted):
+        composer(page).fill("What I typed meanwhile")
+        page.wait_for_timeout(6000)
+        assert words(page).startswith(shown)
+    wait_until_done(page)
+    assert words(page).count("Paragraph") == 8
+    assert composer(page).input_value() == "What I typed meanwhile"
+    page.reload()
+    expect(answers(page)).to_have_count(2)
+    assert words(page).count("Paragraph") == 8
+
+
+def test_a_message_that_cannot_be_stored_is_given_back_and_goes_when_there_is_room(
+    visit, own_scripted: ScriptedServer
+) -> None:
+    visiting = visit(own_scripted)
+    visiting.watch.expected = REFUSED
+    page = visiting.page()
+    ask(page, "Good morning.")
+    with disk_full(own_scripted):
+        send(page, "Keep this. " + "x" * 200_000)
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert composer(page).input_value().startswith("Keep this.")
+    page.get_by_role("button", name="Send").click()
+    expect(questions(page)).to_have_count(2)
+    wait_until_done(page)
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_two_tabs_that_send_at_once_lose_nothing(visit, scripted: ScriptedServer) -> None:
+    visiting = visit(scripted)
+    first = visiting.page()
+    ask(first, "#say One.")
+    second = visiting.page(first.url)
+    expect(answers(second)).to_have_count(1)
+    send(first, "From the first tab #rate=40")
+    send(second, "From the second tab #rate=40")
+    for page in (first, second):
+        wait_until_done(page)
+        page.reload()
+    path = f"/api/chats/{first.url.rsplit('/', 1)[1]}"
+    tree = scripted.get(path)["tree"]
+    assert len(tree) == 6
+    assert {node["status"] for node in tree} == {"complete"}
+    ids = ",".join(node["id"] for node in tree)
+    texts = {message["parts"][0]["text"] for message in scripted.get(f"{path}/messages?ids={ids}")["messages"]}
+    assert {"You said: From the first tab", "You said: From the second tab"} <= texts
+
+
+def sign_in_at(page: Page, name: str) -> None:
+    expect(page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
+    sign_in(page, name)
+
+
+def test_a_session_that_ends_while_an_answer_comes_keeps_both(visit, own_scripted: ScriptedServer) -> None:
+    owner = Owner(own_scripted)
+    ben = owner.make("Ben")
+    visiting = visit(own_scripted)
+    visiting.watch.expected = (NOT_SIGNED_IN, "WebSocket", "status of 403")
+    page = visiting.page()
+    sign_in_at(page, "Ben")
+    send(page, STORY)
+    shown = wait_for_words(page, 40)
+    composer(page).fill("What I typed meanwhile")
+    owner.ask("PATCH", f"/api/users/{ben}", disabled=True)
+    expect(signed_out(page)).to_be_visible()
+    owner.ask("PATCH", f"/api/users/{ben}", disabled=False)
+    signed_out(page).get_by_label("Password", exact=True).fill(PASSWORD)
+    signed_out(page).get_by_role("button", name="Sign in").click()
+    expect(signed_out(page)).to_have_count(0)
+    expect(answers(page).last).to_contain_text("This answer was interrupted.")
+    assert words(page).startswith(shown)
+    assert composer(page).input_value() == "What I typed meanwhile"
+    answers(page).last.get_by_role("button", name="Continue").click()
+    wait_until_done(page)
+    assert words(page).count("Paragraph") == 8
