@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -103,6 +105,19 @@ async def test_what_was_begun_elsewhere_is_not_finished_here(home: House) -> Non
     assert refused["error"]["code"] == "provider_error"
     refused = await attacker.call("POST", "/api/provider/finish", came | {"code": "made up"}, 502)
     assert "invalid_grant" in refused["error"]["message"]
+
+
+async def test_a_key_cannot_link_the_account_of_its_user_by_a_cookie_made_up(home: House) -> None:
+    ann = await home.first()
+    key = (await ann.call("POST", "/api/account/keys", {"name": "App", "permission": "inference"}, 201))["secret"]
+    thief = await home.stranger()
+    location = (await thief.call("POST", "/api/provider", {}, 200))["location"]
+    journey = json.loads(base64.urlsafe_b64decode(thief.http.cookies["myna_provider"]))
+    forged = base64.urlsafe_b64encode(json.dumps(journey | {"purpose": "link", "user": ann.id}).encode()).decode()
+    headers = {"authorization": f"Bearer {key}", "cookie": f"myna_provider={forged}"}
+    came = await visit(location, "eve")
+    await thief.call("POST", "/api/provider/finish", came, 403, headers=headers)
+    await come(home, "eve", 403)
 
 
 async def test_the_cookie_and_the_address_are_what_they_should_be(home: House, issuer: str) -> None:

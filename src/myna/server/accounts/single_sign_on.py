@@ -123,7 +123,9 @@ async def finish(
         raise InvalidParameter(
             "This sign-in was not begun in this browser, or another was since. Begin anew.", param="state"
         )
-    if journey.purpose == "link" and (caller is None or caller.user != journey.user):
+    if journey.purpose == "link" and (caller is None or caller.session is None or caller.user != journey.user):
+        # The cookie is as its browser sends it, so what it says of the purpose is no proof; and a key that could link
+        # would be a way in for good.
         raise Refused("Somebody else is signed in here by now than who began to link an account.")
     claims = await provider.claims(
         code, journey.redirect_uri, nonce=journey.nonce, verifier=journey.verifier, issuer=issuer
