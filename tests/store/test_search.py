@@ -6,8 +6,9 @@ from sqlalchemy import Connection
 from myna.chat import TextPart
 from myna.store import branches, chats, messages, search
 from myna.store.database import Database
-from myna.store.query import parse
+from myna.store.query import MOST_WORDS, parse
 from myna.store.scope import Scope
+from myna.store.snippets import has_all
 from myna.store.tables.search import search_documents
 from tests.store.rows import OWNER, add_chat, message, new_id
 from tests.store.statements import counted
@@ -198,3 +199,10 @@ async def test_a_search_costs_two_queries_however_much_it_finds(database: Databa
 async def _finish(scope: Scope, message_id: str, text: str) -> None:
     parts = [TextPart(text)]
     await messages.finish(scope, message_id, parts_now=parts, status="complete", usage=None, error=None)
+
+
+def test_what_a_search_costs_is_bounded_however_long_its_phrases_are() -> None:
+    terms = parse('"' + "a " * 400 + 'b" ' + "c " * 400)
+    assert sum(len(term.words) for term in terms) <= MOST_WORDS
+    assert has_all("a " * MOST_WORDS, parse('"' + "a " * 100 + '"')), "the phrase's beginning counts"
+    assert not has_all("a " * (MOST_WORDS - 1), parse('"' + "a " * 100 + '"'))

@@ -12,6 +12,9 @@ from myna.store.words import LETTER, LONGEST_WORD, fold, pairs, runs
 
 MOST_TERMS = 12
 """Words and phrases that count; whoever pastes a page is looking for what its beginning says."""
+MOST_WORDS = 24
+"""Words in all terms together. A phrase is looked for wherever its first word is: a text that is made for it costs its
+length times these."""
 MOST_CHARACTERS = 1_000
 """Of a query that count."""
 SHORTEST_BEGINNING = 3
@@ -44,10 +47,12 @@ def parse(query: str) -> list[Term]:
         found = list(runs(fold(piece)))
         groups += [(found, True)] if number % 2 and found else [([run], False) for run in found]
     terms: dict[object, Term] = {}
+    room = MOST_WORDS
     for number, (group, is_phrase) in enumerate(groups, start=1):
-        term = _term(group, is_phrase=is_phrase, is_last=number == len(groups))
+        term = _term(group[:room], is_phrase=is_phrase, is_last=number == len(groups))
         terms.setdefault((term.words, term.pattern), term)
-        if len(terms) == MOST_TERMS:
+        room -= len(group)
+        if len(terms) == MOST_TERMS or room <= 0:
             break
     return list(terms.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -42,6 +43,8 @@ async def find(
         titles = await _titles(scope, terms) if before is None else []
         hits, following = await _messages(scope, terms, before, limit)
         of_hits = await chats.of_ids(scope, {hit.chat_id for hit in hits})
+    # Texts are read beside the event loop, one at a time: what was written to be slow to read stops nobody else.
+    snippets = [await asyncio.to_thread(snippet, hit.text, terms) for hit in hits]
     return types.Found.model_validate({
         "titles": [{"chat": chat, "snippet": snippet(chat.title or "", terms)} for chat in titles],
         "messages": [
@@ -50,9 +53,9 @@ async def find(
                 "message_id": hit.message_id,
                 "role": hit.role,
                 "created_at": hit.created_at,
-                "snippet": snippet(hit.text, terms),
+                "snippet": shown,
             }
-            for hit in hits
+            for hit, shown in zip(hits, snippets, strict=True)
         ],
         "next": following,
     })  # fmt: skip
@@ -68,7 +71,8 @@ async def _messages(
     scope: Scope, terms: list[Term], before: int | None, limit: int
 ) -> tuple[list[Candidate], int | None]:
     """A page of messages, and where the next begins; None if nothing follows."""
-    at_once = limit + 1 if all(term.is_sure for term in terms) else EXAMINED_AT_ONCE
+    unsure = [term for term in terms if not term.is_sure]
+    at_once = EXAMINED_AT_ONCE if unsure else limit + 1
     hits: list[Candidate] = []
     examined = characters = 0
     while True:
@@ -76,7 +80,7 @@ async def _messages(
         for candidate in found:
             if len(hits) == limit or examined == EXAMINED or characters > CHARACTERS:
                 return hits, before
-            if _fits(candidate.text, terms):
+            if not unsure or await asyncio.to_thread(has_all, candidate.text, unsure):
                 hits.append(candidate)
             before = candidate.entry
             examined += 1
