@@ -10,7 +10,7 @@ import asyncio
 import re
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -54,6 +54,25 @@ class _Piece:
     length: int
 
 
+class Takeout:
+    """An archive that is being made: its blocks, and what they hold open until `aclose`, whether any is asked for."""
+
+    def __init__(self, blocks: AsyncGenerator[bytes, None], held: AsyncExitStack) -> None:
+        self._blocks = blocks
+        self._held = held
+
+    def __aiter__(self) -> Takeout:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._blocks)
+
+    async def aclose(self) -> None:
+        """End it, wherever it is."""
+        await self._blocks.aclose()
+        await self._held.aclose()
+
+
 class Takeouts:
     """Makes archives, one at a time for each user."""
 
@@ -63,8 +82,8 @@ class Takeouts:
         self._data_dir = data_dir
         self._busy: set[str] = set()
 
-    async def begin(self, owner: str, account: dict[str, Any], origin: str) -> AsyncIterator[bytes]:
-        """The archive, a block at a time; the database was read when this returns.
+    async def begin(self, owner: str, account: dict[str, Any], origin: str) -> Takeout:
+        """The archive, a block at a time; the database was read when this returns. Close it, whatever becomes of it.
 
         Args:
             owner: whose.
@@ -92,7 +111,7 @@ class Takeouts:
             "README.txt": README.format(origin=origin, name=account["name"], day=day).encode(),
             "account.json": msgspec.json.encode(account),
         }
-        return self._packed(owner, stack, spool, texts, pieces, blobs)
+        return Takeout(self._packed(owner, stack, spool, texts, pieces, blobs), stack)
 
     async def _collect(self, owner: str, spool: IO[bytes]) -> tuple[list[_Piece], list[tuple[str, str]]]:
         """Write all rows to the spool; what is where, and which blobs belong into the archive under which names."""
@@ -129,7 +148,7 @@ class Takeouts:
         texts: dict[str, bytes],
         pieces: list[_Piece],
         blobs: list[tuple[str, str]],
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         async with stack:
             archive = _Archive()
             for name, text in texts.items():

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from myna.errors import Refused
 from myna.server.accounts import sign_in, users
@@ -14,7 +15,7 @@ from myna.server.api import account_types as types
 from myna.server.api.services import Known, Owner, Services
 from myna.server.api.session import address_of, forget_cookie
 from myna.server.identity import identity_of
-from myna.server.takeout import Takeouts
+from myna.server.takeout import Takeout, Takeouts
 from myna.store import audit, usage
 
 router = APIRouter(prefix="/api/account")
@@ -41,11 +42,29 @@ async def export_account(request: Request, accounts: Known, services: Services) 
         about |= types.User.model_validate(user).model_dump()
     takeouts: Takeouts = request.app.state.takeouts
     archive = await takeouts.begin(by.user, about, str(request.base_url).rstrip("/"))
-    async with services.database.transaction() as transaction:
-        await audit.record(transaction, by, "account.export", "user", by.user, name=by.name)
-    day = datetime.now(UTC).date().isoformat()
-    headers = {"content-disposition": f'attachment; filename="myna-{day}.zip"'}
-    return StreamingResponse(archive, media_type="application/zip", headers=headers)
+    try:
+        async with services.database.transaction() as transaction:
+            await audit.record(transaction, by, "account.export", "user", by.user, name=by.name)
+    except BaseException:
+        await archive.aclose()
+        raise
+    return _Download(archive)
+
+
+class _Download(StreamingResponse):
+    """Sends an archive and ends it, also where the browser went before there was anything to send."""
+
+    def __init__(self, archive: Takeout) -> None:
+        day = datetime.now(UTC).date().isoformat()
+        headers = {"content-disposition": f'attachment; filename="myna-{day}.zip"'}
+        super().__init__(archive, media_type="application/zip", headers=headers)
+        self._archive = archive
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._archive.aclose()
 
 
 @router.delete("", status_code=204)
