@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
-from myna.errors import EngineBusy
+from myna.errors import EngineBusy, Refused
 from myna.runs.service import RunService
 from myna.runs.titles import clean
 from myna.store import chats
 from myna.store.database import Database
 from myna.store.records import Chat
+from myna.store.scope import Scope
 from tests.runs.conversation import OWNER, Talk
 from tests.runs.scripted import Reply, ScriptedBackend, ScriptedModels
 
@@ -143,3 +144,15 @@ async def test_no_title_is_written_where_nobody_wants_it_or_the_answer_was_stopp
     await talk.service.stop(OWNER, stopped.run.id)
     await settled(talk)
     assert not {f"title-{created.run.id}", f"title-{stopped.run.id}"} & set(backend.replies)
+
+
+async def test_nothing_is_remembered_of_chats_that_were_refused(
+    database: Database, models: ScriptedModels, backend: ScriptedBackend
+) -> None:
+    async def refuse(scope: Scope, model: str) -> None:
+        raise Refused("no")
+
+    service = RunService(database, models, titles=lambda: True, permit=refuse)
+    with pytest.raises(Refused):
+        await Talk(service, backend).send(ASKED)
+    assert not service.titles._expected

@@ -428,7 +428,8 @@ class RunService:
         else:
             chat = dataclasses.replace(chat, version=1)
             await chats.create(scope, chat)
-            self.titles.expect(scope.owner, run, parent.text)
+            owner, text = scope.owner, parent.text
+            scope.transaction.after_commit.append(lambda: self.titles.expect(owner, run, text))
         added = (parent, answer) if new_parent else (answer,)
         for message in added:
             await messages.add(scope, message)
