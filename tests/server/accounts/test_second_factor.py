@@ -168,6 +168,7 @@ async def test_who_manages_users_resets_one_within_his_rights(home: House, ann: 
     listed = (await ann.call("GET", "/api/users"))["users"]
     assert [user["second_factor"] for user in listed] == [True, True]
     assert await ben.status("DELETE", f"/api/users/{ann.id}/second-factor") == 403
+    assert await ann.status("DELETE", f"/api/users/{ann.id}/second-factor") == 403, "not without password and code"
     await ann.call("DELETE", f"/api/users/{ben.id}/second-factor", expect=204)
     assert await ben.status("GET", "/api/chats") == 401
     assert await ann.status("DELETE", f"/api/users/{ben.id}/second-factor") == 409

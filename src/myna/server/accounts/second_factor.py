@@ -176,9 +176,11 @@ async def reset(accounts: Accounts, by: Identity, user_id: str) -> None:
 
     Raises:
         NotFound: no such user.
-        Refused: whoever asks may not do that to this user.
+        Refused: whoever asks may not do that to this user, or it is himself: that takes password and code.
         Conflict: he has none.
     """
+    if user_id == by.user:
+        raise Refused("Switch your own second factor off in your account, with your password and a code.")
     async with accounts.database.transaction() as transaction:
         user = get(accounts, user_id)
         may_touch(by, user.role)
