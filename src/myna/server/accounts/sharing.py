@@ -44,11 +44,14 @@ async def follow(accounts: Accounts) -> None:
 
 
 async def catch_up(accounts: Accounts, digests: Sequence[bytes]) -> bool:
-    """Read everything again if another process knows one of these credentials and this one does not; whether it did."""
+    """Read everything again if another process knows one of these credentials and this one does not; whether it did.
+
+    Whoever sends credentials that nobody knows must not make those who write wait, so this only reads.
+    """
     if accounts.database.peers is None or not digests:
         return False
-    async with accounts.database.transaction() as transaction:
-        known = await sessions.known(transaction, digests) or await keys.known(transaction, digests)
+    async with accounts.database.read("") as scope:
+        known = await sessions.known(scope.transaction, digests) or await keys.known(scope.transaction, digests)
     if known:
         await reload(accounts)
     return known
