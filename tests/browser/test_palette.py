@@ -59,6 +59,19 @@ def test_commands_chats_and_models_by_a_few_letters(visit: Callable[..., Visit],
     expect(palette(page)).to_have_count(0)
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
+    for words, address in (
+        ("playg", "/playground"),
+        ("compare", "/compare"),
+        ("admin", "/admin"),
+        ("archive", "/archive"),
+    ):
+        open_palette(page)
+        page.keyboard.type(words)
+        page.keyboard.press("Enter")
+        expect(page).to_have_url(re.compile(f"{address}$"))
+    page.evaluate("history.go(-4)")
+    expect(page).to_have_url(re.compile("/chat/"))
+
     # What no title has is looked for in the chats themselves.
     open_palette(page)
     page.keyboard.type("zebra")
@@ -83,6 +96,7 @@ def test_a_key_alone_can_be_switched_off(visit: Callable[..., Visit], scripted: 
     button.click()
     sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(sheet.get_by_role("term")).to_contain_text(["Send", "New line", "Commands, chats and models", "New chat"])
+    expect(sheet.get_by_role("definition").last).to_have_text(re.compile("Alt"))
     sheet.get_by_role("checkbox").uncheck()
     page.keyboard.press("Escape")
     expect(sheet).to_have_count(0)

@@ -23,6 +23,7 @@ export interface Shortcut {
   also?: string;
   mod?: boolean;
   shift?: boolean;
+  alt?: boolean;
 }
 
 export interface Command {
@@ -63,7 +64,12 @@ export const COMMANDS: readonly Command[] = [
   { id: "shortcuts", icon: "keyboard", shortcut: { key: "/", mod: true }, run: () => (layout.sheet = "shortcuts") },
   { id: "account", icon: "user", available: signedIn, run: () => visit("/account") },
   { id: "keys", icon: "key", available: signedIn, run: () => visit("/account/keys") },
-  { id: "users", icon: "users", available: () => signedIn() && manages(app.user), run: () => visit("/account/users") },
+  { id: "models", icon: "download", run: () => visit("/models") },
+  { id: "playground", icon: "edit", run: () => visit("/playground") },
+  { id: "compare", icon: "compare", run: () => visit("/compare") },
+  { id: "archive", icon: "archive", run: () => visit("/archive") },
+  { id: "admin", icon: "sliders", available: () => manages(app.user), run: () => visit("/admin") },
+  { id: "users", icon: "users", available: () => signedIn() && manages(app.user), run: () => visit("/admin/users") },
   { id: "reference", icon: "book", run: () => location.assign("/docs") },
 ];
 

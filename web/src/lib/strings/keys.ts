@@ -3,3 +3,4 @@
 const isApple = /Mac|iPhone|iPad/.test(navigator.platform);
 
 export const command = isApple ? "⌘" : "Ctrl";
+export const alternative = isApple ? "⌥" : "Alt";
