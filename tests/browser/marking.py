@@ -18,10 +18,12 @@ export default mark(words);
 """
 
 DATA = (
-    r"#say .*|#hang.*|A bird is a.*|And a fish.*|You said: .*|A scripted title|A key|A question.*|Another.*",
+    r"#(say|hang|think).*|A bird is a.*|And a fish.*|You said: .*|A scripted title|A key|A question.*|Another.*",
     r"\b(Scripted|Other|Short|Base|Community|Research|Broken|Remote)\b|scripted:\w+|says what its script says",
+    r"\ba script\b",
     r"Anna Lindgren|Bruno Keller|(myna|sk)[-_]\w*…?|https?://\S+|127\.0\.0\.1:\d+|Chrome|Linux|Python-urllib/\S+",
-    r"(llama|apache|cc-by-nc)-?[\d.]+|Apache 2\.0|CC BY-NC 4\.0|Llama 3\.2|SQLite|avx\S+|[\w.-]+\.(json|db|txt)",
+    r"(llama|apache|cc-by-nc)-?[\d.]+|Apache (License )?2\.0|(CC|Creative Commons) BY-NC 4\.0|Llama 3\.2",
+    r"SQLite|avx\S+|[\w.-]+\.(json|db|txt)",
     r"Ctrl|Alt|Top-[pk]|Min-p|\b(agent|method|password|role|member|owner)\b",
 )
 """What people, models, keys and machines are called, and what the audit log records: no words of the application."""

@@ -37,12 +37,14 @@ class Place:
         path: where the browser goes first.
         reach: what is done there, if anything.
         who: for whom it is there.
+        shown_in: the place that shows all of it and more, where it is looked at again.
     """
 
     name: str
     path: str = "/"
     reach: Callable[[Page], Any] = lambda page: None
     who: Who = "local"
+    shown_in: str = ""
 
 
 def say(page: Page, key: str, *values: str | int) -> str:
@@ -246,8 +248,8 @@ def _found(page: Page) -> None:
 
 
 PLACES = (
-    Place("first screen"),
-    Place("conversation", reach=converse),
+    Place("first screen", shown_in="model settings"),
+    Place("conversation", reach=converse, shown_in="more for a message"),
     Place("answer's details", reach=_in_conversation("message.details")),
     Place("tokens and alternatives", reach=_tokens),
     Place("thought, formulas and a diagram", reach=_drawings),
@@ -281,21 +283,21 @@ PLACES = (
     Place("account", path="/account", who="owner"),
     Place("own usage", path="/account/usage", who="owner"),
     Place("health", path="/admin"),
-    Place("users", path="/admin/users", who="owner"),
+    Place("users", path="/admin/users", who="owner", shown_in="limits of a user"),
     Place("limits of a user", path="/admin/users", reach=_limits, who="owner"),
     Place("usage", path="/admin/usage", reach=_charts),
     Place("server's settings", path="/admin/options", who="owner"),
-    Place("audit log", path="/admin/audit", who="owner"),
+    Place("audit log", path="/admin/audit", who="owner", shown_in="removing old entries"),
     Place("removing old entries", path="/admin/audit", reach=lambda page: press(page, "audit.prune"), who="owner"),
     Place("profile without accounts", path="/account"),
-    Place("security", path="/account/security", who="owner"),
+    Place("security", path="/account/security", who="owner", shown_in="setting up a second factor"),
     Place("setting up a second factor", path="/account/security", reach=_opened("security.factor.setUp"), who="owner"),
     Place("sessions", path="/account/sessions", who="owner"),
-    Place("own data", path="/account/data", who="owner"),
+    Place("own data", path="/account/data", who="owner", shown_in="deleting the account"),
     Place("deleting the account", path="/account/data", reach=_opened("security.data.removeButton"), who="owner"),
-    Place("invitations", path="/admin/invitations", who="owner"),
+    Place("invitations", path="/admin/invitations", who="owner", shown_in="new invitation"),
     Place("new invitation", path="/admin/invitations", reach=_opened("security.invitations.make"), who="owner"),
     Place("an invitation's link", reach=_invited, who="nobody"),
-    Place("API keys", path="/account/keys", who="owner"),
+    Place("API keys", path="/account/keys", who="owner", shown_in="new API key"),
     Place("new API key", path="/account/keys", reach=_new_key, who="owner"),
 )
