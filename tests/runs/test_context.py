@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from myna.errors import PromptTooLong
+from myna.runs import context as contexts
 from myna.runs.context import beginning, cut, room
 from myna.runs.service import RunService
 from myna.store import chats, messages
@@ -125,3 +126,23 @@ async def test_what_an_answer_costs_does_not_grow_with_its_branch(database: Data
                 read = await messages.context(scope, chat_id, ids[-1], since)
         counts.append((count.statements, len(read)))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(("length", "most"), [(3000, 3), (60, 80)])
+async def test_no_more_of_a_branch_is_looked_at_than_may_fit(
+    database: Database, monkeypatch: pytest.MonkeyPatch, length: int, most: int
+) -> None:
+    looked_at = 0
+
+    async def climb(*args: object) -> list[Step]:
+        nonlocal looked_at
+        steps = await steps_of(*args)  # type: ignore[arg-type]
+        looked_at += len(steps)
+        return steps
+
+    steps_of = contexts.climb
+    monkeypatch.setattr(contexts, "climb", climb)
+    chat_id, ids = await grown(database, 400, length)
+    async with database.read(OWNER) as scope:
+        assert await beginning(scope, chat_id, ids[-1], room=2000, context=CONTEXT, tokenizer="another")
+    assert looked_at <= most, "the sizes of texts cost as much as reading them, where SQLite is old"

@@ -109,7 +109,7 @@ EMPTY: dict[str, Ask] = {
     "projects.of_ids": lambda scope, ids: projects.of_ids(scope, [PROJECT]),
     "projects.listed": lambda scope, ids: projects.listed(scope),
     "projects.count": lambda scope, ids: projects.count(scope),
-    "steps.climb": lambda scope, ids: steps.climb(scope, ids[0], ids[1], 10, "v"),
+    "steps.climb": lambda scope, ids: steps.climb(scope, ids[0], ids[1], 10, "v", 1000),
     "transcripts.tree": lambda scope, ids: transcripts.tree(scope, ids[0]),
     "messages.of_chat": lambda scope, ids: messages.of_chat(scope, ids[0]),
     "messages.of_ids": lambda scope, ids: messages.of_ids(scope, [ids[1]]),

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from myna.store.scope import Scope
-from myna.store.steps import Step, climb
+from myna.store.steps import OF_A_TURN, Step, climb
 
 CLIMBED = 128
 """Messages looked at in one query."""
-OF_A_TURN = 8
-"""Tokens that a template writes around a message, about."""
 KEPT = 5 / 8
 """Of the room, when something has to go: what follows finds place for some time."""
 
@@ -39,8 +37,8 @@ async def beginning(scope: Scope, chat_id: str, leaf_id: str, *, room: int, cont
     begun: str | None = None
     told = False
     at: str | None = leaf_id
-    while at is not None and _tokens(steps) <= room:
-        climbed = await climb(scope, chat_id, at, CLIMBED, tokenizer)
+    while at is not None and (_tokens(steps) <= room or cut(steps, room) is None):
+        climbed = await climb(scope, chat_id, at, CLIMBED, tokenizer, room - _tokens(steps))
         for step in climbed:
             steps.append(step)
             if not told and step.context_tokens is not None:
@@ -48,7 +46,7 @@ async def beginning(scope: Scope, chat_id: str, leaf_id: str, *, room: int, cont
                 begun = step.context_from if step.context_tokens == context else None
             if step.id == begun:
                 return begun if _tokens(steps) <= room else cut(steps, room)
-        at = climbed[-1].parent_id if len(climbed) == CLIMBED else None
+        at = climbed[-1].parent_id if climbed else None
     return None if _tokens(steps) <= room else cut(steps, room)
 
 

@@ -192,7 +192,7 @@ class RunService:
             if settings.project_id is not None:
                 await projects.get(scope, settings.project_id)
             chat = await chats.find(scope, chat_id) or Chat(
-                *(chat_id, None, None, None, at, at),
+                *(chat_id, make_title(message.text), None, None, at, at),
                 version=0,
                 system_prompt=settings.system_prompt,
                 parameters=settings.parameters,
@@ -208,7 +208,8 @@ class RunService:
             asked = Message(
                 message.id, chat_id, message.parent_id, "user", parts, "waiting" if waits else "complete", None, at
             )
-            chat = dataclasses.replace(chat, title=chat.title or make_title(message.text))
+            if chat.title is None and chat.version:
+                chat = await chats.update(scope, chat_id, title=make_title(message.text))
             return await self._answer(scope, chat, asked, run, request, new_parent=True)
 
     async def answer_again(self, owner: str, chat_id: str, parent_id: str, run: NewRun) -> Created:
@@ -424,7 +425,7 @@ class RunService:
         # The chat comes first: so its change does, and a tab knows the chat when it hears of the messages.
         chat = dataclasses.replace(chat, model=model, leaf_id=answer.id, updated_at=at)
         if chat.version:
-            chat = await chats.update(scope, chat.id, title=chat.title, model=model, leaf_id=answer.id, updated_at=at)
+            chat = await chats.update(scope, chat.id, model=model, leaf_id=answer.id, updated_at=at)
         else:
             chat = dataclasses.replace(chat, version=1)
             await chats.create(scope, chat)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Integer, case, func, literal
+from sqlalchemy import BigInteger, Integer, case, cast, func, literal, select
 
 from myna.store.scope import Scope
 from myna.store.sizes import size
@@ -14,6 +14,8 @@ TOKEN_BYTES = 4
 """Of a token id as it is stored."""
 TEXT_PER_TOKEN = 3
 """Text of which no tokens are known is taken to have one for so much: rather too many than too few, for most."""
+OF_A_TURN = 8
+"""Tokens that a template writes around a message, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +33,32 @@ class Step:
     context_tokens: int | None
 
 
-async def climb(scope: Scope, chat_id: str, leaf_id: str, count: int, tokenizer: str) -> list[Step]:
-    """The last ``count`` messages of the branch that ends in ``leaf_id``, the nearest first, in one query."""
-    columns = (messages.c.id, messages.c.parent_id, messages.c.role, messages.c.usage)
-    here = (messages.c.chat_id == chat_id, messages.c.id == leaf_id)
-    path = scope.select(messages, *columns, literal(0).label("height")).where(*here).cte("path", recursive=True)
-    path = path.union_all(
-        scope.select(messages, *columns, path.c.height + 1).where(
-            messages.c.id == path.c.parent_id, path.c.height < count - 1
-        )
-    )
+async def climb(scope: Scope, chat_id: str, leaf_id: str, count: int, tokenizer: str, room: int) -> list[Step]:
+    """The end of the branch that ends in ``leaf_id``, the nearest first, in one query.
+
+    It has at most ``count`` messages, and none above the one with which there are more than ``room`` tokens: where
+    SQLite has to read a text to tell its size, a long branch would cost as much as if it were given.
+    """
     known = func.length(parts.c.token_ids, type_=Integer) / TOKEN_BYTES
     guessed = size(parts.c.text) / TEXT_PER_TOKEN + 1
-    tokens = (
+    of_parts = (
         scope.select(parts, func.coalesce(func.sum(case((parts.c.tokenizer == tokenizer, known), else_=guessed)), 0))
-        .where(parts.c.message_id == path.c.id)
-        .correlate(path)
+        .where(parts.c.message_id == messages.c.id)
+        .correlate(messages)
         .scalar_subquery()
     )
-    statement = scope.select(messages, *path.c, tokens.label("tokens")).where(messages.c.id == path.c.id)
+    tokens = cast(of_parts, BigInteger)
+    columns = (messages.c.id, messages.c.parent_id, messages.c.role, messages.c.usage, tokens.label("tokens"))
+    nothing = cast(literal(0), BigInteger)
+    here = (messages.c.chat_id == chat_id, messages.c.id == leaf_id)
+    leaf = scope.select(messages, *columns, literal(0).label("height"), nothing.label("below"))
+    path = leaf.where(*here).cte("path", recursive=True)
+    taken = path.c.below + path.c.tokens + OF_A_TURN
+    path = path.union_all(
+        scope.select(messages, *columns, path.c.height + 1, taken).where(
+            messages.c.id == path.c.parent_id, path.c.height < count - 1, taken <= room
+        )
+    )
     return [
         Step(
             row.id,
@@ -59,5 +68,5 @@ async def climb(scope: Scope, chat_id: str, leaf_id: str, count: int, tokenizer:
             (row.usage or {}).get("context_from"),
             (row.usage or {}).get("context_tokens"),
         )
-        for row in await scope.all(statement.order_by(path.c.height))
+        for row in await scope.all(select(path).order_by(path.c.height))
     ]
