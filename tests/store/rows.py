@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from myna.chat import TextPart
-from myna.store import chats, messages
+from myna.store import chats, messages, transcripts
 from myna.store.keys import Key
 from myna.store.records import Chat, Message, Preset, Run
 from myna.store.scope import Scope
@@ -86,3 +86,10 @@ async def add_chat(scope: Scope, *texts: str) -> tuple[Chat, list[Message]]:
     if branch:
         made = await chats.update(scope, made.id, leaf_id=branch[-1].id)
     return made, branch
+
+
+async def messages_of(scope: Scope, chat_id: str) -> list[Message]:
+    """Every message of a chat, oldest first, without token ids."""
+    ids = [node.id for node in await transcripts.tree(scope, chat_id)]
+    found = await messages.of_ids(scope, ids)
+    return [found[message_id] for message_id in ids]

@@ -25,7 +25,7 @@ from myna.store.database import opened
 from myna.store.files import StoredFile
 from myna.store.inspection import inspect
 from myna.store.restore import restore
-from tests.store.rows import OWNER, chat, message
+from tests.store.rows import OWNER, chat, message, messages_of
 
 EVIL = {"../../x": {"bytes": 1, "sha256": ""}}
 SHORT = {"myna.db": {"bytes": 1, "sha256": ""}}
@@ -129,7 +129,7 @@ def test_a_restore_replaces_only_when_told_and_keeps_what_was_there(tmp_path: Pa
 async def _texts(data_dir: Path) -> list[str]:
     async with opened(data_dir) as database, database.read(OWNER) as scope:
         [talk] = await chats.page(scope, None, 10)
-        return [message.text for message in await messages.of_chat(scope, talk.id)]
+        return [message.text for message in await messages_of(scope, talk.id)]
 
 
 def fill_more(data_dir: Path) -> None:

@@ -8,7 +8,7 @@ from myna.store import branches, chats, messages, search
 from myna.store.database import Database
 from myna.store.query import parse
 from myna.store.records import Usage
-from tests.store.rows import OWNER, add_chat, message, new_id
+from tests.store.rows import OWNER, add_chat, message, messages_of, new_id
 from tests.store.statements import counted
 
 USAGE = Usage(5, 6, 4, "stop", 1, 0.125, 1.5)
@@ -56,7 +56,7 @@ async def test_a_copy_is_another_version(database: Database) -> None:
         assert await branches.copy(scope, answer.id, copy_id, "better") == (chat, copied)
         with pytest.raises(Conflict, match="new id"):
             await branches.copy(scope, answer.id, copy_id, "other")
-        assert len(await messages.of_chat(scope, made.id)) == 3
+        assert len(await messages_of(scope, made.id)) == 3
 
 
 @pytest.mark.parametrize("status", ["running", "waiting"])
@@ -86,7 +86,7 @@ async def test_a_fork_has_the_branch_with_its_tokens_and_nothing_else(database: 
         forked = await branches.fork(scope, made.id, answer.id, fork_id)
         assert (forked.title, forked.titled_by, forked.model, forked.pinned_at) == ("Numbers", "user", "m", None)
         assert await chats.get(scope, fork_id) == forked
-        first, second = await messages.of_chat(scope, fork_id)
+        first, second = await messages_of(scope, fork_id)
         assert (first.text, first.parent_id) == ("question", None)
         assert (second.text, second.parent_id, second.usage) == ("onetwo", first.id, USAGE)
         assert second.parameters == {"seed": 1}
@@ -94,7 +94,7 @@ async def test_a_fork_has_the_branch_with_its_tokens_and_nothing_else(database: 
         assert forked.leaf_id == second.id
         assert not {first.id, second.id} & {asked.id, answer.id}
         assert await branches.fork(scope, made.id, answer.id, fork_id) == forked
-        assert len(await messages.of_chat(scope, fork_id)) == 2
+        assert len(await messages_of(scope, fork_id)) == 2
         with pytest.raises(Conflict, match="new id"):
             await branches.fork(scope, made.id, asked.id, made.id)
         with pytest.raises(NotFound):
@@ -109,7 +109,7 @@ async def test_a_long_branch_is_forked_by_a_few_statements(database: Database, m
         with counted(database) as count:
             await branches.fork(scope, made.id, branch[-1].id, fork_id)
             statements = count.statements
-        copied = await messages.of_chat(scope, fork_id)
+        copied = await messages_of(scope, fork_id)
         assert [one.text for one in copied] == [one.text for one in branch]
         assert [one.parent_id for one in copied[1:]] == [one.id for one in copied[:-1]]
     assert statements < 20
@@ -120,7 +120,7 @@ async def test_what_a_fork_or_an_edit_says_is_found(database: Database) -> None:
         made, branch = await add_chat(scope, "a heron", "a stork")
         fork_id = new_id()
         await branches.fork(scope, made.id, branch[-1].id, fork_id)
-        copied = await messages.of_chat(scope, fork_id)
+        copied = await messages_of(scope, fork_id)
 
         async def where(query: str) -> set[str]:
             return {each.message_id for each in await search.candidates(scope, parse(query), None, 10)}

@@ -16,7 +16,7 @@ from myna.errors import ConfigurationError, StoreError
 from myna.store import chats, messages
 from myna.store.database import Database
 from myna.store.tables.chats import changes
-from tests.store.rows import OWNER, add_chat, chat, message
+from tests.store.rows import OWNER, add_chat, chat, message, messages_of
 
 
 async def test_what_is_written_is_there_after_reopening(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ async def test_what_is_written_is_there_after_reopening(tmp_path: Path) -> None:
     database = await Database.open(tmp_path / "new" / "directory")
     async with database.read(OWNER) as scope:
         assert await chats.get(scope, made.id) == made
-        assert [message.text for message in await messages.of_chat(scope, made.id)] == ["hello"]
+        assert [message.text for message in await messages_of(scope, made.id)] == ["hello"]
     await database.close()
 
 
@@ -90,13 +90,13 @@ async def test_many_writers_and_readers_at_once(database: Database) -> None:
 
     async def read() -> None:
         async with database.read(OWNER) as scope:
-            before = await messages.of_chat(scope, made.id)
-            after = await messages.of_chat(scope, made.id)
+            before = await messages_of(scope, made.id)
+            after = await messages_of(scope, made.id)
             assert before == after  # one consistent view
 
     await asyncio.gather(*(write(number) for number in range(50)), *(read() for _ in range(50)))
     async with database.read(OWNER) as scope:
-        found = await messages.of_chat(scope, made.id)
+        found = await messages_of(scope, made.id)
     assert sorted(int(message.text) for message in found) == list(range(50))
 
 
@@ -193,4 +193,4 @@ async def test_a_full_disk_is_said_and_costs_nothing(embedded: Database) -> None
     async with embedded.write(OWNER) as scope:
         await messages.add(scope, message(made.id, None, "small"))
     async with embedded.read(OWNER) as scope:
-        assert [message.text for message in await messages.of_chat(scope, made.id)] == ["kept", "small"]
+        assert [message.text for message in await messages_of(scope, made.id)] == ["kept", "small"]

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from myna.chat import TextPart
 from myna.errors import Conflict, NotFound
-from myna.store import chats, messages, runs
+from myna.store import chats, messages, runs, transcripts
 from myna.store.database import Database
 from myna.store.records import Failure, Message, Usage
 from myna.store.scope import Scope
-from tests.store.rows import OWNER, add_chat, chat, message, new_id, run
+from tests.store.rows import OWNER, add_chat, chat, message, messages_of, new_id, run
 from tests.store.statements import counted
 
 
@@ -90,7 +90,7 @@ async def test_the_cost_of_a_turn_does_not_grow_with_the_chat(database: Database
         async with database.read(OWNER) as scope:
             with counted(database) as count:
                 await chats.get(scope, chat_id)
-                await messages.of_chat(scope, chat_id)
+                await transcripts.tree(scope, chat_id)
                 await runs.open_in_chat(scope, chat_id)
             return count.statements
 
@@ -101,7 +101,7 @@ async def test_the_cost_of_a_turn_does_not_grow_with_the_chat(database: Database
             return count.statements
 
     assert await turn(short.id, None) == await turn(long.id, branch[-1].id) == 11
-    assert await opening(short.id) == await opening(long.id) == 4
+    assert await opening(short.id) == await opening(long.id) == 3
     assert await context(long.id, branch[-1].id) == 1
 
 
@@ -130,7 +130,7 @@ class Model:
         return texts
 
     async def check(self, scope: Scope) -> None:
-        stored = await messages.of_chat(scope, self.chat_id)
+        stored = await messages_of(scope, self.chat_id)
         assert {found.id: found.parent_id for found in stored} == self.parents
         assert {found.id: found.text for found in stored} == {id_: kept.text for id_, kept in self.messages.items()}
         leaf_id = (await chats.get(scope, self.chat_id)).leaf_id

@@ -18,7 +18,7 @@ from myna.store.tables import metadata
 from myna.store.tables.chats import messages as message_rows
 from myna.store.upgrade import upgrade
 from tests.postgres import PostgreSQL
-from tests.store.rows import OWNER, message
+from tests.store.rows import OWNER, message, messages_of
 from tests.store.test_backup import fill, made, quietly, titles
 
 
@@ -26,7 +26,7 @@ async def _extend(data_dir: Path) -> str:
     """Add an answer whose key comes before its parent's: rows refer to later ones. The chat's id."""
     async with opened(data_dir) as database, database.write(OWNER) as scope:
         [talk] = await chats.page(scope, None, 10)
-        [asked] = await messages.of_chat(scope, talk.id)
+        [asked] = await messages_of(scope, talk.id)
         await messages.add(scope, message(talk.id, asked.id, "an answer", id="0" * 8 + asked.id[8:]))
     return talk.id
 
@@ -35,7 +35,7 @@ async def _rename(data_dir: Path, url: str, chat_id: str) -> list[str]:
     """Write to a chat, whose texts this gives back: the numbers of its changes go on where they were."""
     async with opened(data_dir, url) as database, database.write(OWNER) as scope:
         await chats.update(scope, chat_id, title="Moved")
-        return [message.text for message in await messages.of_chat(scope, chat_id)]
+        return [message.text for message in await messages_of(scope, chat_id)]
 
 
 def test_there_and_back(tmp_path: Path, url: str) -> None:

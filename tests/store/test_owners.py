@@ -111,7 +111,6 @@ EMPTY: dict[str, Ask] = {
     "projects.count": lambda scope, ids: projects.count(scope),
     "steps.climb": lambda scope, ids: steps.climb(scope, ids[0], ids[1], 10, "v", 1000),
     "transcripts.tree": lambda scope, ids: transcripts.tree(scope, ids[0]),
-    "messages.of_chat": lambda scope, ids: messages.of_chat(scope, ids[0]),
     "messages.of_ids": lambda scope, ids: messages.of_ids(scope, [ids[1]]),
     "messages.find": lambda scope, ids: messages.find(scope, ids[1]),
     "messages.context": lambda scope, ids: messages.context(scope, ids[0], ids[1]),

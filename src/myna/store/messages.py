@@ -74,11 +74,6 @@ async def _select(scope: Scope, condition: ColumnElement[bool], *, with_tokens: 
     return [_message(row, of_message[row.id]) for row in rows]
 
 
-async def of_chat(scope: Scope, chat_id: str) -> list[Message]:
-    """The whole tree, oldest first, without token ids: what a screen shows."""
-    return await _select(scope, messages.c.chat_id == chat_id, with_tokens=False)
-
-
 async def of_ids(scope: Scope, ids: Iterable[str]) -> dict[str, Message]:
     """Those of the given messages that exist, by id, without token ids."""
     found = await _select(scope, messages.c.id.in_(list(ids)), with_tokens=False)
