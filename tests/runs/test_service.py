@@ -329,7 +329,9 @@ async def test_a_turn_costs_the_same_in_a_long_chat_and_a_short_one(talk: Talk, 
         reply.say("yes")
         reply.finish()
         await talk.ended(run.id)
-        await database.settled()  # what the end of the run still writes is none of the next turn's
+        # What the end of the run still reads and writes is none of the next turn's.
+        await asyncio.gather(*talk.service.queue._tasks)
+        await database.settled()
         return created.messages[1].id, sent
 
     leaf, _ = await turn(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from myna.server.identity import Limits
+from myna.server.rates import Rates
 from tests.runs.conversation import new_id
 from tests.server.api.conftest import Served
 
@@ -25,6 +26,7 @@ async def test_the_tokens_of_a_chat_count(served: Served) -> None:
 
 async def test_a_chat_beyond_the_limit_is_refused_and_nothing_of_it_stored(served: Served) -> None:
     served.meter._settings = Limits(requests_per_minute=2)
+    served.meter.rates = Rates(clock=lambda: 0.0)  # where no time passes, nothing is given back
     first = await served.exchange("one", "uno")
     await served.exchange("two", "dos", first["messages"][1]["id"])
     body = {
