@@ -423,11 +423,12 @@ class RunService:
         answer = dataclasses.replace(answer, parameters=asked_with(model, chat, new))
         run = Run(new.id, chat.id, answer.id, model, "waiting" if waits else "queued", 0, at, request)
         # The chat comes first: so its change does, and a tab knows the chat when it hears of the messages.
-        chat = dataclasses.replace(chat, model=model, leaf_id=answer.id, updated_at=at)
+        # What is talked in again is no longer put away.
+        values: dict[str, Any] = {"model": model, "leaf_id": answer.id, "updated_at": at, "archived_at": None}
         if chat.version:
-            chat = await chats.update(scope, chat.id, model=model, leaf_id=answer.id, updated_at=at)
+            chat = await chats.update(scope, chat.id, **values)
         else:
-            chat = dataclasses.replace(chat, version=1)
+            chat = dataclasses.replace(chat, **values, version=1)
             await chats.create(scope, chat)
             owner, text = scope.owner, parent.text
             scope.transaction.after_commit.append(lambda: self.titles.expect(owner, run, text))

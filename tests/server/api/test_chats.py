@@ -98,6 +98,15 @@ async def listed(served: Served, query: str = "") -> list[str]:
     return [chat["title"] for chat in (await served.call("GET", f"/api/chats{query}"))["chats"]]
 
 
+async def test_an_archived_chat_comes_back_when_it_is_talked_in(served: Served) -> None:
+    first = await served.exchange("one", "uno")
+    path = f"/api/chats/{served.chat_id}"
+    assert (await served.call("PATCH", path, {"archived": True}))["archived_at"] is not None
+    more = await served.exchange("two", "dos", first["messages"][1]["id"])
+    assert more["chat"]["archived_at"] is None
+    assert [chat["id"] for chat in (await served.call("GET", "/api/chats?archived=false"))["chats"]] == [served.chat_id]
+
+
 async def test_pins_archive_and_projects_narrow_the_list(served: Served) -> None:
     plain, pinned, archived, inside = await make(served, "plain", "pinned", "archived", "inside")
     project = {"id": new_id(), "name": "Garden", "instructions": "Be brief."}
