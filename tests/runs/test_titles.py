@@ -154,5 +154,5 @@ async def test_nothing_is_remembered_of_chats_that_were_refused(
 
     service = RunService(database, models, titles=lambda: True, permit=refuse)
     with pytest.raises(Refused):
-        await Talk(service, backend).send(ASKED)
+        await Talk(service, backend).ask(ASKED)
     assert not service.titles._expected

@@ -48,10 +48,10 @@ async def export_account(request: Request, accounts: Known, services: Services) 
     except BaseException:
         await archive.aclose()
         raise
-    return _Download(archive)
+    return Download(archive)
 
 
-class _Download(StreamingResponse):
+class Download(StreamingResponse):
     """Sends an archive and ends it, also where the browser went before there was anything to send."""
 
     def __init__(self, archive: Takeout) -> None:
