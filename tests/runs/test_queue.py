@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from myna.errors import Conflict, EngineBusy, InvalidParameter, NotFound
+from myna.errors import Conflict, EngineBusy, InvalidParameter, NotFound, QuotaExhausted
 from myna.runs import queue
 from myna.runs.service import Created, NewMessage, RunService
 from myna.store.database import Database
@@ -174,3 +174,28 @@ async def test_an_account_that_is_disabled_or_deleted_sends_nothing_on(talk: Tal
     await again.ended(third.run.id)
     await talk.service.queue.close()
     assert not {second.run.id, fourth.run.id} & set(talk.backend.replies)
+
+
+async def test_what_waits_stays_where_its_owner_has_used_up_what_he_may(
+    database: Database, models: ScriptedModels, backend: ScriptedBackend
+) -> None:
+    used_up = False
+
+    def admit(owner: str) -> None:
+        if used_up:
+            raise QuotaExhausted(f"{owner} has no tokens left.", unit="tokens", retry_after=60)
+
+    service = RunService(database, models, admit=admit)
+    await service.start()
+    talk = Talk(service, backend)
+    first, reply = await talk.ask("one")
+    second = await sent_below(talk, first.messages[1], "two")
+    third = await sent_below(talk, second.messages[1], "three")
+    answered(reply, "uno")
+    reply = await backend.reply(second.run.id)
+    used_up = True
+    answered(reply, "dos")
+    await talk.ended(second.run.id)
+    await service.close()
+    assert (await texts(talk))[-2:] == [("three", "waiting"), ("", "waiting")]
+    assert third.run.id not in backend.replies

@@ -26,14 +26,21 @@ MOST = 20
 
 Launch = Callable[[Scope, Run, Message], Awaitable[None]]
 """Begins a run when the transaction is committed."""
+Admit = Callable[[str], None]
+"""Asked before what waits is sent on by itself: raises if its owner has used up what he may."""
+
+
+def admit_all(owner: str) -> None:
+    """Every owner may go on."""
 
 
 class Queue:
     """The waiting messages of all users."""
 
-    def __init__(self, database: Database, launch: Launch) -> None:
+    def __init__(self, database: Database, launch: Launch, admit: Admit = admit_all) -> None:
         self._database = database
         self._launch = launch
+        self._admit = admit
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -105,6 +112,7 @@ class Queue:
             async with self._database.read(owner) as scope:
                 due = await queued.below(scope, message_id)
             for run_id in due:
+                self._admit(owner)
                 await self.send_on(owner, run_id)
         except MynaError as error:  # it waits on, for its user
             logger.warning("What waited for message %s was not sent on: %s", message_id, error.code)

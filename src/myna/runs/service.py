@@ -25,7 +25,7 @@ from myna.runs.answer import Answer, Measure, Spend, complete, measure_nothing, 
 from myna.runs.elsewhere import Elsewhere
 from myna.runs.followers import Follower
 from myna.runs.log import LogWriter, RunLog, fold
-from myna.runs.queue import Queue
+from myna.runs.queue import Admit, Queue, admit_all
 from myna.runs.titles import Titles
 from myna.store import chats, messages, projects, runs
 from myna.store.database import Database
@@ -106,6 +106,7 @@ class RunService:
         measure: Measure = measure_nothing,
         permit: Permit = permit_all,
         titles: Callable[[], bool] = lambda: False,
+        admit: Admit = admit_all,
     ) -> None:
         self.writer = LogWriter(database)
         self._database = database
@@ -114,7 +115,7 @@ class RunService:
         self._measure = measure
         self._permit = permit
         self._answers: dict[tuple[str, str], Answer] = {}
-        self.queue = Queue(database, self._launch)
+        self.queue = Queue(database, self._launch, admit)
         self.titles = Titles(database, models, spend, titles)
         self.followers: dict[str, set[Follower]] = defaultdict(set)
         self.elsewhere = Elsewhere(database)

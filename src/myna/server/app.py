@@ -68,7 +68,12 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
             app.state.accounts.on_suspension(app.state.responses.cancel_all)
             app.state.api = await stack.enter_async_context(
                 api.open_services(
-                    database, manager, hub, app.state.meter, titles=lambda: app.state.options.current.titles
+                    database,
+                    manager,
+                    hub,
+                    app.state.meter,
+                    titles=lambda: app.state.options.current.titles,
+                    admit=lambda owner: app.state.meter.check_quota(app.state.accounts.identity(owner)),
                 )
             )
             app.state.accounts.on_departure(app.state.api.runs.forget)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from myna.errors import QuotaExhausted
 from myna.store.blobs import UNCLAIMED
 from myna.store.tables import metadata
 from tests.server.people import PASSWORD, House, Person
@@ -263,3 +264,13 @@ async def test_the_list_tells_what_counts_for_each(home: House) -> None:
     assert found["Ann"]["limits"] == {"requests_per_minute": 7, "tokens_per_minute": 0, "tokens_per_day": 0}
     assert found["Ben"]["limits"]["tokens_per_day"] == 50
     assert (found["Ann"]["tokens_today"], found["Ben"]["tokens_today"]) == (42, 0)
+
+
+async def test_what_waits_in_a_chat_is_sent_on_within_its_users_quota(home: House, ann: Person) -> None:
+    ben = await home.invite(ann, "Ben")
+    await ann.call("PATCH", f"/api/users/{ben.id}", {"tokens_per_day": 10}, 200)
+    admit = home.app.state.api.runs.queue._admit
+    home.app.state.meter.spend(ben.id, None, "scripted", prompt=10)
+    admit(ann.id)
+    with pytest.raises(QuotaExhausted):
+        admit(ben.id)

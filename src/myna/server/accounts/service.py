@@ -15,7 +15,7 @@ from typing import Literal
 from myna.errors import MynaError, Refused
 from myna.server.accounts import sharing
 from myna.server.accounts.connections import Connections, who_asks
-from myna.server.accounts.directory import Denied, Directory, digest, environment_identity
+from myna.server.accounts.directory import Denied, Directory, digest, environment_identity, identity
 from myna.server.accounts.failures import Failures
 from myna.server.accounts.passwords import Passwords
 from myna.server.accounts.provider import Provider
@@ -97,6 +97,11 @@ class Accounts:
     def by_session(self, token: str) -> Identity | Denied:
         """Who is signed in with a session's token."""
         return self.directory.by_session(token, now())
+
+    def identity(self, user_id: str) -> Identity:
+        """A user as what runs without a request of his is done for; without accounts, the one whose machine this is."""
+        user = self.directory.users.get(user_id)
+        return LOCAL if user is None else identity(user)
 
     def administers(self, user_id: str) -> bool:
         """Whether a user is an owner or admin now, or the one whose machine this is."""

@@ -13,6 +13,7 @@ from myna.backends.manager import ModelManager
 from myna.errors import MynaError
 from myna.hub import Hub
 from myna.runs.answer import measure_nothing, spend_freely
+from myna.runs.queue import Admit, admit_all
 from myna.runs.service import RunService
 from myna.server.accounts import Accounts
 from myna.server.api.library import Library
@@ -62,10 +63,12 @@ async def open_services(
     hub: Hub,
     meter: Meter | None = None,
     titles: Callable[[], bool] = lambda: False,
+    admit: Admit = admit_all,
 ) -> AsyncIterator[ApiServices]:
     """Take up the runs that a crash has left; at the end mark open ones as interrupted.
 
-    What runs use is told to ``meter``; a model writes titles while ``titles`` says so.
+    What runs use is told to ``meter``; a model writes titles while ``titles`` says so, and messages that wait are sent
+    on while ``admit`` lets their owner.
     """
     speeds = Speeds(database)
     await speeds.load()
@@ -76,7 +79,7 @@ async def open_services(
         speeds.measure(model, tokens, seconds)
         count(owner, model, tokens, seconds)
 
-    runs = RunService(database, manager, spend, measure, LicenceGate(library), titles)
+    runs = RunService(database, manager, spend, measure, LicenceGate(library), titles, admit)
     await runs.start()
     services = ApiServices(database, runs, library, manager)
     try:
