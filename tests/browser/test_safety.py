@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.building import first_load
-from tests.browser.conftest import MynaServer, Visit
+from tests.browser.conftest import MynaServer, ScriptedServer, Visit
 
 FIRST_LOAD_BUDGET = 100_000
 """Compressed bytes of JavaScript before the page is usable."""
@@ -217,6 +217,14 @@ def test_markdown_made_to_be_slow_does_not_hold_the_page_up(visiting: Visit) -> 
     open_chat_with(page, "\n\n".join(["First.", *slow, "**Last.**"]))
     expect(page.locator(".prose").last).to_contain_text("Last.")
     page.get_by_role("button", name="Copy", exact=True).last.click()
+
+
+def test_a_diagram_made_to_be_endless_is_not_drawn(visit, scripted: ScriptedServer) -> None:
+    page = visit(scripted).page()
+    drawing = "```mermaid\nblock-beta\n  a space:{} b\n```\n\n"
+    open_chat_with(page, drawing.format(200_000_000) + drawing.format(2))
+    expect(page.locator("figure.diagram").first).to_contain_text("too long")
+    expect(page.locator("figure.diagram").last).to_contain_class("drawn")
 
 
 def test_markdown_becomes_what_it_means(visiting: Visit) -> None:

@@ -9,6 +9,9 @@ import mermaid from "mermaid";
 /** Beyond these, laying a diagram out takes longer than anybody waits: it runs where the page does. */
 const LONGEST_SOURCE = 6000;
 const MOST_EDGES = 150;
+/** Empty places of block diagrams, each of which Mermaid makes a block of: a short source can ask for any number. */
+const MOST_PLACES = 500;
+const PLACES = /space\s*:\s*(\d+)/g;
 
 export class TooLong extends Error {}
 
@@ -23,7 +26,7 @@ const kept = new Map<string, Drawn>();
 
 /** Draws a source into an element. Throws `TooLong`, and what Mermaid says against the source. */
 export async function draw(shadow: ShadowRoot, source: string, label: string, dark: boolean): Promise<void> {
-  if (source.length > LONGEST_SOURCE) throw new TooLong();
+  if (source.length > LONGEST_SOURCE || places(source) > MOST_PLACES) throw new TooLong();
   const key = `${dark}${source}`;
   const turn = last.then(async () => {
     let found = kept.get(key);
@@ -37,6 +40,10 @@ export async function draw(shadow: ShadowRoot, source: string, label: string, da
   // One that fails holds up none.
   last = turn.catch(() => undefined);
   show(shadow, await turn, label);
+}
+
+function places(source: string): number {
+  return Array.from(source.matchAll(PLACES)).reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 function show(shadow: ShadowRoot, { svg, css }: Drawn, label: string): void {
