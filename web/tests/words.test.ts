@@ -12,6 +12,10 @@ const names = Object.keys(files)
   .map((path) => path.split("/").at(-1)!.replace(".ts", ""));
 const others = Object.keys(LANGUAGES).filter((language) => language !== "en");
 
+const sources = Object.values(
+  import.meta.glob<string>(["../src/**/*.{svelte,ts}", "!../src/lib/strings/**"], { eager: true, query: "?raw", import: "default" }),
+).join("\n");
+
 /** Names, keys of the keyboard, units and words that a language writes as English does. */
 const SAME_IN: Record<string, readonly string[]> = {
   "*": ["Myna", "Enter", "Esc", "Shift", "SQLite", "PostgreSQL", "OpenAI", "TOTP", "SHA-256", "Top-p", "Top-k", "Min-p"],
@@ -68,4 +72,25 @@ test("each language is written in its own script, with its own punctuation", () 
   for (const name of names)
     for (const [path, word] of leaves(wordsOf("fr", name) ?? {}))
       if (typeof word === "string") assert.doesNotMatch(word, /[^\u202f\u00a0\s][?!;](\s|$)| [?!:;]( |$)/, `fr: ${name}.${path}`);
+});
+
+test("every word is shown somewhere", () => {
+  const found = (pattern: RegExp) => [...sources.matchAll(pattern)];
+  /** What stands before a dot and behind it, and what a value in brackets chooses from. */
+  const read = new Set(found(/(\w+)(?=\??\.(\w+))/g).map(([, owner, key]) => `${owner}.${key}`));
+  const chosenFrom = new Set(found(/(\w+)\[/g).map(([, owner]) => owner!));
+  /** Under which names the words at a key are kept: `const words = $derived(strings.models.menu)`. */
+  const keptAs = new Map<string, string[]>();
+  for (const [, name, key] of found(/(\w+) = (?:\$derived\()?strings\.(?:\w+\.)*(\w+)\)?;/g))
+    keptAs.set(key!, [...(keptAs.get(key!) ?? []), name!]);
+  const namesOf = (key: string) => [key, ...(keptAs.get(key) ?? [])];
+
+  const isRead = (path: string[]): boolean =>
+    path.slice(0, -1).some((key) => /^\d+$/.test(key) || namesOf(key).some((name) => chosenFrom.has(name))) ||
+    namesOf(path.at(-2)!).some((name) => read.has(`${name}.${path.at(-1)}`));
+  const unread = names
+    .filter((name) => name !== "index" && name !== "errors")
+    .flatMap((name) => [...leaves(wordsOf("en", name)!)].map(([path]) => `${name}.${path}`))
+    .filter((path) => !isRead(["strings", ...path.split(".").slice(1)]));
+  assert.deepEqual(unread, []);
 });

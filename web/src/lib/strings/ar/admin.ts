@@ -23,7 +23,6 @@ const words: typeof en = {
     kinds: { sqlite: "SQLite", postgresql: "PostgreSQL" },
     schema: (revision: string) => `المخطط ${revision}`,
     place: "مجلد البيانات",
-    disk: "القرص",
     memory: "الذاكرة",
     free: (free: string, total: string) => `المتاح ${free} من ${total}`,
     server: (size: string) => `يشغل الخادم نفسه ${size}`,

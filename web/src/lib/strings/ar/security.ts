@@ -13,7 +13,6 @@ const words: typeof en = {
     },
 
     code: {
-      title: "الخطوة الثانية",
       lead: "اكتب الرمز الذي يعرضه تطبيقك الآن.",
       label: "الرمز",
       hint: "ستة أرقام، أو أحد رموز الاسترداد.",
@@ -89,7 +88,6 @@ const words: typeof en = {
       linked: "تم الربط.",
       unlinked: "أُلغي الربط.",
       only: "لا كلمة مرور لحسابك، فهذه هي الطريقة الوحيدة للدخول.",
-      home: "إلى البداية",
     },
 
     invitations: {
@@ -152,7 +150,6 @@ const words: typeof en = {
       removeButton: "حذف حسابي",
       removeTitle: "هل تريد حذف حسابك؟",
       removeConfirm: "حذف كل شيء",
-      password: "كلمة المرور",
     },
   },
 };

@@ -23,7 +23,6 @@ const words: typeof en = {
     kinds: { sqlite: "SQLite", postgresql: "PostgreSQL" },
     schema: (revision: string) => `Schema ${revision}`,
     place: "Datenverzeichnis",
-    disk: "Festplatte",
     memory: "Arbeitsspeicher",
     free: (free: string, total: string) => `${free} von ${total} frei`,
     server: (size: string) => `der Server selbst belegt ${size}`,

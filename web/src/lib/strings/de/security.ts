@@ -13,7 +13,6 @@ const words: typeof en = {
     },
 
     code: {
-      title: "Zweiter Schritt",
       lead: "Gib den Code ein, den deine App gerade zeigt.",
       label: "Code",
       hint: "Sechs Ziffern oder einer deiner Wiederherstellungscodes.",
@@ -89,7 +88,6 @@ const words: typeof en = {
       linked: "Es ist verknüpft.",
       unlinked: "Es ist nicht mehr verknüpft.",
       only: "Dein Konto hat kein Passwort; das ist also der einzige Weg hinein.",
-      home: "Zum Anfang",
     },
 
     invitations: {
@@ -152,7 +150,6 @@ const words: typeof en = {
       removeButton: "Mein Konto löschen",
       removeTitle: "Dein Konto löschen?",
       removeConfirm: "Alles löschen",
-      password: "Passwort",
     },
   },
 };

@@ -24,7 +24,6 @@ export default {
     kinds: { sqlite: "SQLite", postgresql: "PostgreSQL" },
     schema: (revision: string) => `schema ${revision}`,
     place: "Data directory",
-    disk: "Disk",
     memory: "Memory",
     free: (free: string, total: string) => `${free} free of ${total}`,
     server: (size: string) => `the server itself has ${size}`,

@@ -11,7 +11,6 @@ export default {
     },
 
     code: {
-      title: "Second step",
       lead: "Type the code that your app shows now.",
       label: "Code",
       hint: "Six digits, or one of your recovery codes.",
@@ -87,7 +86,6 @@ export default {
       linked: "It is linked.",
       unlinked: "It is no longer linked.",
       only: "Your account has no password, so this is the only way in.",
-      home: "To the start",
     },
 
     invitations: {
@@ -150,7 +148,6 @@ export default {
       removeButton: "Delete my account",
       removeTitle: "Delete your account?",
       removeConfirm: "Delete everything",
-      password: "Password",
     },
   },
 };

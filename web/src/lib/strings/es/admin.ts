@@ -23,7 +23,6 @@ const words: typeof en = {
     kinds: { sqlite: "SQLite", postgresql: "PostgreSQL" },
     schema: (revision: string) => `esquema ${revision}`,
     place: "Directorio de datos",
-    disk: "Disco",
     memory: "Memoria",
     free: (free: string, total: string) => `${free} libres de ${total}`,
     server: (size: string) => `el propio servidor ocupa ${size}`,

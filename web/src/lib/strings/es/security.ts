@@ -13,7 +13,6 @@ const words: typeof en = {
     },
 
     code: {
-      title: "Segundo paso",
       lead: "Escribe el código que muestra ahora tu aplicación.",
       label: "Código",
       hint: "Seis cifras, o uno de tus códigos de recuperación.",
@@ -89,7 +88,6 @@ const words: typeof en = {
       linked: "Está vinculada.",
       unlinked: "Ya no está vinculada.",
       only: "Tu cuenta no tiene contraseña, así que es la única entrada.",
-      home: "Al inicio",
     },
 
     invitations: {
@@ -152,7 +150,6 @@ const words: typeof en = {
       removeButton: "Eliminar mi cuenta",
       removeTitle: "¿Eliminar tu cuenta?",
       removeConfirm: "Eliminarlo todo",
-      password: "Contraseña",
     },
   },
 };

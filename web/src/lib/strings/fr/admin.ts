@@ -23,7 +23,6 @@ const words: typeof en = {
     kinds: { sqlite: "SQLite", postgresql: "PostgreSQL" },
     schema: (revision: string) => `schéma ${revision}`,
     place: "Répertoire de données",
-    disk: "Disque",
     memory: "Mémoire",
     free: (free: string, total: string) => `${free} libres sur ${total}`,
     server: (size: string) => `le serveur lui-même occupe ${size}`,

@@ -13,7 +13,6 @@ const words: typeof en = {
     },
 
     code: {
-      title: "Deuxième étape",
       lead: "Saisissez le code qu’affiche votre application.",
       label: "Code",
       hint: "Six chiffres, ou l’un de vos codes de secours.",
@@ -89,7 +88,6 @@ const words: typeof en = {
       linked: "Le compte est lié.",
       unlinked: "Le compte n’est plus lié.",
       only: "Votre compte n’a pas de mot de passe\u00a0: c’est le seul accès.",
-      home: "Retour au début",
     },
 
     invitations: {
@@ -152,7 +150,6 @@ const words: typeof en = {
       removeButton: "Supprimer mon compte",
       removeTitle: "Supprimer votre compte ?",
       removeConfirm: "Tout supprimer",
-      password: "Mot de passe",
     },
   },
 };

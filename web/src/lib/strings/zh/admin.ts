@@ -23,7 +23,6 @@ const words: typeof en = {
     kinds: { sqlite: "SQLite", postgresql: "PostgreSQL" },
     schema: (revision: string) => `架构 ${revision}`,
     place: "数据目录",
-    disk: "磁盘",
     memory: "内存",
     free: (free: string, total: string) => `共 ${total}，可用 ${free}`,
     server: (size: string) => `服务器自身占用 ${size}`,

@@ -13,7 +13,6 @@ const words: typeof en = {
     },
 
     code: {
-      title: "第二步",
       lead: "请输入验证器应用当前显示的验证码。",
       label: "验证码",
       hint: "六位数字，或一个恢复码。",
@@ -89,7 +88,6 @@ const words: typeof en = {
       linked: "已关联。",
       unlinked: "已取消关联。",
       only: "你的账户没有密码，这是唯一的登录方式。",
-      home: "返回首页",
     },
 
     invitations: {
@@ -152,7 +150,6 @@ const words: typeof en = {
       removeButton: "删除我的账户",
       removeTitle: "删除你的账户？",
       removeConfirm: "全部删除",
-      password: "密码",
     },
   },
 };
