@@ -163,6 +163,8 @@ async def test_passwords_can_be_switched_off(opened: Opened) -> None:
         stranger = await home.stranger()
         assert not (await stranger.call("GET", "/api/session"))["password_sign_in"]
         assert await stranger.status("POST", "/api/session", {"name": "Ann", "password": PASSWORD}) == 403
+        guess = {"name": "Ann", "password": "no password is even looked at"}
+        assert await stranger.status("POST", "/api/session/second-factor", guess) == 403
         joining = {"name": "Bob", "password": PASSWORD, "invitation": made["secret"]}
         assert await stranger.status("POST", "/api/sign-up", joining) == 403
         await come(home, "ann")

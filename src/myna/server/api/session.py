@@ -62,6 +62,7 @@ async def begin(
 @router.post("/session/second-factor")
 async def set_up_second_factor(request: Request, accounts: Known, body: types.Named) -> types.PendingSecondFactor:
     """Set up a second factor to sign in, where nobody may be without; the code that it shows then signs in."""
+    accounts.check_passwords_are_taken()
     user = await sign_in.check(accounts, body.name, body.password, address=address_of(request))
     if not accounts.options.current.require_second_factor:
         raise Refused("Sign in first; a second factor can be set up in the account's settings then.")
