@@ -102,3 +102,9 @@ async def test_a_file_of_it(home: House) -> None:
 async def test_what_is_no_range_is_refused(home: House, wanted: dict[str, str]) -> None:
     ann = await home.first()
     assert (await ann.http.get("/api/admin/usage", params=wanted)).status_code == 400
+
+
+async def test_the_first_day_that_there_is_is_a_range_too(home: House) -> None:
+    ann = await home.first()
+    answer = await ann.http.get("/api/admin/usage", params={"to": "0001-01-01"})
+    assert (answer.status_code, answer.json()["sums"]) == (200, [])

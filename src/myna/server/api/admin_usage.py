@@ -99,7 +99,7 @@ def _name(accounts: Accounts, user_id: str) -> str | None:
 
 def _range(first: date | None, last: date | None) -> tuple[date, date]:
     last = last or datetime.now(UTC).date()
-    first = first or last - timedelta(days=DAYS - 1)
+    first = first or date.fromordinal(max(1, last.toordinal() - DAYS + 1))
     if not 0 <= (last - first).days < MOST_DAYS:
         raise InvalidParameter(f"From {first} to {last} is no range of days, or longer than ten years.", param="from")
     return first, last
