@@ -104,6 +104,29 @@ def test_a_text_that_does_not_come_says_so_and_comes_when_asked_again(visit, fil
     expect(questions(page).first).to_contain_text("Message 0 of generated text")
 
 
+def test_a_long_text_is_drawn_in_slices_and_to_its_end(visit, filled: ScriptedServer) -> None:
+    visiting = visit(filled)
+    visiting.context.add_init_script(
+        """let drawn = 0;
+        window.slices = [];
+        const count = () => {
+          const now = document.querySelectorAll("article .block.due").length;
+          if (now !== drawn) window.slices.push((drawn = now));
+          requestAnimationFrame(count);
+        };
+        requestAnimationFrame(count);"""
+    )
+    page = visiting.page(f"/chat/{CHAT}#{message_id(9)}")
+    expect(page.locator("article.marked")).to_contain_text("Message 9 of generated text")
+    undrawn = page.locator(".block:not(.due)")
+    expect(undrawn).to_have_count(0)
+    page.get_by_role("button", name="Jump to the latest").click()
+    expect(answers(page).last).to_contain_text(f"Message {COUNT - 1} of generated text")
+    expect(undrawn).to_have_count(0)
+    expect(page.locator("article .block:empty")).to_have_count(0)
+    assert len(page.evaluate("window.slices")) > 3
+
+
 def test_a_message_in_a_long_chat_is_answered_at_its_end(visit, filled: ScriptedServer) -> None:
     page = visit(filled).page(f"/chat/{CHAT}")
     page.get_by_role("region", name="Conversation").focus()
