@@ -227,6 +227,14 @@ def test_a_diagram_made_to_be_endless_is_not_drawn(visit, scripted: ScriptedServ
     expect(page.locator("figure.diagram").last).to_contain_class("drawn")
 
 
+def test_a_formula_made_to_be_endless_is_not_drawn(visit, scripted: ScriptedServer) -> None:
+    page = visit(scripted).page()
+    endless = r"\def\a{" + 3900 * "x" + "}" + 190 * r"\a "
+    open_chat_with(page, f"$$\n{endless}\n$$\n\n$$\n\\def\\b{{y}}\\b^2\n$$\n")
+    expect(page.locator(".formula.failed")).to_have_count(1)
+    expect(page.locator(".katex")).to_have_count(1)
+
+
 def test_markdown_becomes_what_it_means(visiting: Visit) -> None:
     page = visiting.page()
     open_chat_with(page, GOOD)

@@ -4,6 +4,11 @@ type Katex = (typeof import("./katex"))["katex"];
 
 /** What is drawn again and again while an answer grows is drawn once. */
 const MOST_KEPT = 500;
+/** Macros that are expanded in one formula. */
+const MOST_EXPANSIONS = 200;
+/** Where a formula defines macros of its own, each may be as long as the formula: signs of all expansions together. */
+const MOST_EXPANDED = 20_000;
+const DEFINES = /\\(?:[gex]?def|(?:re)?newcommand|providecommand|let|futurelet)(?![a-z])/i;
 
 let katex = $state.raw<Katex | null>(null);
 let loading: Promise<void> | null = null;
@@ -18,6 +23,10 @@ async function load(): Promise<void> {
   }
 }
 
+function expansions(tex: string): number {
+  return DEFINES.test(tex) ? Math.min(MOST_EXPANSIONS, Math.floor(MOST_EXPANDED / tex.length)) : MOST_EXPANSIONS;
+}
+
 /** A formula as HTML (not yet sanitised), why it has none, or null until KaTeX is here; an effect that calls it runs again then. */
 export function formula(tex: string, display: boolean): { html: string } | { error: string } | null {
   if (katex === null) {
@@ -30,7 +39,7 @@ export function formula(tex: string, display: boolean): { html: string } | { err
     if (kept.size >= MOST_KEPT) kept.clear();
     try {
       // Nothing in a formula loads or links; macros and sizes have bounds.
-      found = { html: katex.renderToString(tex, { displayMode: display, strict: false, trust: false, maxExpand: 200, maxSize: 20 }) };
+      found = { html: katex.renderToString(tex, { displayMode: display, strict: false, trust: false, maxExpand: expansions(tex), maxSize: 20 }) };
     } catch (error) {
       found = { error: error instanceof Error ? error.message.replace(/^KaTeX parse error: /, "").replace(/,? at (?:position|end of input).*/s, "") : "" };
     }
