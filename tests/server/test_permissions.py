@@ -43,6 +43,18 @@ def test_every_route_has_an_entry(tmp_path: Path) -> None:
     assert unknown == [], "add them to myna.server.permissions.NEEDS"
 
 
+def test_every_route_of_the_browsers_api_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "application-api.md").read_text()
+    missing = []
+    for route in NEEDS:
+        method, path = route.split(" ")
+        if path.startswith("/api/") and path not in OLLAMA_PATHS and method != "WEBSOCKET":
+            written = re.sub(r"(\\\*)+", r"\\{[\\w.]+\\}", re.escape(f"{method} {path}"))
+            if not re.search(rf"{written}[?`\s]", page):
+                missing.append(route)
+    assert missing == [], "add them to docs/application-api.md"
+
+
 def test_every_entry_that_is_open_is_meant_to_be() -> None:
     assert {route for route, need in NEEDS.items() if need == "open"} == {
         "GET /healthz",
