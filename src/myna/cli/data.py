@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import typer
@@ -58,19 +56,10 @@ def move(settings: Settings, to: str) -> None:
 
 def print_findings(settings: Settings, *, as_json: bool) -> None:
     """Look at what is stored; leave with 1 when something is wrong."""
+    from myna.cli.doctor import print_report
     from myna.store.inspection import inspect
 
-    found = inspect(settings.data_dir, settings.database)
-    if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))
-    else:
-        width = max(len(finding.name) for finding in found)
-        for finding in found:
-            typer.echo(f"{'!' if finding.problem else ' '} {finding.name:<{width}}  {finding.value}")
-            if finding.problem:
-                typer.echo(f"  {'':<{width}}  {finding.problem}")
-    if any(finding.problem for finding in found):
-        raise typer.Exit(1)
+    print_report(inspect(settings.data_dir, settings.database), as_json=as_json)
 
 
 def _tell(step: str) -> None:

@@ -6,10 +6,10 @@ import importlib.metadata
 import json
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,6 +18,9 @@ from myna import hardware
 from myna.cli.terminal import size
 from myna.hub import Hub
 from myna.settings import Settings
+
+if TYPE_CHECKING:
+    from myna.store.inspection import Finding
 
 PACKAGES = ("numpy", "tokenizers", "fastapi", "uvicorn", "sqlalchemy", "huggingface_hub")
 
@@ -51,8 +54,8 @@ def examine(settings: Settings) -> list[Check]:
     ]
 
 
-def print_report(checks: list[Check], *, as_json: bool) -> None:
-    """Print the checks; leave with 1 when one has a problem."""
+def print_report(checks: Sequence[Check | Finding], *, as_json: bool) -> None:
+    """Print what was looked at; leave with 1 when one has a problem."""
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
