@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func
 
 from myna.errors import NotFound
 from myna.store.records import Preset
@@ -18,6 +18,10 @@ def _preset(row: Row[Any]) -> Preset:
     return Preset(**row._mapping)
 
 
+def _missing(preset_id: str) -> NotFound:
+    return NotFound(f"There is no preset {preset_id}; it may have been deleted.", param="preset")
+
+
 async def listed(scope: Scope) -> list[Preset]:
     """All of the owner's, by name."""
     rows = await scope.all(scope.select(presets, *COLUMNS).order_by(func.lower(presets.c.name), presets.c.id))
@@ -26,7 +30,7 @@ async def listed(scope: Scope) -> list[Preset]:
 
 async def count(scope: Scope) -> int:
     """How many the owner has."""
-    row = await scope.first(select(func.count().label("number")).where(presets.c.owner == scope.owner))
+    row = await scope.first(scope.select(presets, func.count().label("number")))
     assert row is not None
     return int(row.number)
 
@@ -54,7 +58,7 @@ async def update(scope: Scope, preset_id: str, **values: Any) -> Preset:
         await _only_default(scope)
     row = await scope.first(scope.update(presets).where(presets.c.id == preset_id).values(**values).returning(*COLUMNS))
     if row is None:
-        raise missing(preset_id)
+        raise _missing(preset_id)
     return _preset(row)
 
 
@@ -65,12 +69,7 @@ async def remove(scope: Scope, preset_id: str) -> None:
         NotFound: the owner has none of this id.
     """
     if not await scope.run(scope.delete(presets).where(presets.c.id == preset_id)):
-        raise missing(preset_id)
-
-
-def missing(preset_id: str) -> NotFound:
-    """There is no such preset."""
-    return NotFound(f"There is no preset {preset_id}; it may have been deleted.", param="preset")
+        raise _missing(preset_id)
 
 
 async def _only_default(scope: Scope) -> None:

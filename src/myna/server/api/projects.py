@@ -38,7 +38,7 @@ async def make_project(
             response.status_code = 200
             return types.Project.model_validate(known)
         if await projects.count(scope) >= MOST:
-            raise InvalidParameter(f"At most {MOST} projects are kept; delete one first.", param="id")
+            raise Conflict(f"You have {MOST} projects; delete one before you make another.")
         at = now()
         project = Project(request.id, request.name, request.instructions, at, at, version=1)
         await projects.create(scope, project)
