@@ -57,6 +57,12 @@ async def test_a_user_is_made_changed_and_deleted(home: House, ann: Person) -> N
     await ann.call("DELETE", f"/api/users/{ben.id}", expect=404)
 
 
+async def test_a_session_alone_does_not_replace_ones_own_password(home: House, ann: Person) -> None:
+    refused = await ann.call("PATCH", f"/api/users/{ann.id}", {"password": True}, 403)
+    assert "old one" in refused["error"]["message"]
+    assert (await home.sign_in("ann", PASSWORD)).id == ann.id
+
+
 @pytest.mark.parametrize(
     ("body", "param"),
     [

@@ -135,14 +135,17 @@ async def change(
         InvalidParameter: name or password will not do.
         EngineBusy: too many passwords are being computed.
     """
-    may_touch(by, get(accounts, user_id).role, values.get("role"))
+    known = get(accounts, user_id)
+    may_touch(by, known.role, values.get("role"))
+    if reset_password and by.session is not None and by.user == user_id and known.password:
+        raise Refused("Change your own password under Account, where the old one is asked for.", param="password")
     if "name" in values:
         values["name"] = clean_name(values["name"])
         values["name_key"] = name_key(values["name"])
     made = make_password() if reset_password and password is None else None
     if reset_password:
         if password is not None:
-            check_password(password, values.get("name", get(accounts, user_id).name))
+            check_password(password, values.get("name", known.name))
         values["password"] = await accounts.passwords.hash(password or made or "")
     me = asyncio.current_task()
     async with accounts.database.transaction() as transaction:
