@@ -113,6 +113,7 @@ def test_everybody_can_use_it(at: Callable[..., Page], place: Place) -> None:
         # The elements are the same in all; the colours are not.
         assert violations(page, "all" if theme == THEMES[0] else "color-contrast") == [], theme
     assert small_targets(page) == []
+    assert cut_off(page) == []
 
     page.set_viewport_size({"width": NARROWEST, "height": 640})
     assert cut_off(page) == []
@@ -150,12 +151,12 @@ def small_targets(page: Page) -> list[str]:
 
 
 def cut_off(page: Page) -> list[str]:
-    """What lies beyond the sides of the screen and cannot be scrolled to within something of its own."""
+    """What lies beyond the sides of the screen or of a dialog, and is not in something of its own that scrolls."""
     settle(page)
     return list(
         page.evaluate(
             """() => {
-              const wider = (element) => element.scrollWidth > element.clientWidth
+              const wider = (element) => element.tagName !== "DIALOG" && element.scrollWidth > element.clientWidth
                 && ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
               const scrolls = (element) => element !== null && element !== document.documentElement
                 && (wider(element) || scrolls(element.parentElement));
@@ -164,7 +165,9 @@ def cut_off(page: Page) -> list[str]:
                 .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !hidden(element))
                 .filter((element) => {
                   const { left, right, width } = element.getBoundingClientRect();
-                  return width > 1 && (left < -1 || right > innerWidth + 1) && !scrolls(element.parentElement);
+                  const within = element.closest("dialog") ?? document.body;
+                  const { left: from, right: to } = within.getBoundingClientRect();
+                  return width > 1 && (left < from - 1 || right > to + 1) && !scrolls(element.parentElement);
                 })
                 .map((element) => element.outerHTML.slice(0, 160));
             }"""

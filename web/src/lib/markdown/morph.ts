@@ -39,7 +39,8 @@ function reconcile(existing: ChildNode, wanted: ChildNode): boolean {
     for (const { name, value } of Array.from(wanted.attributes)) {
       if (existing.getAttribute(name) !== value) existing.setAttribute(name, value);
     }
-    existing.classList.add(...states);
+    // Adding nothing would still leave an empty "class", and a list with one is none of the text's.
+    if (states.length > 0) existing.classList.add(...states);
     morph(existing, wanted);
   } else if (existing.nodeValue !== wanted.nodeValue) {
     appendOrReplace(existing, wanted.nodeValue ?? "");
