@@ -2,8 +2,8 @@
 
     python -m docs.images.pages FOLDER [PART-OF-A-NAME ...]
 
-Starts servers of its own with scripted models and made-up people; needs Chromium and the application built into the
-tree. The places are those that the tests walk (`tests/browser/places.py`).
+Starts servers of its own with scripted models and made-up people and chats (`docs/images/sample.py`); needs Chromium
+and the application built into the tree. The places are those that the tests walk (`tests/browser/places.py`).
 """
 
 from __future__ import annotations
@@ -15,38 +15,52 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from docs.images import sample
 from tests.browser.conftest import CHROMIUM, FLAGS, ScriptedServer
 from tests.browser.people import ANNA, Owner
 from tests.browser.places import PLACES, Place
 
 WIDE = {"width": 1280, "height": 800}
 NARROW = {"width": 390, "height": 844}
-VIEWS = (
-    ("wide-light", WIDE, "light", "en-GB"),
-    ("wide-dark", WIDE, "dark", "en-GB"),
-    ("wide-contrast", WIDE, "contrast", "en-GB"),
-    ("narrow-light", NARROW, "light", "en-GB"),
-    ("wide-arabic", WIDE, "light", "ar-EG"),
-)
+VIEWS = {
+    "en-GB": (("light", WIDE), ("dark", WIDE), ("contrast", WIDE), ("light", NARROW), ("dark", NARROW)),
+    "ar-EG": (("light", WIDE), ("dark", NARROW)),
+}
+"""Themes and sizes by language; a place is reached once for each language."""
+
+WEAR = """theme => {
+  document.documentElement.dataset.theme = theme;
+  document.documentElement.toggleAttribute("data-contrast", theme === "contrast");
+}"""
+AT_REST = """() => document.getAnimations().every(({ playState, effect }) =>
+  playState !== "running" || effect.getComputedTiming().iterations === Infinity)"""
 
 
-def picture(
-    browser: Browser, url: str, cookie: str, place: Place, file: Path, view: tuple[str, dict, str, str]
-) -> None:
-    """One place in one view. What is reached on a wide screen stays open when it is made narrow."""
-    _, size, theme, locale = view
-    context = browser.new_context(base_url=url, viewport=WIDE, locale=locale, reduced_motion="reduce")
-    context.add_init_script(f"localStorage.setItem('myna.theme', '{theme}')")
+class SampleServer(ScriptedServer):
+    """One whose models say what the samples say."""
+
+    module = "docs.images.sample"
+
+
+def pictures(browser: Browser, url: str, cookie: str, place: Place, folder: Path, locale: str) -> None:
+    """One place in all views of a language. What is reached on a wide screen stays open when it is made narrow."""
+    context = browser.new_context(
+        base_url=url, viewport=WIDE, locale=locale, reduced_motion="reduce", bypass_csp=True, service_workers="block"
+    )
     if cookie:
         context.add_cookies([{"name": "myna_session", "value": cookie, "url": url}])
     page = context.new_page()
     page.goto(place.path)
     page.locator("h1, article, form").first.wait_for()
     page.wait_for_load_state("networkidle")
-    place.reach(page)
-    page.set_viewport_size(size)
-    page.wait_for_function("document.getAnimations().every(({ playState }) => playState !== 'running')")
-    page.screenshot(path=file)
+    sample.REACH.get(place.name, place.reach)(page)
+    page.wait_for_load_state("networkidle")
+    for theme, size in VIEWS[locale]:
+        page.set_viewport_size(size)
+        page.evaluate(WEAR, theme)
+        page.wait_for_function(AT_REST)
+        place_name = re.sub(r"\W+", "-", place.name)
+        page.screenshot(path=folder / f"{place_name}-{locale[:2]}-{theme}-{size['width']}.png")
     context.close()
 
 
@@ -54,7 +68,9 @@ def main(folder: Path, wanted: list[str]) -> None:
     """All places in all views; a place that cannot be reached is named and passed over."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other, sync_playwright() as playwright:
-        open_to_all, guarded = ScriptedServer(Path(one)), ScriptedServer(Path(other))
+        open_to_all, guarded = SampleServer(Path(one)), SampleServer(Path(other))
+        sample.ask_in_places()
+        sample.fill(Path(one))
         open_to_all.start()
         guarded.start()
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -63,14 +79,13 @@ def main(folder: Path, wanted: list[str]) -> None:
             owner.make("Bruno Keller")
             cookie = owner.session_of(ANNA)
             for place in (place for place in PLACES if not wanted or any(part in place.name for part in wanted)):
-                name = re.sub(r"\W+", "-", place.name)
                 server = open_to_all if place.who == "local" else guarded
-                for view in VIEWS:
+                for locale in VIEWS:
                     try:
-                        file = folder / f"{name}-{view[0]}.png"
-                        picture(browser, server.url, cookie if place.who == "owner" else "", place, file, view)
+                        who = cookie if place.who == "owner" else ""
+                        pictures(browser, server.url, who, place, folder, locale)
                     except Exception as error:
-                        print(f"{place.name}, {view[0]}: {str(error).splitlines()[0]}")
+                        print(f"{place.name}, {locale}: {str(error).splitlines()[0]}")
         finally:
             browser.close()
             open_to_all.stop()
