@@ -95,6 +95,13 @@ def _queue(page: Page) -> None:
     expect(page.get_by_role("button", name=say(page, "queue.withdraw"))).to_be_visible()
 
 
+def _temporary(page: Page) -> None:
+    press(page, "temporary.title", role="switch")
+    page.get_by_role("textbox", name=say(page, "composer.label"), exact=True).fill(ASKED)
+    press(page, "composer.send")
+    expect(page.locator("article .prose").last).to_contain_text("print")
+
+
 def _compare(page: Page) -> None:
     converse(page)
     press(page, "message.regenerate")
@@ -257,6 +264,8 @@ PLACES = (
     Place("editing a message", reach=_in_conversation("message.edit")),
     Place("more for a message", reach=_in_conversation("editing.actions")),
     Place("a message that waits", reach=_queue),
+    Place("temporary chat", reach=_temporary),
+    Place("temporary chat to be", reach=lambda page: press(page, "temporary.title", role="switch")),
     Place("comparing versions", reach=_compare),
     Place("model menu", reach=_key("Control+Shift+M")),
     Place("models", path="/models", reach=lambda page: page.locator("summary").first.click()),

@@ -143,6 +143,16 @@ MENTIONED: dict[str, Try] = {
     "POST /api/chats/{his_chat}/fork": Try({"id": OTHER_ID, "message_id": "{message}"}),
     "GET /v1/files?after={file}": Try(answers=(200, 400, 404)),
     "GET /v1/chat/completions?after={completion}": Try(answers=(200, 400, 404)),
+    "GET /api/chats/{passing_chat}": Try(),
+    "GET /api/chats/{passing_chat}/messages?ids={passing_message}": Try(answers=(200, 404)),
+    "PATCH /api/chats/{passing_chat}": Try({"title": "mine"}),
+    "DELETE /api/chats/{passing_chat}": Try(),
+    "POST /api/chats/{passing_chat}/runs": Try({**RUN_AGAIN, "parent_id": "{passing_message}"}),
+    "PATCH /api/messages/{passing_message}": Try({"text": "mine"}),
+    "POST /api/messages/{passing_message}/copy": Try({"id": OTHER_ID, "text": "mine"}),
+    "POST /api/messages/{passing_message}/tokens": Try(),
+    "DELETE /api/messages/{passing_message}": Try(),
+    "POST /api/runs/{passing_run}/stop": Try(),
     "GET /v1/batches?after={batch}": Try(answers=(200, 400, 404)),
 }
 """Her ids elsewhere than in the path of a route."""
@@ -231,6 +241,10 @@ async def something_of_everything(home: House, ann: Person) -> dict[str, str]:
         await wake.wait()
         wake.clear()
     log.unsubscribe(wake)
+    ids |= {kind: str(uuid.uuid4()) for kind in ("passing_chat", "passing_message", "passing_run")}
+    asked = {"message": {"id": ids["passing_message"], "parent_id": None, "text": SECRET}}
+    asked |= {"run": {"id": ids["passing_run"], "message_id": str(uuid.uuid4())}, "chat": {"temporary": True}}
+    await ann.call("POST", f"/api/chats/{ids['passing_chat']}/messages", asked, 201)
     ids |= {kind: str(uuid.uuid4()) for kind in ("waiting", "queued")}
     asked = {"message": {"id": ids["queued"], "parent_id": ids["answer"], "text": SECRET}}
     asked["run"] = {"id": ids["waiting"], "message_id": str(uuid.uuid4())}
@@ -326,6 +340,8 @@ async def test_a_second_user_gets_nothing_and_changes_nothing(home: House, how: 
                 assert shown == [], path
     assert await all_of(home, ann) == before
     assert (await ann.call("GET", f"/api/chats/{ids['chat']}", expect=200))["messages"][1]["status"] == "running"
+    passing = (await ann.call("GET", f"/api/chats/{ids['passing_chat']}", expect=200))["messages"]
+    assert [message["status"] for message in passing] == ["complete", "running"]
 
 
 async def test_a_second_users_tab_hears_nothing(home: House) -> None:

@@ -58,6 +58,7 @@ function setUp() {
       snapshot: (run, message) => heard.push(`${run} = ${message.parts[0]?.text}`),
       unknown: (run) => heard.push(`${run} unknown`),
       change: (change) => heard.push(`${change.kind} ${change.id}`),
+      held: (chat) => heard.push(`${chat} held`),
       reset: () => heard.push("reset"),
       state: (state) => heard.push(`(${state})`),
     },
@@ -167,6 +168,31 @@ test("list changes go on from the last cursor, and progress does not move it", (
   assert.deepEqual(
     heard.filter((line) => !line.startsWith("(")),
     ["chat_deleted a", "model m", "chat_deleted b", "reset"],
+  );
+});
+
+test("a temporary chat is held again before its runs, and its changes are none of the lists'", () => {
+  const { stream, heard, connect } = setUp();
+  stream.followLists(10);
+  const first = connect();
+  stream.hold("t");
+  stream.hold("t");
+  stream.follow("r", 0);
+  first.receive({ type: "held", chat: "t" });
+  first.receive({ type: "change", cursor: null, change: { kind: "message_deleted", id: "m", data: null } });
+  first.close();
+  const second = connect();
+  assert.deepEqual(
+    second.sent.map((frame) => (frame as { type: string }).type),
+    ["lists", "hold", "follow"],
+  );
+  assert.deepEqual(second.sent[0], { type: "lists", after: 10 });
+  stream.release();
+  second.close();
+  assert.equal(connect().sent.some((frame) => (frame as { type: string }).type === "hold"), false);
+  assert.deepEqual(
+    heard.filter((line) => !line.startsWith("(")),
+    ["t held", "message_deleted m"],
   );
 });
 

@@ -80,6 +80,7 @@ class Answer:
         models: ModelManager,
         spend: Spend = spend_freely,
         measure: Measure = measure_nothing,
+        profile: Database | None = None,
     ) -> None:
         self.log = log
         self._params = sampling(log.run.model, parameters)
@@ -88,6 +89,7 @@ class Answer:
         self._effort = effort(parameters)
         self._system_prompt: str | None = parameters.get("system_prompt")
         self._database = database
+        self._profile = profile
         self._models = models
         self._spend = spend
         self._measure = measure
@@ -160,13 +162,17 @@ class Answer:
     async def _prompt(self, model: ModelDescription, room: int) -> tuple[str | None, tuple[Message, ...]]:
         """What the model is given, in about as many tokens, and the message with which it begins; None for the root."""
         run = self.log.run
-        async with self._database.read(self.log.owner) as scope:
+        owner = self.log.owner
+        async with contextlib.AsyncExitStack() as reading:
+            scope = await reading.enter_async_context(self._database.read(owner))
+            elsewhere = self._profile
+            profile = None if elsewhere is None else await reading.enter_async_context(elsewhere.read(owner))
             # From the answer itself upwards: what it has already (to be carried on) is the last turn then.
             since = await context.beginning(
                 scope, run.chat_id, run.message_id, room=room, context=model.context, tokenizer=model.tokenizer
             )
             return since, await instructions.prompt(
-                scope, run.chat_id, run.message_id, run.model, self._system_prompt, since=since
+                *(scope, run.chat_id, run.message_id, run.model, self._system_prompt), profile=profile, since=since
             )
 
     async def _write(

@@ -74,9 +74,16 @@ class Live(Protocol):
 class Follower:
     """One tab. Whoever owns it waits for ``wake`` and then sends what `pending` gives."""
 
-    def __init__(self, database: Database, live: Live, owner: str, on_close: Callable[[Follower], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        live: Live,
+        owner: str,
+        on_close: Callable[[Follower], None],
+        wake: asyncio.Event | None = None,
+    ) -> None:
         self.owner = owner
-        self.wake = asyncio.Event()
+        self.wake = asyncio.Event() if wake is None else wake
         self._database = database
         self._live = live
         self._on_close = on_close

@@ -57,8 +57,10 @@ class Scores:
     unchanged: bool | None
 
 
-async def turns_above(scope: Scope, answer: Message, model: str) -> tuple[Turn, ...]:
+async def turns_above(scope: Scope, answer: Message, model: str, *, profile: Scope | None = None) -> tuple[Turn, ...]:
     """What the model was told before it wrote an answer: its instructions and the branch above.
+
+    ``profile`` is where the user's own instructions are, if not beside the chat.
 
     Raises:
         InvalidParameter: there is nothing above.
@@ -67,7 +69,7 @@ async def turns_above(scope: Scope, answer: Message, model: str) -> tuple[Turn, 
         raise InvalidParameter("The messages that this answers were deleted, so it cannot be scored.", param="message")
     told = (answer.parameters or {}).get("system_prompt")
     since = None if answer.usage is None else answer.usage.context_from
-    return await instructions.prompt(scope, answer.chat_id, answer.parent_id, model, told, since=since)
+    return await instructions.prompt(scope, answer.chat_id, answer.parent_id, model, told, profile=profile, since=since)
 
 
 async def score(

@@ -96,7 +96,10 @@ class Created:
 
 
 class RunService:
-    """All runs of this process."""
+    """All runs of this process that are in one database.
+
+    ``profile`` is the database where users' own instructions are, if not the same.
+    """
 
     def __init__(
         self,
@@ -107,6 +110,7 @@ class RunService:
         permit: Permit = permit_all,
         titles: Callable[[], bool] = lambda: False,
         admit: Admit = admit_all,
+        profile: Database | None = None,
     ) -> None:
         self.writer = LogWriter(database)
         self._database = database
@@ -114,6 +118,7 @@ class RunService:
         self._spend = spend
         self._measure = measure
         self._permit = permit
+        self._profile = profile
         self._answers: dict[tuple[str, str], Answer] = {}
         self.queue = Queue(database, self._launch, admit)
         self.titles = Titles(database, models, spend, titles)
@@ -151,9 +156,9 @@ class RunService:
             await answer.interrupt()
         await self.writer.close()
 
-    def follower(self, owner: str) -> Follower:
-        """A new follower, for one tab."""
-        follower = Follower(self._database, self, owner, self.followers[owner].discard)
+    def follower(self, owner: str, wake: asyncio.Event | None = None) -> Follower:
+        """A new follower, for one tab, which may have another one already that shares its ``wake``."""
+        follower = Follower(self._database, self, owner, self.followers[owner].discard, wake)
         self.followers[owner].add(follower)
         return follower
 
@@ -456,7 +461,7 @@ class RunService:
 
         log = RunLog(scope.owner, run, message, self.writer, on_end=over)
         asked_with = message.parameters or NO_PARAMETERS
-        answer = Answer(log, asked_with, self._database, self._models, self._spend, self._measure)
+        answer = Answer(log, asked_with, self._database, self._models, self._spend, self._measure, self._profile)
 
         def begin() -> None:
             self._answers[key] = answer

@@ -76,8 +76,8 @@ def create_app(settings: Settings, manager: ModelManager, hub: Hub, *, static: P
                     admit=lambda owner: app.state.meter.check_quota(app.state.accounts.identity(owner)),
                 )
             )
-            app.state.accounts.on_departure(app.state.api.runs.forget)
-            app.state.accounts.on_suspension(app.state.api.runs.interrupt)
+            app.state.accounts.on_departure(app.state.api.forget)
+            app.state.accounts.on_suspension(app.state.api.interrupt)
             app.state.batches = await stack.enter_async_context(open_batches(app, settings))
             yield
 

@@ -43,6 +43,7 @@ const inChats = () => currentPage() === null;
 export const COMMANDS: readonly Command[] = [
   { id: "palette", icon: "search", shortcut: { key: "k", mod: true }, run: () => (layout.sheet = "palette"), keyOnly: true },
   { id: "newChat", icon: "plus", shortcut: { key: "o", mod: true, shift: true }, run: newChat },
+  { id: "temporary", icon: "passing", available: inChats, run: toggleTemporary },
   { id: "find", icon: "search", run: () => (layout.sheet = "find") },
   { id: "write", icon: "edit", shortcut: { key: "/" }, available: inChats, run: () => layout.focusComposer(), keyOnly: true },
   { id: "stop", icon: "stop", shortcut: { key: "escape" }, available: answering, run: () => void app.conversation?.stop() },
@@ -84,7 +85,13 @@ function visit(path: string): void {
 
 function newChat(): void {
   layout.closeDrawer();
-  router.go(null);
+  app.newChat();
+  layout.focusComposer();
+}
+
+function toggleTemporary(): void {
+  layout.closeDrawer();
+  app.toggleTemporary();
   layout.focusComposer();
 }
 

@@ -15,6 +15,8 @@ export interface Listener {
   /** A followed run is unknown to the server. */
   unknown(run: string, error: Failure): void;
   change(change: Change): void;
+  /** What changes in a temporary chat is told from now on: it has to be fetched. */
+  held(chat: string): void;
   /** Too much was missed: fetch the lists anew. */
   reset(): void;
   state(state: ConnectionState): void;
@@ -38,6 +40,7 @@ const PONG_WITHIN_MS = 10_000;
 export class EventStream {
   #socket: WebSocket | null = null;
   #seen = new Map<string, number>();
+  #held: string | null = null;
   #cursor: number | null = null;
   #failures = 0;
   #retry: number | null = null;
@@ -94,10 +97,24 @@ export class EventStream {
     this.#send({ type: "lists", after: cursor });
   }
 
+  /** Keeps a temporary chat, and hears of it; one at a time. */
+  hold(chat: string): void {
+    if (this.#held === chat) return;
+    this.#held = chat;
+    this.#send({ type: "hold", chat });
+  }
+
+  /** It is over, or will be: after the next interruption it is asked for no more. */
+  release(): void {
+    this.#held = null;
+  }
+
   #opened(socket: WebSocket): void {
     if (socket !== this.#socket) return;
     this.#failures = 0;
     if (this.#cursor !== null) this.#send({ type: "lists", after: this.#cursor });
+    // Before its runs, which are found by it.
+    if (this.#held !== null) this.#send({ type: "hold", chat: this.#held });
     for (const [run, after] of this.#seen) this.#send({ type: "follow", run, after });
     this.#beat(socket);
     this.listener.state("open");
@@ -129,6 +146,8 @@ export class EventStream {
         return this.#snapshot(frame.run, frame.seq, frame.message);
       case "change":
         return this.#change(frame.cursor, frame.change);
+      case "held":
+        return this.listener.held(frame.chat);
       case "reset":
         this.#cursor = frame.cursor;
         return this.listener.reset();
@@ -163,9 +182,9 @@ export class EventStream {
     this.listener.snapshot(run, message);
   }
 
-  #change(cursor: number, change: Change): void {
+  #change(cursor: number | null, change: Change): void {
     // Progress of a download is not stored: it carries a cursor whose own change may still be on its way.
-    if (change.kind !== "model") {
+    if (change.kind !== "model" && cursor !== null) {
       if (this.#cursor !== null && cursor <= this.#cursor) return;
       this.#cursor = cursor;
     }

@@ -20,6 +20,8 @@ interface Entry {
 const KEPT = /^\/api\/(?:chats\/[^/?]+|chats\?(?!.*before)[^#]*|projects|models|account\/preferences)$/;
 const ONE_CHAT = /^\/api\/chats\/[^/?]+$/;
 const SESSION = "/api/session";
+/** Chats of which nothing is kept. */
+const passing = new Set<string>();
 
 let user: string | null = null;
 /** The person is gone: what still arrives at the closing page is not kept. */
@@ -79,7 +81,12 @@ export const kept = {
   used: false,
 
   /** Whether an answer to this may be kept. */
-  takes: (method: string, path: string): boolean => method === "GET" && KEPT.test(path),
+  takes: (method: string, path: string): boolean => method === "GET" && KEPT.test(path) && !passing.has(path),
+
+  /** Keeps nothing of a temporary chat. */
+  spare(chatId: string): void {
+    passing.add(`/api/chats/${encodeURIComponent(chatId)}`);
+  },
 
   put,
   get,

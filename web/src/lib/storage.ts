@@ -18,7 +18,16 @@ export function belongTo(user: string): void {
 /** What could not be stored: it lives as long as the page. */
 const unstored = new Map<string, string>();
 
+/** What was typed while a temporary chat is open: it lives as long as that is. */
+let passing: Map<string, string> | null = null;
+
+/** From now on, and until it is told otherwise, nothing that is typed in this page reaches the browser's storage. */
+export function leaveNoTrace(none: boolean): void {
+  passing = none ? new Map() : null;
+}
+
 export function read(key: string): string | null {
+  if (passing !== null && key.startsWith(`${own}draft.`)) return passing.get(key) ?? null;
   const here = unstored.get(key);
   if (here !== undefined) return here;
   try {
@@ -31,6 +40,13 @@ export function read(key: string): string | null {
 /** Whether the browser keeps the value beyond this page. */
 export function write(key: string, value: string | null): boolean {
   if (sealed) return true;
+  if (passing !== null && key.startsWith(`${own}draft.`)) {
+    if (value === null) passing.delete(key);
+    else passing.set(key, value);
+    return true;
+  }
+  // What was sent is kept by the one who sends it. What was sent before still leaves the storage when it has arrived.
+  if (passing !== null && value !== null && key.startsWith(`${own}outbox.`)) return true;
   unstored.delete(key);
   try {
     if (value === null) localStorage.removeItem(PREFIX + key);
@@ -83,11 +99,32 @@ export const unsent = {
   all: (): string[] => keys(`${own}outbox.`).map((key) => key.slice(`${own}outbox.`.length)),
 };
 
+/** The id of this tab's temporary chat: it outlives the page, not the tab. */
+export const temporaryChat = {
+  read(): string | null {
+    try {
+      return sessionStorage.getItem(`${PREFIX}temporary`);
+    } catch {
+      return null;
+    }
+  },
+  write(id: string | null): void {
+    try {
+      if (id === null || sealed) sessionStorage.removeItem(`${PREFIX}temporary`);
+      else sessionStorage.setItem(`${PREFIX}temporary`, id);
+    } catch {
+      // Blocked: then a reload ends the chat.
+    }
+  },
+};
+
 /** What says nothing of a person: how the page looks in this browser. */
 const OF_THE_BROWSER: ReadonlySet<string> = new Set(["language", "sidebar", "single-keys", "theme"]);
 
 /** Forgets the person in this browser, with all that they typed, for good: this page stores nothing more. */
 export function forget(): void {
+  leaveNoTrace(false);
+  temporaryChat.write(null);
   for (const key of keys("")) if (!OF_THE_BROWSER.has(key)) write(key, null);
   sealed = true;
 }

@@ -346,7 +346,9 @@ export type Change =
 export type ServerFrame =
   | { type: "snapshot"; run: string; seq: number; message: Message }
   | { type: "event"; run: string; seq: number; event: RunEvent }
-  | { type: "change"; cursor: number; change: Change }
+  /** Without a cursor it is of a temporary chat, and not one of the lists' changes. */
+  | { type: "change"; cursor: number | null; change: Change }
+  | { type: "held"; chat: string }
   | { type: "reset"; cursor: number }
   | { type: "error"; error: Failure; run: string | null }
   | { type: "pong" };
@@ -355,13 +357,14 @@ export type ClientFrame =
   | { type: "follow"; run: string; after: number }
   | { type: "unfollow"; run: string }
   | { type: "lists"; after: number }
+  | { type: "hold"; chat: string }
   | { type: "ping" };
 
 export interface NewMessage {
   message: { id: string; parent_id: string | null; text: string };
   run: { id: string; message_id: string; model?: string } & Partial<Tuning>;
   /** What the chat is made with, if this is its first message. */
-  chat?: Partial<Tuning> & { project_id?: string };
+  chat?: Partial<Tuning> & { project_id?: string; temporary?: true };
 }
 
 /** A token of an answer, counted from 0, and the id of the one that is to stand there instead. */

@@ -69,7 +69,9 @@ async def change_many(services: Services, owner: Owner, request: project_types.B
 @router.get("/{chat_id}")
 async def open_chat(services: Services, owner: Owner, chat_id: types.Id) -> types.OpenedChat:
     """A chat, its tree, the last messages of the branch shown, and its open runs."""
-    return types.OpenedChat.model_validate(await services.runs.open_chat(owner, chat_id))
+    return types.OpenedChat.model_validate(
+        await (await services.home(owner, chat=chat_id)).runs.open_chat(owner, chat_id)
+    )
 
 
 @router.patch("/{chat_id}")
@@ -89,7 +91,8 @@ async def change_chat(services: Services, owner: Owner, chat_id: types.Id, patch
             values[f"{mark}_at"] = now() if values.pop(mark) else None
     if "parameters" in values:
         values["parameters"] = types.given(patch.parameters)
-    async with services.database.write(owner) as scope:
+    home = await services.home(owner, chat=chat_id)
+    async with home.database.write(owner) as scope:
         await chats.get(scope, chat_id)
         if "leaf_id" in values:
             leaf = (await messages.of_ids(scope, [patch.leaf_id])).get(patch.leaf_id)
@@ -103,7 +106,8 @@ async def change_chat(services: Services, owner: Owner, chat_id: types.Id, patch
 @router.delete("/{chat_id}", status_code=204)
 async def delete_chat(services: Services, owner: Owner, chat_id: types.Id) -> None:
     """Delete a chat with everything in it, stopping its runs."""
-    await services.runs.delete_chat(owner, chat_id)
+    if not await services.temporary.drop(owner, chat_id):
+        await services.runs.delete_chat(owner, chat_id)
 
 
 def _cursor(chat: Chat) -> str:

@@ -17,10 +17,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from myna.errors import MynaError, StoreError
-from myna.runs.followers import ChangeFrame, EventFrame, Frame, Listed, ResetFrame, SnapshotFrame
+from myna.runs.followers import ChangeFrame, EventFrame, Follower, Frame, Listed, ResetFrame, SnapshotFrame
+from myna.runs.temporary import TemporaryChat
 from myna.server.api import account_types, types
 from myna.server.api.services import ApiServices, Owner, Services
 from myna.server.errors import describe, from_validation
+from myna.store import changes
 from myna.store.preferences import Preferences
 from myna.store.records import Chat, EndEvent, Message, Project, Run, RunEvent, StartedEvent
 
@@ -49,7 +51,9 @@ class Tab:
     def __init__(self, socket: WebSocket, services: ApiServices, owner: str) -> None:
         self._socket = socket
         self._services = services
+        self._owner = owner
         self._follower = services.runs.follower(owner)
+        self._held: dict[str, tuple[TemporaryChat, Follower]] = {}
         self._models: dict[str, types.Model] = {}
         self._sending = asyncio.Lock()
 
@@ -69,6 +73,8 @@ class Tab:
             forget_tab()
             forget_models()
             self._follower.close()
+            for held, follower in self._held.values():
+                self._services.temporary.release(held, follower)
             receiving.cancel()
             sending.cancel()
             ended = await asyncio.gather(receiving, sending, return_exceptions=True)
@@ -101,13 +107,35 @@ class Tab:
     async def _honour(self, frame: types.ClientFrame) -> None:
         match frame:
             case types.Follow():
-                await self._follower.follow(frame.run, frame.after)
+                await (await self._follower_of(frame.run)).follow(frame.run, frame.after)
             case types.Unfollow():
-                self._follower.unfollow(frame.run)
+                for follower in (self._follower, *(follower for _, follower in self._held.values())):
+                    follower.unfollow(frame.run)
             case types.Lists():
                 self._follower.follow_lists(frame.after)
+            case types.Hold():
+                await self._hold(frame.chat)
             case types.Ping():
                 await self._send({"type": "pong"})
+
+    async def _hold(self, chat_id: str) -> None:
+        held = self._services.temporary.get(self._owner, chat_id)
+        if held is None:
+            await self._send(_change(None, "chat_deleted", chat_id, None))
+            return
+        if chat_id not in self._held:
+            follower = self._services.temporary.hold(held, self._follower.wake)
+            self._held[chat_id] = (held, follower)
+            async with held.database.read(self._owner) as scope:
+                follower.follow_lists(await changes.latest(scope))
+        await self._send({"type": "held", "chat": chat_id})
+
+    async def _follower_of(self, run_id: str) -> Follower:
+        """By which a run is followed: that of the temporary chat which has it, or that of all else."""
+        for held, follower in self._held.values():
+            if not held.over and await held.has(run=run_id):
+                return follower
+        return self._follower
 
     async def _send_due(self) -> None:
         while not self._services.closing:
@@ -115,6 +143,7 @@ class Tab:
             try:
                 async for frame in self._follower.pending():
                     await self._send(to_wire(frame))
+                await self._send_held()
                 await self._send_models()
             except StoreError as error:
                 logger.error("A tab cannot be told of what changes: %s", error.message)
@@ -123,6 +152,20 @@ class Tab:
                 return
             await self._follower.wake.wait()
         await self._close(GOING_AWAY)
+
+    async def _send_held(self) -> None:
+        for chat_id, (held, follower) in list(self._held.items()):
+            if held.over:
+                del self._held[chat_id]
+                self._services.temporary.release(held, follower)
+                await self._send(_change(None, "chat_deleted", chat_id, None))
+                continue
+            try:
+                async for frame in follower.pending():
+                    await self._send(_of_held(chat_id, frame))
+            except StoreError:
+                if not held.over:  # while it was read
+                    raise
 
     async def _send_models(self) -> None:
         # With the cursor of what was sent, not of what there is: a tab that goes on from it must miss nothing.
@@ -163,7 +206,18 @@ def to_wire(frame: Frame) -> dict[str, Any]:
             return {"type": "reset", "cursor": frame.cursor}
 
 
-def _change(cursor: int, kind: str, entity_id: str, data: BaseModel | None) -> dict[str, Any]:
+def _of_held(chat_id: str, frame: Frame) -> dict[str, Any]:
+    """A frame of a temporary chat, whose changes are not among the tab's lists and have no place in them."""
+    match frame:
+        case ChangeFrame():
+            return _change(None, frame.kind, frame.id, _record(frame.data))
+        case ResetFrame():
+            return {"type": "held", "chat": chat_id}
+        case _:
+            return to_wire(frame)
+
+
+def _change(cursor: int | None, kind: str, entity_id: str, data: BaseModel | None) -> dict[str, Any]:
     change = {"kind": kind, "id": entity_id, "data": None if data is None else data.model_dump()}
     return {"type": "change", "cursor": cursor, "change": change}
 

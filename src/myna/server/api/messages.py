@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from myna.errors import InvalidParameter
+from myna.errors import Conflict, InvalidParameter
 from myna.runs.service import ChatSettings, NewMessage
 from myna.server.api import types
 from myna.server.api.runs import new_run
@@ -27,7 +27,12 @@ async def send(
     """Store a user's message and begin to answer it; 200 instead of 201 when that was done before."""
     message = NewMessage(**request.message.model_dump())
     settings = ChatSettings(request.chat.system_prompt, types.given(request.chat.parameters), request.chat.project_id)
-    created = await services.runs.send(owner, chat_id, message, new_run(services, request.run), settings)
+    run = new_run(services, request.run)
+    if request.chat.temporary:
+        created = await services.temporary.send(owner, chat_id, message, run, settings)
+    else:
+        home = await services.home(owner, chat=chat_id)
+        created = await home.runs.send(owner, chat_id, message, run, settings)
     response.status_code = 201 if created.is_new else 200
     return types.Created.model_validate(created)
 
@@ -40,14 +45,16 @@ async def contents(
     asked = ids.split(",")
     if len(asked) > MAX_IDS or not all(map(_ID.fullmatch, asked)):
         raise InvalidParameter(f"Give 1 to {MAX_IDS} ids of messages, separated by commas.", param="ids")
-    found, open_runs = await services.runs.contents(owner, chat_id, asked)
+    home = await services.home(owner, chat=chat_id)
+    found, open_runs = await home.runs.contents(owner, chat_id, asked)
     return types.Contents.model_validate({"messages": found, "runs": open_runs})
 
 
 @router.patch("/messages/{message_id}")
 async def edit_message(services: Services, owner: Owner, message_id: types.Id, patch: types.TextPatch) -> types.Message:
     """Change a message's text in place."""
-    async with services.database.write(owner) as scope:
+    home = await services.home(owner, message=message_id)
+    async with home.database.write(owner) as scope:
         edited = await branches.edit(scope, message_id, patch.text, known=patch.edited_at, overwrite=patch.overwrite)
     return types.Message.model_validate(edited)
 
@@ -55,7 +62,8 @@ async def edit_message(services: Services, owner: Owner, message_id: types.Id, p
 @router.post("/messages/{message_id}/copy", status_code=201)
 async def copy_message(services: Services, owner: Owner, message_id: types.Id, copy: types.NewCopy) -> types.Copied:
     """Put another version of a message beside it."""
-    async with services.database.write(owner) as scope:
+    home = await services.home(owner, message=message_id)
+    async with home.database.write(owner) as scope:
         chat, message = await branches.copy(scope, message_id, copy.id, copy.text)
     return types.Copied.model_validate({"chat": chat, "message": message})
 
@@ -63,6 +71,8 @@ async def copy_message(services: Services, owner: Owner, message_id: types.Id, c
 @router.post("/chats/{chat_id}/fork", status_code=201)
 async def fork_chat(services: Services, owner: Owner, chat_id: types.Id, fork: types.Fork) -> types.Chat:
     """Make a chat of a branch."""
+    if services.temporary.get(owner, chat_id) is not None:
+        raise Conflict("A temporary chat cannot be forked: nothing of it is kept.", param="chat")
     async with services.database.write(owner) as scope:
         return types.Chat.model_validate(await branches.fork(scope, chat_id, fork.message_id, fork.id))
 
@@ -70,5 +80,6 @@ async def fork_chat(services: Services, owner: Owner, chat_id: types.Id, fork: t
 @router.delete("/messages/{message_id}", status_code=204)
 async def delete_message(services: Services, owner: Owner, message_id: types.Id) -> None:
     """Delete one message; its children move to its parent."""
-    async with services.database.write(owner) as scope:
+    home = await services.home(owner, message=message_id)
+    async with home.database.write(owner) as scope:
         await messages.delete(scope, message_id)

@@ -15,6 +15,7 @@ from myna.hub import Hub
 from myna.runs.answer import measure_nothing, spend_freely
 from myna.runs.queue import Admit, admit_all
 from myna.runs.service import RunService
+from myna.runs.temporary import TemporaryChat, TemporaryChats
 from myna.server.accounts import Accounts
 from myna.server.api.library import Library
 from myna.server.api.licence_gate import LicenceGate
@@ -28,9 +29,18 @@ from myna.store.place import FAILED
 class ApiServices:
     """The database, the runs and the models of one server."""
 
-    def __init__(self, database: Database, runs: RunService, library: Library, manager: ModelManager) -> None:
+    def __init__(
+        self,
+        database: Database,
+        runs: RunService,
+        temporary: TemporaryChats,
+        library: Library,
+        manager: ModelManager,
+    ) -> None:
         self.database = database
+        self.profile: Database | None = None  # no other than its own
         self.runs = runs
+        self.temporary = temporary
         self.library = library
         self.manager = manager
         self.permit = LicenceGate(library)
@@ -43,6 +53,23 @@ class ApiServices:
         if failure is None:
             return None
         return failure.told if isinstance(failure, MynaError) else FAILED
+
+    async def home(
+        self, owner: str, *, chat: str | None = None, message: str | None = None, run: str | None = None
+    ) -> ApiServices | TemporaryChat:
+        """Where a chat is, or that of a message or a run: its own memory if it is a temporary one, else the store."""
+        found = self.temporary.get(owner, chat) if chat else await self.temporary.find(owner, message=message, run=run)
+        return found or self
+
+    def interrupt(self, owner: str) -> None:
+        """The owner may not use the server now: end his runs with what they have, and his temporary chats."""
+        self.runs.interrupt(owner)
+        self.temporary.forget(owner)
+
+    def forget(self, owner: str) -> None:
+        """The owner is gone (see `RunService.forget`)."""
+        self.runs.forget(owner)
+        self.temporary.forget(owner)
 
     def on_disconnect(self, close: Callable[[], None]) -> Callable[[], None]:
         """Call ``close`` when the server ends its tabs; gives back what undoes this."""
@@ -79,14 +106,17 @@ async def open_services(
         speeds.measure(model, tokens, seconds)
         count(owner, model, tokens, seconds)
 
-    runs = RunService(database, manager, spend, measure, LicenceGate(library), titles, admit)
+    permit = LicenceGate(library)
+    runs = RunService(database, manager, spend, measure, permit, titles, admit)
+    temporary = TemporaryChats(database, manager, spend, measure, permit, admit)
     await runs.start()
-    services = ApiServices(database, runs, library, manager)
+    services = ApiServices(database, runs, temporary, library, manager)
     try:
         yield services
     finally:
         services.disconnect()
         await library.close()
+        await temporary.close()
         await runs.close()
         await speeds.close()
 

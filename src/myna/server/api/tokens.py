@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Annotated
 
@@ -69,14 +70,18 @@ async def score_tokens(
     """Read an answer again and tell how likely each of its tokens was. Nothing is stored."""
 
     async def work() -> Response:
-        async with services.database.read(owner) as scope:
+        home = await services.home(owner, message=message_id)
+        async with AsyncExitStack() as reading:
+            scope = await reading.enter_async_context(home.database.read(owner))
+            elsewhere = home.profile
+            profile = None if elsewhere is None else await reading.enter_async_context(elsewhere.read(owner))
             answer = await messages.get(scope, message_id)
             if answer.role != "assistant":
                 raise InvalidParameter(
                     f"Message {message_id} is no answer; only what a model wrote is scored.", param="message"
                 )
             name = answer.model or services.manager.default
-            turns = await scoring.turns_above(scope, answer, name)
+            turns = await scoring.turns_above(scope, answer, name, profile=profile)
         backend = callers_model(request, await services.manager.get(name), name)
         scores = await scoring.score(
             replace(backend, background=True), turns, answer, first=asked.first, count=asked.count, top=asked.top

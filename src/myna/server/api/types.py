@@ -100,11 +100,12 @@ class NewRun(Request):
 
 
 class NewChat(Request):
-    """What a chat is made with by its first message."""
+    """What a chat is made with by its first message. ``temporary``: in memory alone; it is so, or is refused."""
 
     system_prompt: SystemPrompt | None = None
     parameters: Parameters | None = None
     project_id: Id | None = None
+    temporary: bool = False
 
 
 class SendRequest(Request):
@@ -239,13 +240,20 @@ class Lists(Request):
     after: int = Field(ge=0, lt=2**63)
 
 
+class Hold(Request):
+    """Keep a temporary chat, and follow what changes in it."""
+
+    type: Literal["hold"]
+    chat: Id
+
+
 class Ping(Request):
     """Is the server still there?"""
 
     type: Literal["ping"]
 
 
-ClientFrame = Annotated[Follow | Unfollow | Lists | Ping, Field(discriminator="type")]
+ClientFrame = Annotated[Follow | Unfollow | Lists | Hold | Ping, Field(discriminator="type")]
 
 
 class Answer(BaseModel):

@@ -7,7 +7,7 @@ import { lookForNewer } from "../installed";
 import { kept } from "../kept";
 import { retryWaiting, waiting } from "../outbox";
 import { router } from "../router.svelte";
-import { belongTo, drafts, forget } from "../storage";
+import { belongTo, drafts, forget, leaveNoTrace, temporaryChat } from "../storage";
 import { strings } from "../strings";
 import { isReady, type Change, type Chat, type ReadySession, type Session, type Tuning, type User } from "../types";
 import { chats } from "./chats.svelte";
@@ -36,6 +36,8 @@ class App {
   startError = $state<string | null>(null);
   connection = $state<ConnectionState>("connecting");
   conversation = $state.raw<Conversation | null>(null);
+  /** Whether the chat on the first screen, there or to be, is a temporary one. */
+  temporary = $state(false);
   /** A message that the server refused: its text is back in the composer of `subject`. */
   refusal = $state.raw<{ subject: string; text: string; reason: string } | null>(null);
 
@@ -46,7 +48,11 @@ class App {
   #tuned = $state(false);
 
   readonly #owner: Owner = {
-    chatChanged: (chat) => chats.changed(chat),
+    chatChanged: (chat, conversation) => {
+      if (!conversation.temporary) chats.changed(chat);
+      else if (conversation === this.conversation) this.#hold(chat.id);
+      else void api.deleteChat(chat.id).catch(() => undefined); // left before the server had made it
+    },
     refused: (conversation, text, reason) => this.#refused(conversation, text, reason),
   };
 
@@ -55,6 +61,9 @@ class App {
     snapshot: (_run, message) => this.conversation?.runSnapshot(message),
     unknown: () => void this.conversation?.load(),
     change: (change) => this.#changed(change),
+    held: (chat) => {
+      if (this.conversation?.id === chat) void this.conversation.load();
+    },
     reset: () => this.#reload(),
     state: (state) => this.#connectionChanged(state),
   };
@@ -161,6 +170,7 @@ class App {
     this.events.connect();
     // What an earlier page left unsent.
     for (const entry of waiting()) this.#keep(entry.chatId).adopt(entry);
+    this.#resumeTemporary();
     this.show(router.chatId);
     await Promise.all([chats.load(), projects.load(), models.load(), this.#loadModelChoices(), this.#loadPreferences()]);
   }
@@ -188,7 +198,10 @@ class App {
 
   /** Opens a chat, or with null the first screen. */
   show(chatId: string | null): void {
-    if (this.user === null || (this.conversation?.id ?? null) === chatId) return;
+    if (this.user === null) return;
+    if (chatId !== null) this.endTemporary();
+    else if (this.conversation?.temporary) return;
+    if ((this.conversation?.id ?? null) === chatId) return;
     this.#leave();
     if (chatId === null) return;
     const conversation = this.#kept.get(chatId) ?? new Conversation(chatId, this.events, this.#owner);
@@ -197,18 +210,82 @@ class App {
     void conversation.load();
   }
 
+  /** The first screen, for a chat that does not exist yet. */
+  newChat(): void {
+    this.endTemporary();
+    router.go(null);
+  }
+
+  toggleTemporary(): void {
+    if (this.temporary) this.newChat();
+    else this.#beginTemporary();
+  }
+
+  /** What was typed for a new chat is for this one; it is stored no longer. */
+  #beginTemporary(): void {
+    const typed = drafts.read(NEW_CHAT);
+    drafts.write(NEW_CHAT, "");
+    leaveNoTrace(true);
+    drafts.write(NEW_CHAT, typed);
+    projects.next = null;
+    this.refusal = null;
+    this.temporary = true;
+    router.go(null);
+  }
+
+  /** The page was loaded anew in a tab that has a temporary chat. */
+  #resumeTemporary(): void {
+    const id = temporaryChat.read();
+    if (id === null) return;
+    if (router.path !== "/") return this.#forgetTemporary(id);
+    leaveNoTrace(true);
+    kept.spare(id);
+    this.temporary = true;
+    this.conversation = new Conversation(id, this.events, this.#owner, true);
+    this.conversation.show();
+    this.events.hold(id);
+  }
+
+  /** Leaves the temporary chat, if there is one, for good. What was typed before its first message stays typed. */
+  endTemporary(): void {
+    if (!this.temporary) return;
+    const left = this.conversation?.temporary ? this.conversation : null;
+    const typed = left === null ? drafts.read(NEW_CHAT) : "";
+    this.temporary = false;
+    leaveNoTrace(false);
+    if (typed !== "") drafts.write(NEW_CHAT, typed);
+    if (left === null) return;
+    this.#leave();
+    this.refusal = null;
+    this.#forgetTemporary(left.id);
+  }
+
+  #forgetTemporary(id: string): void {
+    temporaryChat.write(null);
+    this.events.release();
+    // Without an answer it is over all the same, some time after this tab holds it no longer.
+    void api.deleteChat(id).catch(() => undefined);
+  }
+
+  /** It exists on the server: this tab keeps it there. */
+  #hold(id: string): void {
+    temporaryChat.write(id);
+    this.events.hold(id);
+  }
+
   send(text: string): void {
     const model = this.model;
     this.refusal = null;
     if (!this.conversation) {
-      const conversation = Conversation.fresh(this.events, this.#owner, projects.next);
+      const conversation = Conversation.fresh(this.events, this.#owner, projects.next, this.temporary);
+      if (this.temporary) kept.spare(conversation.id);
       projects.next = null;
       this.conversation = conversation;
       conversation.show();
       conversation.send(text, model, this.tuning);
       drafts.write(NEW_TUNING, "");
       this.#tuned = false;
-      router.go(conversation.id);
+      if (!this.temporary) router.go(conversation.id);
     } else {
       this.conversation.send(text, model);
     }
@@ -274,7 +351,7 @@ class App {
     const left = this.conversation;
     if (!left) return;
     left.hide();
-    if (left.sending) this.#kept.set(left.id, left);
+    if (left.sending && !left.temporary) this.#kept.set(left.id, left);
     else this.#kept.delete(left.id);
     this.conversation = null;
   }
@@ -291,7 +368,8 @@ class App {
   /** A refused message goes back into the composer it came from; a chat that never came to be is left again. */
   #refused(conversation: Conversation, text: string, reason: string): void {
     const neverWas = conversation.messages.length === 0 && conversation.chat === null;
-    const subject = neverWas ? NEW_CHAT : conversation.id;
+    if (conversation.temporary && conversation !== this.conversation) return; // it was left, and is gone
+    const subject = neverWas || conversation.temporary ? NEW_CHAT : conversation.id;
     const typed = drafts.read(subject);
     drafts.write(subject, typed === "" ? text : `${text}\n\n${typed}`);
     if (this.conversation === conversation) {
@@ -312,6 +390,11 @@ class App {
   }
 
   #gone(chatId: string): void {
+    if (this.#isTemporary(chatId)) {
+      this.endTemporary();
+      toasts.show(strings.temporary.over);
+      return;
+    }
     chats.removed(chatId);
     drafts.write(chatId, "");
     kept.drop(chatId);
@@ -321,8 +404,13 @@ class App {
     router.go(null, { replace: true });
   }
 
+  /** Whether it is the temporary chat, which is in no list. */
+  #isTemporary(chatId: string): boolean {
+    return this.conversation?.temporary === true && this.conversation.id === chatId;
+  }
+
   #chatChanged(chat: Chat): void {
-    chats.changed(chat);
+    if (!this.#isTemporary(chat.id)) chats.changed(chat);
     if (this.conversation?.id === chat.id) this.conversation.chatChanged(chat);
   }
 
@@ -339,7 +427,7 @@ class App {
       case "message_deleted":
         return open?.messageDeleted(change.id);
       case "run":
-        chats.runChanged(change.data);
+        if (!this.#isTemporary(change.data.chat_id)) chats.runChanged(change.data);
         if (open?.id === change.data.chat_id) open.runChanged(change.data);
         return;
       case "project":

@@ -15,7 +15,7 @@ export type Followed = Pick<EventStream, "follow" | "unfollow" | "follows">;
 
 /** Who wants to know what becomes of a conversation. */
 export interface Owner {
-  chatChanged(chat: Chat): void;
+  chatChanged(chat: Chat, conversation: Conversation): void;
   /** The server refused a new message; its text must go back to where it was typed. */
   refused(conversation: Conversation, text: string, reason: string): void;
 }
@@ -55,6 +55,8 @@ export class Conversation {
     id: string,
     private readonly events: Followed,
     private readonly owner: Owner,
+    /** It lives in the server's memory alone. */
+    readonly temporary = false,
   ) {
     this.id = id;
   }
@@ -64,8 +66,8 @@ export class Conversation {
   }
 
   /** A chat that does not exist on the server before its first message. */
-  static fresh(events: Followed, owner: Owner, projectId: string | null): Conversation {
-    const conversation = new Conversation(newId(), events, owner);
+  static fresh(events: Followed, owner: Owner, projectId: string | null, temporary = false): Conversation {
+    const conversation = new Conversation(newId(), events, owner, temporary);
     conversation.#projectId = projectId;
     conversation.state = "ready";
     return conversation;
@@ -201,7 +203,7 @@ export class Conversation {
     if (this.chat && chat.version < this.chat.version) return;
     this.chat = chat;
     if (this.#unconfirmed === 0) this.leafId = chat.leaf_id;
-    this.owner.chatChanged(chat);
+    this.owner.chatChanged(chat, this);
   }
 
   messageChanged(message: Message): void {
@@ -265,12 +267,16 @@ export class Conversation {
   // Sending.
 
   #sendBelow(parentId: string | null, text: string, model: string, tuning?: Tuning): void {
+    const chat = {
+      ...tuning,
+      ...(this.#projectId === null ? {} : { project_id: this.#projectId }),
+      // Said with each message: none may be stored because the chat is over.
+      ...(this.temporary ? { temporary: true as const } : {}),
+    };
     const body = {
       message: { id: newId(), parent_id: parentId, text },
       run: { id: newId(), message_id: newId(), ...(model === "" ? {} : { model }) },
-      ...(tuning === undefined && this.#projectId === null
-        ? {}
-        : { chat: { ...tuning, ...(this.#projectId === null ? {} : { project_id: this.#projectId }) } }),
+      ...(Object.keys(chat).length === 0 ? {} : { chat }),
     };
     this.adopt({ chatId: this.id, createdAt: Date.now(), kind: "message", body });
   }

@@ -7,6 +7,7 @@ const words: typeof en = {
   commands: {
     palette: "الأوامر والمحادثات والنماذج",
     newChat: "محادثة جديدة",
+    temporary: "بدء محادثة مؤقتة أو إنهاؤها",
     find: "البحث في المحادثات",
     write: "كتابة رسالة",
     stop: "إيقاف الإجابة",

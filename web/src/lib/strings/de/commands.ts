@@ -7,6 +7,7 @@ const words: typeof en = {
   commands: {
     palette: "Befehle, Chats und Modelle",
     newChat: "Neuer Chat",
+    temporary: "Temporären Chat beginnen oder beenden",
     find: "Chats durchsuchen",
     write: "Nachricht schreiben",
     stop: "Antwort anhalten",

@@ -41,6 +41,15 @@ const words: typeof en = {
     answer: "Die Antwort kommt nach der darüber.",
   },
 
+  temporary: {
+    title: "Temporärer Chat",
+    start: "Temporärer Chat",
+    end: "Diesen temporären Chat beenden",
+    note: "Er wird nirgends gespeichert und steht in keiner Liste. Er ist weg, wenn du ihn verlässt, oder zehn Minuten nachdem du diesen Tab schließt.",
+    hint: "Nirgends gespeichert: weg, sobald du ihn verlässt.",
+    over: "Der temporäre Chat ist vorbei; nichts davon wurde behalten.",
+  },
+
   drafts: {
     notKept: "Der Speicher dieses Browsers ist voll oder gesperrt: Was du schreibst, bleibt nur, solange diese Seite offen ist.",
   },

@@ -6,6 +6,7 @@ export default {
   commands: {
     palette: "Commands, chats and models",
     newChat: "New chat",
+    temporary: "Begin or end a temporary chat",
     find: "Search chats",
     write: "Write a message",
     stop: "Stop answering",

@@ -40,6 +40,15 @@ export default {
     answer: "The answer comes after the one above.",
   },
 
+  temporary: {
+    title: "Temporary chat",
+    start: "Temporary chat",
+    end: "End this temporary chat",
+    note: "It is stored nowhere and in no list. It is gone when you leave it, or ten minutes after you close this tab.",
+    hint: "Stored nowhere: gone when you leave it.",
+    over: "The temporary chat is over; nothing of it was kept.",
+  },
+
   drafts: {
     notKept: "This browser’s storage is full or blocked: what you type is kept only as long as this page is open.",
   },

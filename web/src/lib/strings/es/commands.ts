@@ -7,6 +7,7 @@ const words: typeof en = {
   commands: {
     palette: "Órdenes, chats y modelos",
     newChat: "Nuevo chat",
+    temporary: "Empezar o terminar un chat temporal",
     find: "Buscar en los chats",
     write: "Escribir un mensaje",
     stop: "Detener la respuesta",

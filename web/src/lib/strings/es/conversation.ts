@@ -41,6 +41,15 @@ const words: typeof en = {
     answer: "La respuesta llega después de la de arriba.",
   },
 
+  temporary: {
+    title: "Chat temporal",
+    start: "Chat temporal",
+    end: "Terminar este chat temporal",
+    note: "No se guarda en ningún sitio ni aparece en ninguna lista. Desaparece cuando sales de él, o diez minutos después de cerrar esta pestaña.",
+    hint: "No se guarda en ningún sitio: desaparece cuando sales de él.",
+    over: "El chat temporal ha terminado; no se ha conservado nada de él.",
+  },
+
   drafts: {
     notKept: "El almacenamiento de este navegador está lleno o bloqueado: lo que escribes solo se conserva mientras esta página esté abierta.",
   },

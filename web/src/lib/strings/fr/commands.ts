@@ -7,6 +7,7 @@ const words: typeof en = {
   commands: {
     palette: "Commandes, discussions et modèles",
     newChat: "Nouvelle discussion",
+    temporary: "Commencer ou terminer une discussion temporaire",
     find: "Rechercher dans les discussions",
     write: "Écrire un message",
     stop: "Arrêter la réponse",

@@ -41,6 +41,15 @@ const words: typeof en = {
     answer: "La réponse viendra après celle du dessus.",
   },
 
+  temporary: {
+    title: "Discussion temporaire",
+    start: "Discussion temporaire",
+    end: "Terminer cette discussion temporaire",
+    note: "Elle n’est enregistrée nulle part et ne figure dans aucune liste. Elle disparaît quand vous la quittez, ou dix minutes après la fermeture de cet onglet.",
+    hint: "Enregistrée nulle part : elle disparaît quand vous la quittez.",
+    over: "La discussion temporaire est terminée ; rien n’en a été conservé.",
+  },
+
   drafts: {
     notKept: "Le stockage de ce navigateur est plein ou bloqué\u00a0: votre texte n’est conservé que tant que cette page reste ouverte.",
   },

@@ -7,6 +7,7 @@ const words: typeof en = {
   commands: {
     palette: "命令、对话和模型",
     newChat: "新对话",
+    temporary: "开始或结束临时对话",
     find: "搜索对话",
     write: "写消息",
     stop: "停止回答",
