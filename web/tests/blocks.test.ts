@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BlockSplitter, definitions } from "../src/lib/markdown/blocks";
+import { fenceOf, runsOf } from "../src/lib/markdown/fence";
 
 const ANSWER = `\n\nFirst, a *paragraph*
 on two lines.
@@ -94,4 +95,38 @@ test("only the tail is parsed again: the time of a long answer does not grow wit
 test("link references are found wherever they stand", () => {
   assert.equal(definitions(ANSWER), "[ref]: https://example.org");
   assert.equal(definitions("no [reference] here"), "");
+});
+
+const FENCES = [
+  "```python\nx = 1\n\n\ny = 2\n``\n ```\n\nAfter\n",
+  "~~~\n``` \n~~\n[a]: b\n~~~ \nafter",
+  "text\n\n````\n```\n# not a title\n```\n````\n\n```\nopen | to\n|---|\nthe end\n",
+  "```js x`y\nno fence\n```\n",
+];
+
+for (const source of FENCES) {
+  test(`code that is being written is read as if it were there at once: ${JSON.stringify(source)}`, () => {
+    for (const size of [1, 2, 5]) {
+      const splitter = new BlockSplitter();
+      for (const part of growing(source, size)) {
+        const fresh = new BlockSplitter();
+        assert.deepEqual(splitter.update(part, false), fresh.update(part, false));
+      }
+    }
+  });
+}
+
+test("a long block is told from others without being parsed", () => {
+  assert.deepEqual(fenceOf("\n```py x\na\n\nb\n```\n\n"), { language: "py", code: "a\n\nb", closed: true });
+  assert.deepEqual(fenceOf("~~~\na\n```\n"), { language: "", code: "a\n```", closed: false });
+  assert.equal(fenceOf("```a``` is code\n"), null);
+  assert.equal(fenceOf("- ```\n  a\n  ```\n"), null);
+});
+
+test("runs make up the whole code", () => {
+  for (const count of [1, 100, 101, 250]) {
+    const code = Array.from({ length: count }, (_, line) => `line ${line}`).join("\n");
+    assert.equal(runsOf(code).join(""), code);
+    assert.equal(runsOf(code).length, Math.ceil(count / 100));
+  }
 });

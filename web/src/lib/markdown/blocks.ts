@@ -3,6 +3,7 @@
  * that only the tail is parsed and drawn again while an answer streams.
  */
 
+import { continuation, fenceOf } from "./fence";
 import { isTangled } from "./hard";
 import { topLevel } from "./parser";
 
@@ -10,6 +11,9 @@ export class BlockSplitter {
   #settled: string[] = [];
   #settledLength = 0;
   #source = "";
+  /** What follows the settled ones, and whether it ends within a code block. */
+  #tail: string[] = [];
+  #inFence = false;
 
   /**
    * The source's top-level blocks, as their own Markdown. Parses only what follows the settled part when `source`
@@ -17,11 +21,21 @@ export class BlockSplitter {
    */
   update(source: string, complete: boolean): string[] {
     // The lexer reads every line end as \n; the lengths counted here must be those of the text it saw.
-    source = source.replace(/\r\n?/g, "\n");
+    if (source.includes("\r")) source = source.replace(/\r\n?/g, "\n");
+    if (this.#inFence && !complete) {
+      const more = continuation(this.#source, source);
+      if (more !== null) {
+        this.#source = source;
+        this.#tail[this.#tail.length - 1] += more;
+        return [...this.#settled, ...this.#tail];
+      }
+    }
     if (!source.startsWith(this.#source) || complete) this.#reset();
     this.#source = source;
     const tail = this.#split(source.slice(this.#settledLength), !complete);
     if (!complete) this.#settle(tail);
+    this.#tail = tail;
+    this.#inFence = !complete && fenceOf(tail.at(-1) ?? "")?.closed === false;
     return [...this.#settled, ...tail];
   }
 
@@ -61,5 +75,7 @@ export class BlockSplitter {
 
 /** Link reference definitions of the whole text: a block that uses one is rendered together with them. */
 export function definitions(source: string): string {
+  // Most texts have none, and this is asked at each token.
+  if (!source.includes("]:")) return "";
   return source.match(/^ {0,3}\[(?!\^)[^\]\n]+\]:[ \t]*\S.*$/gm)?.join("\n") ?? "";
 }

@@ -6,6 +6,7 @@
 import DOMPurify from "dompurify";
 import type { Tokens } from "marked";
 import { strings } from "../strings";
+import { fenceOf, RUN_LINES, runsOf } from "./fence";
 import { isHard } from "./hard";
 import { highlight, languageName } from "./highlight.svelte";
 import { formula } from "./math.svelte";
@@ -19,6 +20,9 @@ const SAFE_VALUE = /^(?:(?:https?|mailto):|[^a-z]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i;
 
 /** A code block so long says how long it is. */
 const MANY_LINES = 20;
+
+/** A block so long is not parsed to find out that it is code. */
+const LONG_FENCE = 20_000;
 
 /** The page's own headings are levels one and two. */
 const HEADING_OFFSET = 2;
@@ -41,20 +45,9 @@ parser.use({
       return `<h${level} class="h${depth}">${this.parser.parseInline(tokens)}</h${level}>\n`;
     },
     code({ text, lang, raw }: Tokens.Code): string {
-      const language = (lang ?? "").trim().split(/\s+/)[0] ?? "";
-      const { answer, message } = strings;
-      const count = text.split("\n").length;
-      const lines = count < MANY_LINES ? "" : ` <span class="lines">${escape(answer.lines(count))}</span>`;
       // A fence without its end is still being written.
-      const drawn = language === "mermaid" && /\n[ \t]*(?:`{3,}|~{3,})\s*$/.test(raw);
-      return (
-        `<figure class="code${drawn ? " diagram" : ""}"><figcaption><span class="language">${escape(languageName(language))}${lines}</span>` +
-        `<button type="button" class="wrap-code" aria-pressed="false">${escape(answer.wrap)}</button>` +
-        `<button type="button" class="save-code" title="${escape(language)}">${escape(answer.download)}</button>` +
-        `<button type="button" class="copy-code" aria-label="${escape(message.copyCode)}">${escape(message.copy)}</button>` +
-        `</figcaption>${drawn ? `<div class="drawing"></div>` : ""}` +
-        `<pre tabindex="0" dir="ltr"><code>${highlight(text, language) ?? escape(text)}</code></pre></figure>\n`
-      );
+      const closed = /\n[ \t]*(?:`{3,}|~{3,})\s*$/.test(raw);
+      return codeHtml((lang ?? "").trim().split(/\s+/)[0] ?? "", text, closed);
     },
     table(token: Tokens.Table): string {
       const cells = (row: Tokens.TableCell[], tag: "th" | "td"): string =>
@@ -87,6 +80,26 @@ parser.use({
     },
   },
 });
+
+function codeHtml(language: string, text: string, closed: boolean): string {
+  const { answer, message } = strings;
+  const count = text.split("\n").length;
+  const lines = count < MANY_LINES ? "" : ` <span class="lines">${escape(answer.lines(count))}</span>`;
+  const drawn = language === "mermaid" && closed;
+  return (
+    `<figure class="code${drawn ? " diagram" : ""}"><figcaption><span class="language">${escape(languageName(language))}${lines}</span>` +
+    `<button type="button" class="wrap-code" aria-pressed="false">${escape(answer.wrap)}</button>` +
+    `<button type="button" class="save-code" title="${escape(language)}">${escape(answer.download)}</button>` +
+    `<button type="button" class="copy-code" aria-label="${escape(message.copyCode)}">${escape(message.copy)}</button>` +
+    `</figcaption>${drawn ? `<div class="drawing"></div>` : ""}` +
+    `<pre tabindex="0" dir="ltr"><code>${highlight(text, language) ?? plainHtml(text, count)}</code></pre></figure>\n`
+  );
+}
+
+function plainHtml(code: string, lines: number): string {
+  if (lines <= RUN_LINES) return escape(code);
+  return runsOf(code).map((run) => `<span class="run">${escape(run)}</span>`).join("");
+}
 
 /** A formula drawn, or its source until that can be and where it cannot. */
 function formulaHtml({ tex, display, open }: Formula): string {
@@ -156,9 +169,11 @@ function asWritten(source: string): DocumentFragment {
 
 /** Renders one block; `definitions` are link references from elsewhere in the text that it may use. */
 export function renderBlock(block: string, definitions: string, growing = false): DocumentFragment {
-  if (isHard(block)) return asWritten(block);
+  // Code is not parsed, however long it is.
+  const fence = block.length > LONG_FENCE ? fenceOf(block) : null;
+  if (!fence && isHard(block)) return asWritten(block);
   const source = definitions === "" ? block : `${block}\n\n${definitions}`;
-  const html = toHtml(source, growing);
+  const html = fence ? codeHtml(fence.language, fence.code, fence.closed) : toHtml(source, growing);
   const formulas = html.includes('class="katex');
   return DOMPurify.sanitize(html, {
     ALLOWED_TAGS: formulas ? [...ALLOWED_TAGS, ...FORMULA_TAGS] : ALLOWED_TAGS,
