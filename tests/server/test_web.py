@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from myna.server.web import WebApplication
+from myna.server.web import WebApplication, load
 
 PAGE = "<!doctype html><title>Myna</title>"
 SCRIPT = "console.log('a script');\n" * 100
@@ -67,6 +67,12 @@ async def test_text_travels_compressed(client: httpx2.AsyncClient) -> None:
     assert response.headers["vary"] == "accept-encoding"
     assert len(raw) < len(SCRIPT) / 10
     assert gzip.decompress(raw).decode() == SCRIPT
+
+
+def test_a_file_is_kept_once(tmp_path: Path) -> None:
+    file = tmp_path / "index.js"
+    file.write_text(SCRIPT)
+    assert gzip.decompress(load(file, 1).body).decode() == SCRIPT
 
 
 async def test_what_gains_nothing_travels_plain(client: httpx2.AsyncClient) -> None:

@@ -32,12 +32,12 @@ TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".webmanifest": "a
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file, ready to be sent: its bytes as they are and, where that helps, compressed."""
+    """One file, ready to be sent: its bytes, compressed where that helps; who cannot read that waits a little."""
 
     kind: str
     etag: str
-    plain: bytes
-    compressed: bytes | None
+    body: bytes
+    is_compressed: bool
 
 
 @functools.lru_cache(maxsize=256)
@@ -45,12 +45,11 @@ def load(path: Path, modified: int) -> Asset:
     """Read and compress a file once; ``modified`` (nanoseconds) makes a changed file a new one."""
     plain = path.read_bytes()
     kind = TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    compressed = None
-    if kind.startswith(COMPRESSIBLE) and len(plain) >= SMALLEST_COMPRESSED:
-        compressed = gzip.compress(plain, 9, mtime=0)
+    is_compressed = kind.startswith(COMPRESSIBLE) and len(plain) >= SMALLEST_COMPRESSED
     if kind.startswith("text/"):
         kind += "; charset=utf-8"
-    return Asset(kind, hashlib.sha256(plain).hexdigest()[:32], plain, compressed)
+    body = gzip.compress(plain, 9, mtime=0) if is_compressed else plain
+    return Asset(kind, hashlib.sha256(plain).hexdigest()[:32], body, is_compressed)
 
 
 class WebApplication:
@@ -89,11 +88,11 @@ class WebApplication:
         }
         if asset.etag in headers.get("if-none-match", ""):
             return Response(status_code=304, headers=answer)
-        body = asset.plain
-        if asset.compressed is not None and "gzip" in headers.get("accept-encoding", ""):
-            body = asset.compressed
-            answer["content-encoding"] = "gzip"
-        return Response(body, headers=answer)
+        if not asset.is_compressed:
+            return Response(asset.body, headers=answer)
+        if "gzip" not in headers.get("accept-encoding", ""):
+            return Response(gzip.decompress(asset.body), headers=answer)
+        return Response(asset.body, headers={**answer, "content-encoding": "gzip"})
 
     def _find(self, path: str, headers: Headers) -> Path | None:
         """The file for a path; the page (built or not) for a path of the application; None for what is neither.
