@@ -280,7 +280,10 @@ def main() -> None:
     names = [] if given.only == "none" else given.only.split(",")
     if unknown := set(names) - set(everything):
         parser.error(f"no {', '.join(sorted(unknown))}; there are {', '.join(everything)}")
-    made = part(measure(names, given.webui))
+    results = measure(names, given.webui)
+    if missing := [name for name in everything if name not in results]:
+        parser.exit(0, f"No table yet: {', '.join(missing)} were never measured.\n")
+    made = part(results)
     print(made)
     if given.write:
         write_parts(given.write, {"app": made})
