@@ -110,3 +110,8 @@ export function periodOf(moment: number, now: number): Period {
 function startOfDay(moment: number): number {
   return new Date(moment).setHours(0, 0, 0, 0);
 }
+
+/** A name as part of a sentence: written in the other direction it does not carry the marks around it away. */
+export function isolated(name: string): string {
+  return `\u2068${name}\u2069`;
+}

@@ -34,7 +34,8 @@ const words: typeof en = {
   language: "اللغة",
 
   welcome: {
-    greeting: (hour) => (hour < 5 || hour >= 12 ? "مساء الخير." : "صباح الخير."),
+    greeting: (hour, name) =>
+      (hour < 5 || hour >= 12 ? "مساء الخير" : "صباح الخير") + (name === null ? "." : `، ${name}.`),
     lead: "عمّ تودّ أن نتحدث؟",
     examplesLabel: "أمثلة",
     examples: [

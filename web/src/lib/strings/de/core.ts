@@ -34,7 +34,9 @@ const words: typeof en = {
   language: "Sprache",
 
   welcome: {
-    greeting: (hour) => (hour < 5 || hour >= 18 ? "Guten Abend." : hour < 11 ? "Guten Morgen." : "Guten Tag."),
+    greeting: (hour, name) =>
+      (hour < 5 || hour >= 18 ? "Guten Abend" : hour < 11 ? "Guten Morgen" : "Guten Tag") +
+      (name === null ? "." : `, ${name}.`),
     lead: "Worüber möchtest du sprechen?",
     examplesLabel: "Beispiele",
     examples: [

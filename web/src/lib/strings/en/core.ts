@@ -33,8 +33,10 @@ export default {
   language: "Language",
 
   welcome: {
-    greeting: (hour: number): string =>
-      hour < 5 || hour >= 18 ? "Good evening." : hour < 12 ? "Good morning." : "Good afternoon.",
+    /** `name` is what the person wants to be called, null where they have not said. */
+    greeting: (hour: number, name: string | null): string =>
+      (hour < 5 || hour >= 18 ? "Good evening" : hour < 12 ? "Good morning" : "Good afternoon") +
+      (name === null ? "." : `, ${name}.`),
     lead: "What would you like to talk about?",
     examplesLabel: "Examples",
     examples: [

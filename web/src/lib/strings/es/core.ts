@@ -34,7 +34,9 @@ const words: typeof en = {
   language: "Idioma",
 
   welcome: {
-    greeting: (hour) => (hour < 5 || hour >= 20 ? "Buenas noches." : hour < 13 ? "Buenos días." : "Buenas tardes."),
+    greeting: (hour, name) =>
+      (hour < 5 || hour >= 20 ? "Buenas noches" : hour < 13 ? "Buenos días" : "Buenas tardes") +
+      (name === null ? "." : `, ${name}.`),
     lead: "¿De qué te gustaría hablar?",
     examplesLabel: "Ejemplos",
     examples: [

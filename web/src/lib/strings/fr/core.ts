@@ -34,7 +34,8 @@ const words: typeof en = {
   language: "Langue",
 
   welcome: {
-    greeting: (hour) => (hour < 5 || hour >= 18 ? "Bonsoir." : "Bonjour."),
+    greeting: (hour, name) =>
+      (hour < 5 || hour >= 18 ? "Bonsoir" : "Bonjour") + (name === null ? "." : ` ${name}.`),
     lead: "De quoi aimeriez-vous parler ?",
     examplesLabel: "Exemples",
     examples: [

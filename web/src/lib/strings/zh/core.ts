@@ -34,7 +34,8 @@ const words: typeof en = {
   language: "语言",
 
   welcome: {
-    greeting: (hour) => (hour < 5 || hour >= 18 ? "晚上好。" : hour < 12 ? "早上好。" : "下午好。"),
+    greeting: (hour, name) =>
+      (name === null ? "" : `${name}，`) + (hour < 5 || hour >= 18 ? "晚上好。" : hour < 12 ? "早上好。" : "下午好。"),
     lead: "想聊些什么？",
     examplesLabel: "示例",
     examples: [
