@@ -28,6 +28,7 @@ ASKED = "How do I center a div in CSS when its height is not known?"
         ("How to learn Python", "如何学习弹吉他?", None),
         ("如何做比萨饼", "如何学习弹吉他?", None),
         ("I'm here to help you center a div", ASKED, None),
+        ('The answer to the question "Center a div"', ASKED, None),
         ("Center a div " * 6, ASKED, None),
         ("15000000000", "convert 5 miles to km", None),
         ("How to", "How?", None),

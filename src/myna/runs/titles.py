@@ -42,7 +42,10 @@ _AFTER = re.compile(r"[^\w)>?!+#%]+$")
 _LEAD = re.compile(r"^(title|titel|titre|título|标题|العنوان)\W*[:\uff1a]", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
-_FIRST_PERSON = re.compile(r"^(i|i'm|i am|i'll|i'd|sorry|yes|no|sure)\b", re.IGNORECASE)
+_SPEAKING = re.compile(
+    r"^(i|i'm|i am|i'll|i'd|sorry|yes|no|sure|the (answer|title|question|text)|here (is|are))\b", re.IGNORECASE
+)
+"""How an answer begins, and no title."""
 _FILLING = re.compile(
     r"the|and|for|with|from|into|about|how|what|who|why|when|where|which|your|you|are|this|that|can|not|its|make"
     r"|der|die|das|und|für|mit|von|ein|eine|les|des|une|pour|avec|sur|los|las|del|una|para|con|por"
@@ -132,7 +135,7 @@ def clean(said: str, asked: str) -> str | None:
         return None
     title = _bare(_LEAD.sub("", _bare(lines[0])))
     title = " ".join(title.split())
-    if not 3 <= len(title) <= TITLE_LENGTH or not title.isprintable() or _FIRST_PERSON.match(title):
+    if not 3 <= len(title) <= TITLE_LENGTH or not title.isprintable() or _SPEAKING.match(title):
         return None
     return title[0].upper() + title[1:] if _is_about(title, asked) else None
 
