@@ -13,6 +13,7 @@ SAMPLES = {
     "RateLimited": errors.RateLimited("too many", unit="tokens", retry_after=2.0),
     "QuotaExhausted": errors.QuotaExhausted("used up", unit="tokens", retry_after=9.0),
     "TooManyAttempts": errors.TooManyAttempts("too often", retry_after=3),
+    "LicenceNotAcknowledged": errors.LicenceNotAcknowledged("gemma:2b", "Gemma terms", None),
     "SourcesUnreachable": errors.SourcesUnreachable("a", [("hub", "no network")]),
 }
 

@@ -202,7 +202,7 @@ class Told(Provider):
 
 def signed(key: Any = KEY, algorithm: str = "RS256", kid: str | None = "1", **claims: Any) -> str:
     at = int(time.time())
-    told = {"iss": ISSUER, "aud": "myna", "sub": "7", "iat": at, "exp": at + 60, "nonce": "n", **claims}
+    told = {"iss": ISSUER, "aud": "myna", "sub": "7", "iat": at, "exp": at + 3600, "nonce": "n", **claims}
     told = {name: value for name, value in told.items() if value is not None}
     return jwt.encode(told, key, algorithm, headers={} if kid is None else {"kid": kid})
 

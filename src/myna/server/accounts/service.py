@@ -59,6 +59,8 @@ class Accounts:
         self.sign_ups = Throttle(free=5, longest=60)
         self.files = settings.data_dir / "files"
         """Where blobs lie, a directory an owner."""
+        self.is_shared = False
+        """Whether other processes share the database, and may know what this one does not know yet."""
         self.setup_token: str | None = None
         """Makes the first account where others could reach the server; None where none is asked for."""
         self.database: Database
@@ -132,6 +134,7 @@ class Accounts:
     async def opened(self, database: Database) -> AsyncIterator[None]:
         """Know the accounts of a database, and note in it when they were used."""
         self.database = database
+        self.is_shared = database.peers is not None
         async with database.transaction() as transaction:
             await sessions.remove_expired(transaction, now())
             self.directory.users = {user.id: user for user in await users.all_of_them(transaction)}

@@ -48,7 +48,7 @@ async def catch_up(accounts: Accounts, digests: Sequence[bytes]) -> bool:
 
     Whoever sends credentials that nobody knows must not make those who write wait, so this only reads.
     """
-    if accounts.database.peers is None or not digests:
+    if not accounts.is_shared or not digests:
         return False
     async with accounts.database.read("") as scope:
         known = await sessions.known(scope.transaction, digests) or await keys.known(scope.transaction, digests)

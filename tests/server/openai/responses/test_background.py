@@ -18,10 +18,10 @@ import pytest
 from fastapi import FastAPI
 
 from myna.errors import EngineCrashed
-from myna.server.identity import Limits
 from myna.server.openai.responses import service as service_module
 from myna.server.openai.responses.service import ResponseService
 from myna.store import responses
+from myna.store.options import Options
 from myna.store.tables import responses as tables
 from myna.store.tables.webhooks import deliveries
 from tests.server.conftest import client_of
@@ -217,10 +217,9 @@ async def test_one_that_waited_does_not_begin_when_the_quota_is_used_up_meanwhil
     stored_client: httpx2.AsyncClient,
     service: ResponseService,
     backend: ScriptedBackend,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     meter = running_app.state.meter
-    monkeypatch.setattr(meter, "_default", Limits(tokens_per_day=100))
+    running_app.state.options.current = Options(tokens_per_day=100)
     service._room = asyncio.Semaphore(1)
     backend.gate = asyncio.Event()
     first, second = await begun(stored_client), await begun(stored_client)
