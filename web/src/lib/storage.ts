@@ -121,10 +121,16 @@ export const temporaryChat = {
 /** What says nothing of a person: how the page looks in this browser. */
 const OF_THE_BROWSER: ReadonlySet<string> = new Set(["language", "sidebar", "single-keys", "theme"]);
 
+/** What was typed, and by whom: nobody's is lost because somebody else leaves. */
+const TYPED = /^(@[^.]*\.|)(?:draft|outbox)\./;
+
 /** Forgets the person in this browser, with all that they typed, for good: this page stores nothing more. */
 export function forget(): void {
   leaveNoTrace(false);
   temporaryChat.write(null);
-  for (const key of keys("")) if (!OF_THE_BROWSER.has(key)) write(key, null);
+  for (const key of keys("")) {
+    const typist = TYPED.exec(key)?.[1];
+    if (!OF_THE_BROWSER.has(key) && (typist === undefined || typist === own)) write(key, null);
+  }
   sealed = true;
 }
