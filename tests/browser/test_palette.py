@@ -35,7 +35,7 @@ def test_commands_chats_and_models_by_a_few_letters(visit: Callable[..., Visit],
     open_palette(page)
     expect(active(page)).to_contain_text("New chat")
     page.keyboard.press("ArrowDown")
-    expect(active(page)).to_contain_text("Temporary chat")
+    expect(active(page)).to_contain_text("temporary chat")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
     expect(active(page)).to_have_count(1)
