@@ -32,11 +32,11 @@ def words(page: Page) -> str:
 
 
 def wait_for_words(page: Page, at_least: int = 20) -> str:
-    """Until the last answer has so many characters; gives what is there then."""
+    """Until the last answer has so many characters; gives what stays of them."""
     page.wait_for_function(
         "least => (document.querySelector('article:last-of-type .prose')?.innerText.length ?? 0) >= least", arg=at_least
     )
-    return words(page)
+    return words(page).split("`")[0]  # a mark that is still open is shown as it is written
 
 
 def wait_until_done(page: Page) -> None:

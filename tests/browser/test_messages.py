@@ -176,6 +176,7 @@ def test_drafts_follow_each_other_and_survive_a_full_browser(visit, scripted: Sc
     expect(composer(page)).to_have_value("")
     page.go_back()
     expect(composer(page)).to_have_value("nowhere to keep this")
+    expect(answers(page)).to_have_count(2)
     composer(page).press("Enter")
     expect(answers(page).last).to_contain_text("You said: nowhere to keep this")
 

@@ -51,8 +51,8 @@ def test_the_chat_that_is_shown_is_outlined_in_colours_of_ones_own(
     assert line, "there is no colour to tell it by"
 
 
-def test_the_focus_goes_through_the_page_as_one_reads_it(visit: Callable[..., Visit], scripted: MynaServer) -> None:
-    page = visit(scripted).page()
+def test_the_focus_goes_through_the_page_as_one_reads_it(visit: Callable[..., Visit], own_scripted: MynaServer) -> None:
+    page = visit(own_scripted).page()
     ask(page, "Where does the focus go?")
     page.get_by_role("link", name="Skip to the conversation").focus()
     stops = []

@@ -181,6 +181,8 @@ def test_settings_that_lock_everybody_out_are_refused(tmp_path: Path, more: dict
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 ISSUER = "https://id.example"
+DAY = 86_400
+"""In seconds; what is signed when this file is read is looked at long after."""
 
 
 class Told(Provider):
@@ -202,7 +204,7 @@ class Told(Provider):
 
 def signed(key: Any = KEY, algorithm: str = "RS256", kid: str | None = "1", **claims: Any) -> str:
     at = int(time.time())
-    told = {"iss": ISSUER, "aud": "myna", "sub": "7", "iat": at, "exp": at + 3600, "nonce": "n", **claims}
+    told = {"iss": ISSUER, "aud": "myna", "sub": "7", "iat": at, "exp": at + DAY, "nonce": "n", **claims}
     told = {name: value for name, value in told.items() if value is not None}
     return jwt.encode(told, key, algorithm, headers={} if kid is None else {"kid": kid})
 
@@ -228,9 +230,9 @@ async def test_what_is_signed_for_us_is_believed(token: str) -> None:
         signed(iss="https://evil.example"),
         signed(aud="another"),
         signed(aud=["myna", "another"]),
-        signed(exp=int(time.time()) - 600),
+        signed(exp=int(time.time()) - DAY),
         signed(exp=None),
-        signed(iat=int(time.time()) + 600),
+        signed(iat=int(time.time()) + DAY),
         signed(nonce="of another sign-in"),
         signed(nonce=None),
         signed(sub=None),
