@@ -36,6 +36,13 @@ def test_a_clock_may_be_one_step_off_and_no_more() -> None:
     assert codes.step_of(secret, "", at * 1000) is None
 
 
+@pytest.mark.parametrize("zero", [0x0660, 0x06F0, 0xFF10], ids=["Arabic", "Persian", "full width"])
+def test_a_code_may_be_typed_in_the_digits_of_another_script(zero: int) -> None:
+    secret = codes.make_secret()
+    typed = "".join(chr(zero + int(digit)) for digit in pyotp.TOTP(secret).generate_otp(1000))
+    assert codes.step_of(secret, codes.plain(typed), 30_000_000) == 1000
+
+
 class Phone:
     """An app with the secret, whose next code is asked for."""
 
@@ -87,7 +94,7 @@ async def test_nobody_has_a_session_before_both(home: House, ann: Person) -> Non
     assert await ann.status("GET", "/api/chats") == 200
     assert await try_in(home, 401) == "second_factor_required"
     assert await try_in(home, 401, password="wrong one", code="000000") == "wrong_password"
-    assert await try_in(home, 401, code="not a code") == "wrong_code"
+    assert await try_in(home, 401, code="kein Schlüssel") == "wrong_code"
     code = phone.code()
     await try_in(home, 200, code=f"{code[:3]} {code[3:]}")
     assert await try_in(home, 401, code=code) == "wrong_code", "a code is used once"

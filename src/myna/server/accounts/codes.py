@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import unicodedata
 
 from myna.server.accounts.directory import digest
 
@@ -52,7 +53,7 @@ def step_of(secret: str, code: str, at: int) -> int | None:
     now = at // 1000 // STEP_SECONDS
     found = None
     for step in range(now - DRIFT, now + DRIFT + 1):  # all of them, whichever fits
-        if hmac.compare_digest(counter.generate_otp(step), code):
+        if hmac.compare_digest(counter.generate_otp(step).encode(), code.encode()):
             found = step
     return found
 
@@ -66,8 +67,9 @@ def make_recovery_codes() -> list[str]:
 
 
 def plain(code: str) -> str:
-    """A code as it was made, however it is typed: with spaces, in capitals."""
-    return "".join(character for character in code.casefold() if character.isalnum())
+    """A code as it was made, however it is typed: with spaces, in capitals, in the digits of another script."""
+    typed = unicodedata.normalize("NFKC", code).casefold()
+    return "".join(str(unicodedata.decimal(character, character)) for character in typed if character.isalnum())
 
 
 def recovery_digest(code: str) -> bytes:

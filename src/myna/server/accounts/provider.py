@@ -141,7 +141,7 @@ class Provider:
             )
         except jwt.PyJWTError as error:
             raise ProviderError(f"What the identity provider says cannot be believed: {error}.") from None
-        if not hmac.compare_digest(str(claims.get("nonce", "")), nonce):
+        if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
             raise ProviderError("What the identity provider says belongs to another sign-in. Begin anew.")
         audience = claims["aud"]
         if isinstance(audience, list) and len(audience) > 1 and claims.get("azp") != self._client:

@@ -119,7 +119,7 @@ async def finish(
     source = "provider", network_of(address)
     if wait := accounts.by_address.attempt(source):
         raise TooManyAttempts(f"Too many attempts to sign in; try again in {wait} seconds.", retry_after=wait)
-    if not hmac.compare_digest(journey.state, state):
+    if not hmac.compare_digest(journey.state.encode(), state.encode()):
         raise InvalidParameter(
             "This sign-in was not begun in this browser, or another was since. Begin anew.", param="state"
         )
