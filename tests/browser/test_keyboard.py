@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.browser.conftest import MynaServer
-from tests.browser.doing import SHORT, SUM, answers, ask, composer, questions, wait_until_done
+from tests.browser.doing import SHORT, SUM, answers, ask, composer, questions, send, wait_until_done
 
 
 def test_a_conversation_by_keyboard_alone(visit, server: MynaServer) -> None:
@@ -93,3 +93,29 @@ def test_a_menu_is_walked_with_arrows_and_gives_the_focus_back(visit, server: My
     expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()
     page.keyboard.press("Enter")
     expect(actions).to_be_focused()
+
+
+def test_the_focus_stays_with_the_message_whose_button_goes(visit, scripted: MynaServer) -> None:
+    page = visit(scripted).page()
+    ask(page, "#cut #say Over and")
+
+    def press(name: str) -> None:
+        page.get_by_role("button", name=name).last.focus()
+        page.keyboard.press("Enter")
+
+    press("Continue")
+    expect(answers(page).last).to_be_focused()
+    expect(page.get_by_role("button", name="Continue")).to_have_count(0)
+    wait_until_done(page)
+    press("Answer again")
+    expect(page.get_by_role("group", name="Version 2 of 2")).to_be_visible()
+    expect(answers(page).last).to_be_focused()
+    wait_until_done(page)
+    press("Previous version")
+    expect(page.get_by_role("button", name="Next version")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Previous version")).to_be_focused()
+    send(page, "#hang")
+    press("Stop")
+    expect(page.get_by_text("You stopped this answer.")).to_be_visible()
+    expect(composer(page)).to_be_focused()

@@ -46,8 +46,10 @@ def test_tokens_can_be_read_and_an_answer_goes_on_from_another(
     tokens.nth(2).hover()
     expect(alternatives).to_be_visible()
     tokens.nth(2).click()
-    alternatives.get_by_role("button", name="Continue with n0").click()
+    alternatives.get_by_role("button", name="Continue with n0").focus()
+    page.keyboard.press("Enter")
     expect(page.get_by_role("group", name="Version 2 of 2")).to_be_visible()
+    expect(answers(page).last).to_be_focused()
     expect(answers(page).last.locator(".prose")).to_contain_text("and so it goes on.")
     assert words(page) == "A myn0 and so it goes on."
     page.reload()
