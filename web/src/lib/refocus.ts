@@ -7,7 +7,7 @@
 /** Watches a feed of articles that say their place in it (`aria-posinset`). Gives back what ends it. */
 export function keepFocus(feed: HTMLElement): () => void {
   let held: Element | null = null;
-  let article: Element | null = null;
+  let article: HTMLElement | null = null;
 
   function onfocusin({ target }: FocusEvent): void {
     held = target instanceof Element ? target : null;
@@ -47,15 +47,15 @@ function usable(element: Element): boolean {
 }
 
 /** What stands where an article stood, or the last one before. */
-function successor(feed: HTMLElement, place: number): Element | null {
-  const before = [...feed.querySelectorAll(":scope > article")].filter(
+function successor(feed: HTMLElement, place: number): HTMLElement | null {
+  const before = [...feed.querySelectorAll<HTMLElement>(":scope > article")].filter(
     (article) => Number(article.getAttribute("aria-posinset")) <= place,
   );
   return before.at(-1) ?? null;
 }
 
 /** The button of that name; where it has come to an end (the last version), the one beside it. */
-function counterpart(place: Element | null, label: string | null): HTMLElement | null {
+function counterpart(place: HTMLElement | null, label: string | null): HTMLElement | null {
   if (place === null || label === null) return null;
   const same = place.querySelector<HTMLButtonElement>(`button[aria-label="${CSS.escape(label)}"]`);
   if (!same?.disabled) return same;
