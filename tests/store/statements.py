@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,9 +13,10 @@ from myna.store.database import Database
 
 @dataclass
 class Count:
-    """Statements sent so far, BEGIN aside."""
+    """Statements sent so far, BEGIN aside, and the most values that one of them had, rows of an insertion aside."""
 
     statements: int = 0
+    values: int = 0
 
 
 @contextmanager
@@ -23,8 +24,9 @@ def counted(database: Database) -> Iterator[Count]:
     """Count the statements of the block."""
     count = Count()
 
-    def more(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    def more(_connection: object, _cursor: object, statement: str, values: Sized, _context: object, many: bool) -> None:
         count.statements += not statement.startswith("BEGIN")
+        count.values = max(count.values, 0 if many else len(values))
 
     engines = (database.reader.sync_engine, database.writer.sync_engine)
     for engine in engines:

@@ -7,6 +7,7 @@ from myna.store import chats, messages, runs
 from myna.store.database import Database
 from myna.store.tables import metadata
 from tests.store.rows import OWNER, add_chat, chat, new_id, run
+from tests.store.statements import counted
 
 
 async def test_pages_are_complete_even_among_equal_times(database: Database) -> None:
@@ -44,6 +45,18 @@ async def test_deleting_a_chat_leaves_no_row_of_it(database: Database) -> None:
     async with database.write(OWNER) as scope:
         with pytest.raises(NotFound):
             await chats.delete(scope, made.id)
+
+
+async def test_all_chats_are_changed_without_naming_each(database: Database) -> None:
+    kept = chat(project_id=new_id())
+    async with database.write(OWNER) as scope:
+        for each in (kept, *(chat() for _ in range(40))):
+            await chats.create(scope, each)
+        with counted(database) as count:
+            assert len(await chats.mark_all(scope, chats.EVERY_CHAT, "archived_at", 7)) == 41
+            assert len(await chats.delete_all(scope, chats.Filter(archived=True, project="none"))) == 40
+        assert count.values < 10
+        assert [each.id for each in await chats.page(scope, None, 10)] == [kept.id]
 
 
 async def test_an_id_can_be_used_by_every_owner(database: Database) -> None:

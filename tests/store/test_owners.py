@@ -104,7 +104,6 @@ EMPTY: dict[str, Ask] = {
     "chats.find": lambda scope, ids: chats.find(scope, ids[0]),
     "chats.of_ids": lambda scope, ids: chats.of_ids(scope, [ids[0]]),
     "chats.page": lambda scope, ids: chats.page(scope, None, 10),
-    "chats.ids_of": lambda scope, ids: chats.ids_of(scope, chats.EVERY_CHAT),
     "projects.find": lambda scope, ids: projects.find(scope, PROJECT),
     "projects.of_ids": lambda scope, ids: projects.of_ids(scope, [PROJECT]),
     "projects.listed": lambda scope, ids: projects.listed(scope),

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -361,7 +361,7 @@ class RunService:
         if not await self.delete_chats(owner, [chat_id]):
             raise NotFound(f"There is no chat {chat_id}; it may have been deleted.", param="chat")
 
-    async def delete_chats(self, owner: str, chosen: Sequence[str] | chats.Filter) -> list[str]:
+    async def delete_chats(self, owner: str, chosen: chats.Chosen) -> list[str]:
         """Delete those of the chosen chats that there are, in one transaction, stopping their runs; their ids."""
         return await self._delete(owner, chosen, None)
 
@@ -373,11 +373,10 @@ class RunService:
         """
         await self._delete(owner, chats.Filter(project=project_id), project_id)
 
-    async def _delete(self, owner: str, chosen: Sequence[str] | chats.Filter, project_id: str | None) -> list[str]:
+    async def _delete(self, owner: str, chosen: chats.Chosen, project_id: str | None) -> list[str]:
         doomed: list[Answer] = []
         async with self._database.write(owner) as scope:
-            ids = await chats.ids_of(scope, chosen) if isinstance(chosen, chats.Filter) else chosen
-            deleted = await chats.delete_all(scope, ids)
+            deleted = await chats.delete_all(scope, chosen)
             if project_id is not None:
                 await projects.delete(scope, project_id)
             gone = frozenset(deleted)

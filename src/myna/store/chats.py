@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, Select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, true, tuple_
 
 from myna.errors import NotFound
 from myna.store import changes, search
@@ -53,23 +53,28 @@ class Filter:
     pinned: bool | None = None
     project: str | None = None
 
-    def narrow(self, statement: Select[Any]) -> Select[Any]:
-        """The statement for these chats alone."""
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        """What is true of these chats alone."""
+        said: list[ColumnElement[bool]] = [true()]
         for wanted, mark in ((self.archived, chats.c.archived_at), (self.pinned, chats.c.pinned_at)):
             if wanted is not None:
-                statement = statement.where(mark.is_not(None) if wanted else mark.is_(None))
+                said.append(mark.is_not(None) if wanted else mark.is_(None))
         if self.project is not None:
             project_id = None if self.project == "none" else self.project
-            statement = statement.where(chats.c.project_id.is_not_distinct_from(project_id))
-        return statement
+            said.append(chats.c.project_id.is_not_distinct_from(project_id))
+        return and_(*said)
 
 
 EVERY_CHAT = Filter()
 
+Chosen = Sequence[str] | Filter
+"""Chats that are changed together: by their ids, some thousands at most, or however many a filter lets through."""
+
 
 async def page(scope: Scope, before: tuple[int, str] | None, limit: int, which: Filter = EVERY_CHAT) -> list[Chat]:
     """Up to ``limit`` chats, latest first, that come after the chat with ``before``: its (updated_at, id)."""
-    statement = which.narrow(scope.select(chats, *COLUMNS))
+    statement = scope.select(chats, *COLUMNS).where(which.condition)
     if before is not None:
         statement = statement.where(tuple_(chats.c.updated_at, chats.c.id) < before)
     statement = statement.order_by(chats.c.updated_at.desc(), chats.c.id.desc()).limit(limit)
@@ -114,33 +119,32 @@ async def delete(scope: Scope, chat_id: str) -> None:
         raise NotFound(f"There is no chat {chat_id}; it may have been deleted.", param="chat")
 
 
-async def ids_of(scope: Scope, which: Filter) -> list[str]:
-    """The ids of all chats that a filter lets through, latest first."""
-    statement = which.narrow(scope.select(chats, chats.c.id))
-    return [row.id for row in await scope.all(statement.order_by(chats.c.updated_at.desc(), chats.c.id.desc()))]
-
-
 async def mark_all(
-    scope: Scope, ids: Iterable[str], mark: Literal["pinned_at", "archived_at"], at: int | None
+    scope: Scope, chosen: Chosen, mark: Literal["pinned_at", "archived_at"], at: int | None
 ) -> list[str]:
     """Set or, with None, remove a mark of those chats that there are; the ids of those that this changes."""
     column = chats.c[mark]
     is_other = column.is_not(None) if at is None else column.is_(None)
-    return await _change_all(scope, is_other & chats.c.id.in_(list(ids)), {mark: at})
+    return await _change_all(scope, is_other & _among(chosen), {mark: at})
 
 
-async def move_all(scope: Scope, ids: Iterable[str], project_id: str | None) -> list[str]:
+async def move_all(scope: Scope, chosen: Chosen, project_id: str | None) -> list[str]:
     """Put those chats that there are into a project, or with None into none; the ids of those that this changes."""
     is_other = chats.c.project_id.is_distinct_from(project_id)
-    return await _change_all(scope, is_other & chats.c.id.in_(list(ids)), {"project_id": project_id})
+    return await _change_all(scope, is_other & _among(chosen), {"project_id": project_id})
 
 
-async def delete_all(scope: Scope, ids: Iterable[str]) -> list[str]:
+async def delete_all(scope: Scope, chosen: Chosen) -> list[str]:
     """Delete those chats that there are with everything in them; their ids."""
-    gone = await scope.all(scope.delete(chats).where(chats.c.id.in_(list(ids))).returning(chats.c.id))
+    gone = await scope.all(scope.delete(chats).where(_among(chosen)).returning(chats.c.id))
     deleted = [row.id for row in gone]
     await changes.record_all(scope, "chat_deleted", deleted)
     return deleted
+
+
+def _among(chosen: Chosen) -> ColumnElement[bool]:
+    # All of a list are not named one by one: PostgreSQL takes no more than 65,535 values in a statement.
+    return chosen.condition if isinstance(chosen, Filter) else chats.c.id.in_(chosen)
 
 
 async def _change_all(scope: Scope, condition: ColumnElement[bool], values: dict[str, Any]) -> list[str]:

@@ -47,22 +47,22 @@ async def list_chats(
 @router.post("/bulk")
 async def change_many(services: Services, owner: Owner, request: project_types.Bulk) -> project_types.BulkDone:
     """Archive, restore, pin, unpin, move or delete many chats in one transaction."""
-    chosen = request.ids if request.ids is not None else chats.Filter(archived=ALL_MEANS[request.all or "every"])
+    named = request.ids or []
+    chosen = named if request.all is None else chats.Filter(archived=ALL_MEANS[request.all])
     if request.action == "delete":
         changed = await services.runs.delete_chats(owner, chosen)
         found = frozenset(changed)
     else:
         async with services.database.write(owner) as scope:
-            ids = await chats.ids_of(scope, chosen) if isinstance(chosen, chats.Filter) else chosen
             if request.action == "move":
                 if request.project_id is not None:
                     await projects.get(scope, request.project_id)
-                changed = await chats.move_all(scope, ids, request.project_id)
+                changed = await chats.move_all(scope, chosen, request.project_id)
             else:
                 mark, is_set = MARKS[request.action]
-                changed = await chats.mark_all(scope, ids, mark, now() if is_set else None)
-            found = frozenset(await chats.of_ids(scope, ids)) if request.ids is not None else frozenset(ids)
-    missing = [chat_id for chat_id in request.ids or () if chat_id not in found]
+                changed = await chats.mark_all(scope, chosen, mark, now() if is_set else None)
+            found = frozenset(await chats.of_ids(scope, named))
+    missing = [chat_id for chat_id in named if chat_id not in found]
     return project_types.BulkDone(changed=changed, missing=missing)
 
 
