@@ -15,6 +15,19 @@ from tests.browser.people import ANNA, NOT_SIGNED_IN, Owner, choose, sign_in
 
 UNREACHABLE = "net::ERR"
 PRIVATE = "The magpie keeps a secret"
+KEPT_CHATS = """async (add) => {
+  const database = await new Promise((resolve) => {
+    const opening = indexedDB.open("myna");
+    opening.onsuccess = () => resolve(opening.result);
+  });
+  const store = database.transaction("kept", "readwrite").objectStore("kept");
+  for (let at = 0; at < add; at += 1) store.put({ path: `/api/chats/old-${at}`, user: "local", at, text: "{}" });
+  const all = store.getAllKeys();
+  const paths = await new Promise((resolve) => (all.onsuccess = () => resolve(all.result)));
+  database.close();
+  return paths.filter((path) => path.startsWith("/api/chats/"));
+}"""
+"""The chats that are kept to be read without the server, after adding so many that were opened long ago."""
 
 
 def installed(page: Page) -> Page:
@@ -72,6 +85,11 @@ def test_without_the_server_it_shows_what_was_loaded(visit: Callable[..., Visit]
     page.reload()
     expect(answers(page)).to_contain_text("A first chat to keep")
     assert all("/api/" not in url and "/v1" not in url for url in left_behind(page)["urls"])
+
+    assert len(page.evaluate(KEPT_CHATS, 40)) > 40
+    page.reload()
+    expect(answers(page)).to_contain_text("A first chat to keep")
+    page.wait_for_function(f"async () => (await ({KEPT_CHATS})(0)).length === 30")
 
     own_scripted.kill()
     page.reload()

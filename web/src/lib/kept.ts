@@ -5,6 +5,7 @@
 
 const DATABASE = "myna";
 const STORE = "kept";
+const TIME = "time";
 const MOST_CHATS = 30;
 /** Characters of one answer; what is larger is not kept. */
 const LARGEST = 1_000_000;
@@ -30,7 +31,7 @@ let sealed = false;
 function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(DATABASE, 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: "path" });
+    opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: "path" }).createIndex(TIME, "at");
     opening.onsuccess = () => resolve(opening.result);
     opening.onerror = () => reject(opening.error);
   });
@@ -62,11 +63,11 @@ function put(path: string, text: string): void {
   });
 }
 
-/** The chats that were opened longest ago make room. */
+/** The chats that were opened longest ago make room. Of what is kept only the addresses are read: it is large. */
 async function bound(): Promise<void> {
-  const entries = ((await within("readonly", (store) => store.getAll())) ?? []) as Entry[];
-  const chats = entries.filter((entry) => ONE_CHAT.test(entry.path)).sort((a, b) => b.at - a.at);
-  for (const { path } of chats.slice(MOST_CHATS)) await within("readwrite", (store) => store.delete(path));
+  const paths = (await within("readonly", (store) => store.index(TIME).getAllKeys())) ?? [];
+  const chats = paths.filter((path) => ONE_CHAT.test(String(path)));
+  for (const path of chats.slice(0, -MOST_CHATS)) await within("readwrite", (store) => store.delete(path));
 }
 
 async function get<T>(path: string): Promise<T | null> {
