@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -124,6 +125,18 @@ def test_a_restore_replaces_only_when_told_and_keeps_what_was_there(tmp_path: Pa
     assert kept is not None
     shutil.copytree(kept, tmp_path / "before")
     assert titles(tmp_path / "before") == ["Later", "Kept"]
+
+
+def test_two_restores_within_a_second_keep_what_each_replaced(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data_dir, _ = made(tmp_path, archive)
+    fill_more(data_dir)
+    monkeypatch.setattr("myna.store.swap.time.gmtime", lambda *_: time.struct_time((2026, 11, 23, 12, 0, 0, 0, 327, 0)))
+    first, second = (restore(archive, data_dir, None, replace=True, tell=quietly).kept for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert (titles(first), titles(second)) == (["Later", "Kept"], ["Kept"])
 
 
 async def _texts(data_dir: Path) -> list[str]:

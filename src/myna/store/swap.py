@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import time
+from itertools import chain, count
 from pathlib import Path
 
 from myna.errors import StoreError
@@ -32,7 +33,9 @@ def begin(data_dir: Path) -> Path:
 def commit(data_dir: Path) -> Path:
     """Exchange what the stage holds: a database, files, settings. Where what was there before lies now, if it was."""
     stage = data_dir / STAGE
-    kept = f"replaced-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    at = f"replaced-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    names = chain([at], (f"{at}-{number}" for number in count(2)))
+    kept = next(name for name in names if not (data_dir / "backups" / name).exists())
     old = [FILES] if (stage / FILES).exists() else []
     if (stage / DATABASE).exists():
         old += [DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"]
