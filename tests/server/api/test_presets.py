@@ -19,13 +19,14 @@ async def test_keeping_changing_and_deleting(served: Served) -> None:
     made = await served.call("POST", "/api/presets", asked, expect=201)
     assert (made["model"], made["parameters"]) == ("scripted", {"temperature": 0, "stop": ["\n\n"]})
     assert await served.call("POST", "/api/presets", asked, expect=200) == made
-    await served.call("POST", "/api/presets", asked | {"name": "Another"}, expect=409)
-    other = await served.call("POST", "/api/presets", preset(name="bold", is_default=True), expect=201)
+    for other in ({"name": "Another"}, {"model": None}, {"is_default": True}, {"parameters": {}}):
+        await served.call("POST", "/api/presets", asked | other, expect=409)
+    bold = await served.call("POST", "/api/presets", preset(name="bold", is_default=True), expect=201)
     path = f"/api/presets/{made['id']}"
     changed = await served.call("PATCH", path, {"name": "Calm", "is_default": True, "system_prompt": None})
     assert (changed["name"], changed["system_prompt"], changed["model"]) == ("Calm", None, "scripted")
     listed = (await served.call("GET", "/api/presets"))["presets"]
-    assert [(each["id"], each["is_default"]) for each in listed] == [(other["id"], False), (made["id"], True)]
+    assert [(each["id"], each["is_default"]) for each in listed] == [(bold["id"], False), (made["id"], True)]
     await served.call("DELETE", path, expect=204)
     await served.call("DELETE", path, expect=404)
     await served.call("PATCH", path, {"name": "Gone"}, expect=404)

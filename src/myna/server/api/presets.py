@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, Response
 
 from myna.errors import Conflict, InvalidParameter
@@ -32,7 +34,7 @@ async def make_preset(services: Services, owner: Owner, asked: types.NewPreset, 
     )
     async with services.database.write(owner) as scope:
         if (known := await presets.find(scope, asked.id)) is not None:
-            if (known.name, known.parameters, known.system_prompt) != (preset.name, parameters, preset.system_prompt):
+            if known != replace(preset, created_at=known.created_at):
                 raise Conflict(f"There is another preset {asked.id} already; make a new id.", param="id")
             response.status_code = 200
             return types.Preset.model_validate(known)
