@@ -46,7 +46,7 @@ class Process:
         assert self.service.writer._task is not None
         self.service.writer._task.cancel()
         await self.database.peers.leave()
-        for answer in list(self.service._answers.values()):
+        for answer in self.service.answers:
             answer.log.discard()
             await answer.interrupt()
         await self.database.close()

@@ -164,13 +164,13 @@ async def test_deleting_a_chat_empties_its_queue(talk: Talk) -> None:
 async def test_an_account_that_is_disabled_or_deleted_sends_nothing_on(talk: Talk) -> None:
     first, _ = await talk.ask("one")
     second = await sent_below(talk, first.messages[1], "two")
-    talk.service.interrupt(OWNER)
+    talk.service.answers.interrupt(OWNER)
     await talk.ended(first.run.id)
     assert await texts(talk) == [("one", "complete"), ("", "interrupted"), ("two", "waiting"), ("", "waiting")]
     again = Talk(talk.service, talk.backend)
     third, _ = await again.ask("one")
     fourth = await sent_below(again, third.messages[1], "two")
-    talk.service.forget(OWNER)
+    talk.service.answers.forget(OWNER)
     await again.ended(third.run.id)
     await talk.service.queue.close()
     assert not {second.run.id, fourth.run.id} & set(talk.backend.replies)

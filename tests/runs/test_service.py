@@ -11,7 +11,8 @@ from myna.errors import Conflict, EngineCrashed, InvalidParameter, NotFound, Pro
 from myna.hub import recommended_sampling
 from myna.runs import service as run_service
 from myna.runs.answer import MAX_TOKENS, complete
-from myna.runs.service import NewMessage, RunService, make_title
+from myna.runs.service import NewMessage, RunService
+from myna.runs.titles import beginning
 from myna.store import messages
 from myna.store.database import Database
 from myna.store.records import EndEvent
@@ -351,4 +352,4 @@ async def test_a_turn_costs_the_same_in_a_long_chat_and_a_short_one(talk: Talk, 
     ],
 )
 def test_titles(text: str, title: str) -> None:
-    assert make_title(text) == title
+    assert beginning(text) == title

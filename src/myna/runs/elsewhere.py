@@ -1,22 +1,25 @@
-"""Runs that another process writes, where several share a database: they are followed as the database has them."""
+"""Runs that this process does not write: another one does, as the database has them, or one did until it died."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 
 from myna.runs.log import fold
-from myna.store import runs
+from myna.store import messages, runs
 from myna.store.database import Database
 from myna.store.records import Message, Run
 from myna.store.scope import Scope
 from myna.store.waiting import Waiting
+
+logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
 """How long stopping a run waits for the process that writes it."""
 
 
 class Elsewhere:
-    """The runs of other processes."""
+    """The runs of other processes, those that have died among them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -25,6 +28,18 @@ class Elsewhere:
     def has(self, run: Run) -> bool:
         """Whether an open run is written by another process."""
         return run.is_open and run.server != self._database.server
+
+    async def mark_left_open(self) -> None:
+        """Mark what a process that died has left as interrupted, with the text it had."""
+        async with self._database.transaction() as transaction:
+            for owner, run in await runs.left_open(transaction, await self._database.living(transaction)):
+                scope = transaction.owned_by(owner)
+                last, tokenizer, texts = await runs.logged(scope, run.id)
+                message = await messages.get(scope, run.message_id)
+                parts = fold(message.parts, tokenizer, texts)
+                await messages.finish(scope, message.id, parts_now=parts, status="interrupted", usage=None, error=None)
+                await runs.set_status(scope, run.id, "interrupted", last_event=last + 1)
+                logger.warning("Run %s was cut off by a crash; its answer is kept as interrupted", run.id)
 
     async def stop(self, owner: str, run_id: str) -> None:
         """Ask for a run's end, and wait for it a while."""

@@ -9,9 +9,8 @@ import asyncio
 import dataclasses
 import hashlib
 import json
-import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -19,23 +18,21 @@ from typing import Any
 from myna.backends.manager import ModelManager
 from myna.chat import TextPart
 from myna.errors import Conflict, InvalidParameter, NotFound
-from myna.runs import transcripts
+from myna.runs import deletion, transcripts
 from myna.runs.alternative import Place, begin
 from myna.runs.answer import Answer, Measure, Spend, complete, measure_nothing, spend_freely
+from myna.runs.answers import Answers
 from myna.runs.elsewhere import Elsewhere
 from myna.runs.followers import Follower
-from myna.runs.log import LogWriter, RunLog, fold
+from myna.runs.log import LogWriter, RunLog
 from myna.runs.queue import Admit, Queue, admit_all
-from myna.runs.titles import Titles
+from myna.runs.titles import Titles, beginning
 from myna.store import chats, messages, projects, runs
 from myna.store.database import Database
 from myna.store.peers import MISSED
 from myna.store.records import Chat, EndEvent, Message, MessagePart, MessageStatus, Run, now
 from myna.store.scope import Scope
 
-logger = logging.getLogger(__name__)
-
-TITLE_LENGTH = 60
 NO_PARAMETERS: Mapping[str, Any] = MappingProxyType({})
 CONTINUABLE = ("interrupted", "stopped", "failed")
 
@@ -113,47 +110,31 @@ class RunService:
         profile: Database | None = None,
     ) -> None:
         self.writer = LogWriter(database)
+        self.answers = Answers(database)
         self._database = database
         self._models = models
         self._spend = spend
         self._measure = measure
         self._permit = permit
         self._profile = profile
-        self._answers: dict[tuple[str, str], Answer] = {}
         self.queue = Queue(database, self._launch, admit)
         self.titles = Titles(database, models, spend, titles)
         self.followers: dict[str, set[Follower]] = defaultdict(set)
         self.elsewhere = Elsewhere(database)
-        self._noticed: set[asyncio.Task[object]] = set()
         database.on_change(self._lists_changed)
-        database.on_check(self.mark_left_open)
-        database.hear("stop", lambda words: self._notice((words[0], words[1]), Answer.stop))
-        database.hear("run", lambda words: self._notice((words[0], words[1]), self._look_again))
+        database.on_check(self.elsewhere.mark_left_open)
         database.hear(MISSED, lambda _: self._lists_changed(frozenset(self.followers)))
 
     async def start(self) -> None:
         """Mark what a crash has left, and take new runs."""
-        await self.mark_left_open()
+        await self.elsewhere.mark_left_open()
         self.writer.start()
-
-    async def mark_left_open(self) -> None:
-        """Mark what a process that died has left as interrupted, with the text it had."""
-        async with self._database.transaction() as transaction:
-            for owner, run in await runs.left_open(transaction, await self._database.living(transaction)):
-                scope = transaction.owned_by(owner)
-                last, tokenizer, texts = await runs.logged(scope, run.id)
-                message = await messages.get(scope, run.message_id)
-                parts = fold(message.parts, tokenizer, texts)
-                await messages.finish(scope, message.id, parts_now=parts, status="interrupted", usage=None, error=None)
-                await runs.set_status(scope, run.id, "interrupted", last_event=last + 1)
-                logger.warning("Run %s was cut off by a crash; its answer is kept as interrupted", run.id)
 
     async def close(self) -> None:
         """Mark open runs as interrupted and store what they have."""
         await self.queue.close()
         await self.titles.close()
-        for answer in list(self._answers.values()):
-            await answer.interrupt()
+        await self.answers.close()
         await self.writer.close()
 
     def follower(self, owner: str, wake: asyncio.Event | None = None) -> Follower:
@@ -164,8 +145,7 @@ class RunService:
 
     def live(self, owner: str, run_id: str) -> RunLog | None:
         """The log of an open run."""
-        answer = self._answers.get((owner, run_id))
-        return None if answer is None or answer.log.ended.is_set() else answer.log
+        return self.answers.log(owner, run_id)
 
     async def open_chat(self, owner: str, chat_id: str) -> transcripts.OpenedChat:
         """See `myna.runs.transcripts.open_chat`."""
@@ -198,7 +178,7 @@ class RunService:
             if settings.project_id is not None:
                 await projects.get(scope, settings.project_id)
             chat = await chats.find(scope, chat_id) or Chat(
-                *(chat_id, make_title(message.text), None, None, at, at),
+                *(chat_id, beginning(message.text), None, None, at, at),
                 version=0,
                 system_prompt=settings.system_prompt,
                 parameters=settings.parameters,
@@ -215,7 +195,7 @@ class RunService:
                 message.id, chat_id, message.parent_id, "user", parts, "waiting" if waits else "complete", None, at
             )
             if chat.title is None and chat.version:
-                chat = await chats.update(scope, chat_id, title=make_title(message.text))
+                chat = await chats.update(scope, chat_id, title=beginning(message.text))
             return await self._answer(scope, chat, asked, run, request, new_parent=True)
 
     async def answer_again(self, owner: str, chat_id: str, parent_id: str, run: NewRun) -> Created:
@@ -327,7 +307,7 @@ class RunService:
         Raises:
             NotFound: the owner has no such run.
         """
-        if (answer := self._answers.get((owner, run_id))) is not None:
+        if (answer := self.answers.find(owner, run_id)) is not None:
             await answer.stop()
         else:
             async with self._database.read(owner) as scope:
@@ -336,21 +316,6 @@ class RunService:
                 await self.elsewhere.stop(owner, run_id)
         async with self._database.read(owner) as scope:
             return await runs.get(scope, run_id)
-
-    async def _look_again(self, answer: Answer) -> None:
-        """Another process has changed a run that this one writes: it may have deleted it with its chat."""
-        async with self._database.read(answer.log.owner) as scope:
-            gone = await runs.find(scope, answer.log.run.id) is None
-        if gone:
-            answer.log.discard()
-            await answer.interrupt()
-
-    def _notice(self, key: tuple[str, str], act: Callable[[Answer], Coroutine[Any, Any, object]]) -> None:
-        """Another process has told something of a run; act if this one writes it."""
-        if (answer := self._answers.get(key)) is not None:
-            task = asyncio.create_task(act(answer))
-            self._noticed.add(task)
-            task.add_done_callback(self._noticed.discard)
 
     async def delete_chat(self, owner: str, chat_id: str) -> None:
         """Delete a chat with everything in it; its open runs are stopped.
@@ -363,7 +328,7 @@ class RunService:
 
     async def delete_chats(self, owner: str, chosen: chats.Chosen) -> list[str]:
         """Delete those of the chosen chats that there are, in one transaction, stopping their runs; their ids."""
-        return await self._delete(owner, chosen, None)
+        return await deletion.delete_chats(self._database, self.answers, owner, chosen)
 
     async def delete_project(self, owner: str, project_id: str) -> None:
         """Delete a project with its chats, stopping their runs.
@@ -371,39 +336,8 @@ class RunService:
         Raises:
             NotFound: the owner has no such project.
         """
-        await self._delete(owner, chats.Filter(project=project_id), project_id)
-
-    async def _delete(self, owner: str, chosen: chats.Chosen, project_id: str | None) -> list[str]:
-        doomed: list[Answer] = []
-        async with self._database.write(owner) as scope:
-            deleted = await chats.delete_all(scope, chosen)
-            if project_id is not None:
-                await projects.delete(scope, project_id)
-            gone = frozenset(deleted)
-
-            def discard() -> None:
-                for (of_owner, _), answer in list(self._answers.items()):
-                    if of_owner == owner and answer.log.run.chat_id in gone:
-                        answer.log.discard()
-                        doomed.append(answer)
-
-            scope.transaction.after_commit.append(discard)
-        for answer in doomed:
-            await answer.interrupt()
-        return deleted
-
-    def interrupt(self, owner: str) -> None:
-        """End an owner's runs with what they have; they can be carried on."""
-        for (of_owner, _), answer in list(self._answers.items()):
-            if of_owner == owner:
-                answer.abandon()
-
-    def forget(self, owner: str) -> None:
-        """The owner is gone with all his rows, by the transaction that is committed now: end his runs unwritten."""
-        for (of_owner, _), answer in list(self._answers.items()):
-            if of_owner == owner:
-                answer.log.discard()
-                answer.abandon()
+        every = chats.Filter(project=project_id)
+        await deletion.delete_chats(self._database, self.answers, owner, every, project_id=project_id)
 
     async def _answer(
         self,
@@ -450,10 +384,9 @@ class RunService:
     async def _launch(self, scope: Scope, run: Run, message: Message) -> None:
         """Begin when the transaction is committed, before anybody can hear of the run; if the owner may do so."""
         await self._permit(scope, run.model)
-        key = (scope.owner, run.id)
 
         def over(end: EndEvent) -> None:
-            self._answers.pop(key, None)
+            self.answers.over(scope.owner, run.id)
             self.titles.ended(scope.owner, run, complete=end.status == "complete")
             if end.status == "complete":
                 self.queue.completed(scope.owner, message.id)
@@ -461,12 +394,7 @@ class RunService:
         log = RunLog(scope.owner, run, message, self.writer, on_end=over)
         asked_with = message.parameters or NO_PARAMETERS
         answer = Answer(log, asked_with, self._database, self._models, self._spend, self._measure, self._profile)
-
-        def begin() -> None:
-            self._answers[key] = answer
-            answer.start()
-
-        scope.transaction.after_commit.append(begin)
+        scope.transaction.after_commit.append(lambda: self.answers.begin(answer))
 
     async def _known(self, scope: Scope, run: Run, request: str) -> Created:
         if run.request != request:
@@ -504,15 +432,6 @@ def asked_with(model: str, chat: Chat, new: NewRun) -> dict[str, Any]:
     system_prompt = chat.system_prompt if new.system_prompt is None else new.system_prompt
     told = {} if system_prompt is None else {"system_prompt": system_prompt}
     return complete(model, parameters) | told
-
-
-def make_title(text: str) -> str | None:
-    """A chat's title: the beginning of its first message, cut at a word."""
-    words = " ".join(text.split())
-    if len(words) <= TITLE_LENGTH:
-        return words or None
-    head = words[: TITLE_LENGTH + 1]
-    return (head.rsplit(" ", 1)[0] if " " in head else words[:TITLE_LENGTH]) + "…"
 
 
 def _digest(*asked: Any) -> str:

@@ -1,4 +1,4 @@
-"""Titles of chats, written by the model that answered first.
+"""Titles of chats: at first the beginning of what was asked, then what the model writes that answered first.
 
 A small model's titles are often about something else, so one is taken only if it is about what was asked: most of its
 words are in the message. Otherwise the title stays what it is, the beginning of the message.
@@ -17,6 +17,7 @@ from myna.backends.manager import ModelManager
 from myna.chat import Message
 from myna.engine.request import SamplingParams
 from myna.errors import MynaError
+from myna.runs.answer import Spend
 from myna.store import chats
 from myna.store.database import Database
 from myna.store.records import Run
@@ -50,8 +51,6 @@ _FILLING = re.compile(
     r"the|and|for|with|from|into|about|how|what|who|why|when|where|which|your|you|are|this|that|can|not|its|make"
     r"|der|die|das|und|für|mit|von|ein|eine|les|des|une|pour|avec|sur|los|las|del|una|para|con|por"
 )
-
-Spend = Callable[[str, str, int, int], None]
 
 
 class Titles:
@@ -126,6 +125,15 @@ class Titles:
             chat = await chats.find(scope, chat_id)
             if chat is not None and chat.titled_by == "text":
                 await chats.update(scope, chat_id, title=title, titled_by="model")
+
+
+def beginning(text: str) -> str | None:
+    """A chat's first title: the beginning of its first message, cut at a word."""
+    words = " ".join(text.split())
+    if len(words) <= TITLE_LENGTH:
+        return words or None
+    head = words[: TITLE_LENGTH + 1]
+    return (head.rsplit(" ", 1)[0] if " " in head else words[:TITLE_LENGTH]) + "…"
 
 
 def clean(said: str, asked: str) -> str | None:

@@ -63,12 +63,12 @@ class ApiServices:
 
     def interrupt(self, owner: str) -> None:
         """The owner may not use the server now: end his runs with what they have, and his temporary chats."""
-        self.runs.interrupt(owner)
+        self.runs.answers.interrupt(owner)
         self.temporary.forget(owner)
 
     def forget(self, owner: str) -> None:
-        """The owner is gone (see `RunService.forget`)."""
-        self.runs.forget(owner)
+        """The owner is gone (see `myna.runs.answers.Answers.forget`)."""
+        self.runs.answers.forget(owner)
         self.temporary.forget(owner)
 
     def on_disconnect(self, close: Callable[[], None]) -> Callable[[], None]:
