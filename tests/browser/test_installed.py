@@ -10,8 +10,8 @@ from playwright.sync_api import Page, expect
 
 from myna.server.web import STATIC
 from tests.browser.conftest import MynaServer, ScriptedServer, Visit
-from tests.browser.doing import answers, ask, composer, questions, wait_until_done
-from tests.browser.people import ANNA, NOT_SIGNED_IN, Owner, choose, sign_in
+from tests.browser.doing import answers, ask, composer, questions, send, wait_until_done
+from tests.browser.people import ANNA, NOT_SIGNED_IN, Owner, choose, fill_in, sign_in, signed_out
 
 UNREACHABLE = "net::ERR"
 PRIVATE = "The magpie keeps a secret"
@@ -117,6 +117,16 @@ def test_signing_out_leaves_nothing_of_a_person(visit: Callable[..., Visit], own
     expect(answers(page)).to_contain_text(PRIVATE)
     page.wait_for_function("indexedDB.databases().then((all) => all.length > 0)")
     assert any(PRIVATE in entry["text"] for entry in left_behind(page)["entries"])
+
+    visiting.context.clear_cookies()  # the session has ended elsewhere, or its user was deleted
+    send(page, "Half a thought")
+    expect(signed_out(page)).to_be_visible()
+    kept = left_behind(page)
+    assert kept["entries"] == []
+    assert kept["storage"] != [], "what was typed stays for who typed it"
+    fill_in(page, ANNA)
+    expect(answers(page)).to_have_count(2)
+    wait_until_done(page)
     choose(page, "Sign out")
     expect(page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
     left = left_behind(page)

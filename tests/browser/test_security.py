@@ -167,9 +167,10 @@ def test_choices_follow_their_person(stranger: Callable[..., Page], owner: Owner
     page.get_by_label("Use these in every browser").check()
     expect(other.locator("html")).to_have_attribute("data-theme", "dark")
 
+    other.goto(owner.server.url)
+    expect(other.get_by_role("heading", level=1, name=re.compile("Olga"))).to_be_visible()
     page.get_by_role("textbox", name="What Myna calls you").fill("Olya")
     page.get_by_role("button", name="Save").click()
-    other.goto(owner.server.url)
     expect(other.get_by_role("heading", level=1, name=re.compile("Olya"))).to_be_visible()
 
 

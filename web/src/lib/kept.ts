@@ -1,6 +1,7 @@
 /**
  * What was loaded lately, for when the server cannot be reached: the answers to a few requests, of one user only, in the
- * browser's IndexedDB. It is read when there is no connection and never otherwise; signing out empties it.
+ * browser's IndexedDB. It is read when there is no connection and never otherwise. Signing out empties it, and so does the
+ * server's word that nobody is signed in (any more).
  */
 
 const DATABASE = "myna";
@@ -108,8 +109,9 @@ export const kept = {
     void within("readwrite", (store) => store.delete(`/api/chats/${encodeURIComponent(chatId)}`));
   },
 
-  /** Nobody is signed in: nothing of anybody stays. */
+  /** Nobody is signed in: nothing of anybody stays, nor comes from what was asked for before. */
   async clear(): Promise<void> {
+    user = null;
     await within("readwrite", (store) => store.clear());
   },
 

@@ -150,6 +150,7 @@ class App {
       if (before.role !== session.user.role) toasts.show(strings.account.refusedNow);
       this.session = session;
       this.locked = false;
+      void kept.begin(session.user.id, session);
       this.events.connect();
       gate.open();
     }
@@ -181,8 +182,10 @@ class App {
     if (gate.closed) this.#lock();
   }
 
+  /** What was typed stays for its user; what the server told goes at once, for who was signed out may be gone for good. */
   #lock(): void {
     this.locked = true;
+    void kept.clear();
     this.events.disconnect();
   }
 
