@@ -41,6 +41,7 @@ NEEDS: dict[str, Need] = {
     "POST /api/invitations": "users",
     "DELETE /api/invitations/*": "users",
     "DELETE /api/account": "account",
+    "GET /api/account/confirmation": "account",
     "GET /api/account/export": "account",
     "POST /api/account/password": "account",
     "GET /api/account/sessions": "account",

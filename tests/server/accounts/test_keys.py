@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from myna.server.app import create_app
+from myna.server.identity import Limits
 from myna.settings import Settings
 from myna.store.tables.accounts import keys
 from tests.server.people import PASSWORD, House, Person, ScriptedHub, ScriptedModels
@@ -31,6 +32,19 @@ async def test_a_key_is_shown_once_and_kept_as_a_hash(home: House, ann: Person) 
     async with home.app.state.database.read("local") as scope:
         (row,) = await scope.all(scope.select(keys))
     assert made["secret"] not in str(row)
+
+
+async def test_keys_made_in_a_loop_do_not_fill_the_audit_log(
+    home: House, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("myna.server.accounts.service.DEEDS", Limits(requests_per_minute=3))
+    ben = await home.invite(ann, "Ben")
+    for _ in range(3):
+        key = await home.key_of(ann)
+        await ann.call("DELETE", f"/api/account/keys/{key.id}", expect=204)
+    refused = await ann.call("POST", "/api/account/keys", {"name": "one more"}, 429)
+    assert refused["error"]["code"] == "rate_limit_exceeded"
+    await home.key_of(ben)
 
 
 async def test_a_key_is_changed_and_deleted_at_once(home: House, ann: Person) -> None:

@@ -150,11 +150,38 @@ async def test_it_takes_the_password_and_a_code_to_switch_off(home: House, ann: 
 
 
 async def test_codes_are_guessed_slowly(home: House, ann: Person) -> None:
-    phone, _ = await set_up(ann)
+    phone, recovery = await set_up(ann)
+    own = await try_in(home, 200, code=recovery[0])
+    await own.call("DELETE", "/api/session", expect=204)
     answers = [await try_in(home, 401, code="000000") for _ in range(5)]
     assert answers == ["wrong_code"] * 5
     assert await try_in(home, 429, code="000000") == "too_many_attempts"
     assert await try_in(home, 429, code=phone.code()) == "too_many_attempts", "from wherever they are tried"
+
+    body = {"name": "Ann", "password": PASSWORD, "code": phone.code()}
+    other = await home.stranger(cookie="myna_known=made.up")
+    assert await other.status("POST", "/api/session", body) == 429
+    await own.call("POST", "/api/session", body, 200)  # her own browser is known, and not held up
+    await ann.call("POST", f"{PATH}/recovery-codes", CONFIRMED | {"code": recovery[1]}, 200)
+
+
+async def test_a_known_browser_is_not_known_for_another_nor_after_a_reset(home: House, ann: Person) -> None:
+    ben = await home.invite(ann, "Ben")
+    _, recovery = await set_up(ann)
+    _, his = await set_up(ben)
+    known = await try_in(home, 200, code=recovery[0])
+    marks = [known.http.cookies["myna_known"]]
+    assert ann.id not in marks[0]
+    await known.call("POST", "/api/session", {"name": "Ann", "password": PASSWORD, "code": recovery[1]}, 200)
+    assert known.http.cookies["myna_known"] == marks[0]
+    await known.call("POST", "/api/session", {"name": "Ben", "password": PASSWORD, "code": his[0]}, 200)
+    marks.append(known.http.cookies["myna_known"])
+    assert marks[0] != marks[1]
+    await ann.call("DELETE", f"/api/users/{ben.id}/second-factor", expect=204)
+    ben = await home.sign_in("Ben")
+    _, his = await set_up(ben)
+    await known.call("POST", "/api/session", {"name": "Ben", "password": PASSWORD, "code": his[0]}, 200)
+    assert known.http.cookies["myna_known"] not in marks
 
 
 async def test_a_set_up_that_is_not_confirmed_asks_for_nothing(home: House, ann: Person) -> None:

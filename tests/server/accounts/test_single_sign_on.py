@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import time
@@ -81,15 +82,52 @@ async def test_an_address_finds_nobodys_account_and_who_is_signed_in_links_his_o
     ann = await home.first()  # who is ann@home.example to the provider, as eve says she is
     for name in ("ann", "eve"):
         await come(home, name, 403)
-    await come(home, "ann", person=ann, purpose="link")
+    await come(home, "ann", person=ann, purpose="link", password=PASSWORD)
     back = await come(home, "ann")
     assert (await back.call("GET", "/api/session"))["user"]["id"] == ann.id
     await come(home, "eve", 403)
     ben = await home.invite(ann, "Ben")
-    assert (await come(home, "ann", 409, person=ben, purpose="link"))["code"] == "conflict"
+    assert (await come(home, "ann", 409, person=ben, purpose="link", password=PASSWORD))["code"] == "conflict"
     assert await (await home.stranger()).status("POST", "/api/provider", {"purpose": "link"}) == 403
     await ann.call("DELETE", "/api/account/provider", expect=204)
     await come(home, "ann", 403)
+
+
+async def test_to_link_takes_the_password(home: House) -> None:
+    ann = await home.first()
+    await ann.call("POST", "/api/provider", {"purpose": "link"}, 400)
+    await ann.call("POST", "/api/provider", {"purpose": "link", "password": "not this one"}, 401)
+    location = (await ann.call("POST", "/api/provider", {}, 200))["location"]  # an open browser may begin to sign in
+    journey = json.loads(base64.urlsafe_b64decode(ann.http.cookies["myna_provider"]))
+    came = await visit(location, "eve")
+    for proof in ("", "made up"):
+        forged = json.dumps(journey | {"purpose": "link", "user": ann.id, "proof": proof}).encode()
+        cookie = f"myna_session={ann.http.cookies['myna_session']}; myna_provider={base64.urlsafe_b64encode(forged).decode()}"
+        refused = await ann.call("POST", "/api/provider/finish", came, 403, headers={"cookie": cookie})
+        assert "password" in refused["error"]["message"]
+    assert not (await ann.call("GET", "/api/account/provider", expect=200))["linked"]
+
+
+async def test_who_has_no_password_leaves_soon_after_signing_in(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(oidc_sign_up=True) as home:
+        ann = await home.first()
+        assert await ann.call("GET", "/api/account/confirmation", expect=200) == {
+            "password": True,
+            "code": False,
+            "seconds_left": None,
+        }
+        bob = await come(home, "bob")
+        needs = await bob.call("GET", "/api/account/confirmation", expect=200)
+        assert not needs["password"]
+        assert 0 < needs["seconds_left"] <= 600
+        with monkeypatch.context() as patch:
+            patch.setattr("myna.server.accounts.sign_in.now", lambda: now() + 601_000)
+            assert (await bob.call("GET", "/api/account/confirmation"))["seconds_left"] == 0
+            refused = await bob.call("DELETE", "/api/account", {}, 403)
+            assert "Sign in again" in refused["error"]["message"]
+        await bob.call("DELETE", "/api/account", {}, 204)
 
 
 async def test_what_was_begun_elsewhere_is_not_finished_here(home: House) -> None:
@@ -159,7 +197,7 @@ async def test_names_that_are_taken_get_a_number(opened: Opened) -> None:
 async def test_passwords_can_be_switched_off(opened: Opened) -> None:
     async with opened() as home:
         ann = await home.first()
-        await come(home, "ann", person=ann, purpose="link")
+        await come(home, "ann", person=ann, purpose="link", password=PASSWORD)
         made = await ann.call("POST", "/api/invitations", {"expires_at": now() + 10**6}, 201)
     async with opened(password_sign_in=False) as home:
         stranger = await home.stranger()
@@ -247,6 +285,33 @@ async def test_what_is_signed_for_us_is_believed(token: str) -> None:
 async def test_what_is_not_is_refused(token: str) -> None:
     with pytest.raises(ProviderError):
         await claims_of(token)
+
+
+async def test_the_provider_is_asked_once_however_many_begin(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("myna.server.accounts.provider.time.monotonic", lambda: clock[0])
+
+    class Busy(Told):
+        asked, is_there = 0, False
+
+        async def _ask(self, address: str, **more: Any) -> dict[str, Any]:
+            self.asked += 1
+            await asyncio.sleep(0)
+            if not self.is_there:
+                raise ProviderError("The identity provider does not answer.")
+            return await super()._ask(address, **more)
+
+    provider = Busy("")
+
+    def begin() -> Any:
+        many = (provider.location("here", state="s", nonce="n", verifier="v") for _ in range(5))
+        return asyncio.gather(*many, return_exceptions=True)
+
+    assert {str(one) for one in await begin()} == {"The identity provider does not answer."}
+    assert provider.asked == 1
+    provider.is_there, clock[0] = True, 11.0
+    assert all(str(one).startswith("https://id.example/a?") for one in await begin())
+    assert provider.asked == 2
 
 
 async def test_a_provider_that_is_another_is_refused() -> None:

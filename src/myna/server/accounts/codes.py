@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import secrets
 import unicodedata
@@ -75,3 +76,24 @@ def plain(code: str) -> str:
 def recovery_digest(code: str) -> bytes:
     """By what a recovery code is known."""
     return digest(plain(code))
+
+
+def mark_of(secret: str, user_id: str) -> str:
+    """What a browser keeps in which both factors of a user were right: it lets nobody in, and tells nobody whose it is.
+
+    Whoever has the second factor's secret knows it again, so nothing of it is stored; with another secret it is worth
+    nothing.
+    """
+    mark = secrets.token_urlsafe(16)
+    return f"{mark}.{_signed(secret, user_id, mark)}"
+
+
+def is_mark(secret: str, user_id: str, value: str) -> bool:
+    """Whether a browser has kept a mark of this user, and of his present second factor."""
+    mark, _, signature = value.partition(".")
+    return hmac.compare_digest(_signed(secret, user_id, mark).encode(), signature.encode("utf-8", "surrogateescape"))
+
+
+def _signed(secret: str, user_id: str, mark: str) -> str:
+    message = f"known browser\n{user_id}\n{mark}".encode("utf-8", "surrogateescape")
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()

@@ -39,10 +39,12 @@ async def create(
         Refused: there are no accounts, so that nobody needs a key.
         Conflict: the user has too many.
         InvalidParameter: it would have expired already.
+        RateLimited: the user makes one after the other.
     """
     if accounts.state != "accounts":
         raise Refused("Keys belong to accounts, and there are none: make the first account, or set MYNA_API_KEY.")
     _check_expiry(expires_at)
+    accounts.admit_deed(by)
     secret = PREFIX + secrets.token_urlsafe(32)
     key = Key(
         id=new_id("key_"),
@@ -75,8 +77,10 @@ async def change(accounts: Accounts, by: Identity, key_id: str, **values: Any) -
     Raises:
         NotFound: the user has none of this id.
         InvalidParameter: it would have expired already.
+        RateLimited: the user changes one after the other.
     """
     _check_expiry(values.get("expires_at"))
+    accounts.admit_deed(by)
     async with accounts.database.transaction() as transaction:
         before = next((key for key in accounts.directory.keys_of(by.user) if key.id == key_id), None)
         key = await keys.change(transaction.owned_by(by.user), key_id, **values)

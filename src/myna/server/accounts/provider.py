@@ -25,6 +25,8 @@ LEEWAY_SECONDS = 60
 REQUEST_SECONDS = 10
 KEPT_SECONDS = 3600
 """What the provider says of itself is asked for again after so long."""
+FAILED_SECONDS = 10
+"""Neither is it asked again for so long after it failed: strangers can have it asked."""
 RENEW_SECONDS = 30
 """Its keys are asked for again for an unknown one at most so often."""
 MAX_BYTES = 1 << 20
@@ -50,6 +52,8 @@ class Provider:
         self._private = is_loopback(settings.host) if private is None else private
         self._resolve = resolve
         self._about: tuple[float, dict[str, Any]] | None = None
+        self._failed: tuple[float, str] | None = None
+        self._describing = asyncio.Lock()
         self._keys: tuple[float, dict[str, Any]] | None = None
 
     async def location(self, redirect_uri: str, *, state: str, nonce: str, verifier: str) -> str:
@@ -178,19 +182,30 @@ class Provider:
         return self._keys[1]
 
     async def _described(self) -> dict[str, Any]:
-        """What the provider says of itself (OpenID Connect Discovery 1.0)."""
-        now = time.monotonic()
-        if self._about is None or now - self._about[0] > KEPT_SECONDS:
-            about = await self._ask(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-            if about.get("issuer") != self.issuer:
-                raise ProviderError(
-                    f"The identity provider calls itself {str(about.get('issuer'))[:200]!r}, "
-                    f"but the settings name {self.issuer!r} (MYNA_OIDC_ISSUER)."
-                )
-            if missing := {"authorization_endpoint", "token_endpoint", "jwks_uri"} - about.keys():
-                raise ProviderError(f"The identity provider does not say its {', '.join(sorted(missing))}.")
+        """What the provider says of itself (OpenID Connect Discovery 1.0), asked for once, whoever waits for it."""
+        async with self._describing:
+            now = time.monotonic()
+            if self._about is not None and now - self._about[0] <= KEPT_SECONDS:
+                return self._about[1]
+            if self._failed is not None and now - self._failed[0] <= FAILED_SECONDS:
+                raise ProviderError(self._failed[1])
+            try:
+                about = await self._ask(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+                self._check_description(about)
+            except ProviderError as error:
+                self._failed = time.monotonic(), error.message
+                raise
             self._about = now, about
-        return self._about[1]
+            return about
+
+    def _check_description(self, about: dict[str, Any]) -> None:
+        if about.get("issuer") != self.issuer:
+            raise ProviderError(
+                f"The identity provider calls itself {str(about.get('issuer'))[:200]!r}, "
+                f"but the settings name {self.issuer!r} (MYNA_OIDC_ISSUER)."
+            )
+        if missing := {"authorization_endpoint", "token_endpoint", "jwks_uri"} - about.keys():
+            raise ProviderError(f"The identity provider does not say its {', '.join(sorted(missing))}.")
 
     async def _ask(
         self, address: str, *, form: dict[str, str] | None = None, headers: dict[str, str] | None = None

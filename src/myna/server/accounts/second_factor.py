@@ -7,6 +7,7 @@ with both; so nothing has to be kept between the two steps. docs/decisions tells
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from myna.errors import CodeRequired, Conflict, Refused, SetUpRequired, TooManyAttempts, WrongCode
@@ -107,8 +108,20 @@ async def confirm(accounts: Accounts, user: User, code: str, *, by: Identity | N
     return made
 
 
-async def check(accounts: Accounts, user: User, code: str | None) -> bool:
+async def check(
+    accounts: Accounts, user: User, code: str | None, *, mark: str | None = None, signed_in: bool = False
+) -> bool:
     """Whether who knows a user's password has his second factor too, where there is one. A code is taken once.
+
+    Who fails has to wait, wherever he tries; but a browser that the user has been in before, and all those in which he
+    is signed in, have counts of their own, so that nobody who knows the password keeps him out by failing.
+
+    Args:
+        accounts: the accounts.
+        user: whose password was right.
+        code: of his app, or a recovery code; None if none was sent.
+        mark: what the browser has kept from an earlier sign-in, see `marked`.
+        signed_in: whether the user is, in the browser that asks.
 
     Returns:
         Whether there is one, and it was checked.
@@ -125,7 +138,8 @@ async def check(accounts: Accounts, user: User, code: str | None) -> bool:
         return False
     if code is None:
         raise CodeRequired("Send the code that your app shows now, or a recovery code.")
-    _count(accounts, user.id)
+    source = await _source(accounts, user, mark, signed_in=signed_in)
+    _count(accounts, source)
     async with accounts.database.transaction() as transaction:
         scope = transaction.owned_by(user.id)
         factor = await second_factors.find(scope)
@@ -139,8 +153,25 @@ async def check(accounts: Accounts, user: User, code: str | None) -> bool:
     if not is_right:
         await accounts.failures.note(accounts.database, user, WrongCode.code)
         raise WrongCode(WRONG)
-    accounts.by_code.succeeded(user.id)
+    accounts.by_code.succeeded(source)
     return True
+
+
+async def marked(accounts: Accounts, user: User, mark: str | None) -> str | None:
+    """What a browser is to keep in which both factors of a user were right; None where he has no second one.
+
+    Args:
+        accounts: the accounts.
+        user: who has just signed in.
+        mark: what it has kept so far; if that is the user's, it stays.
+    """
+    if user.id not in accounts.directory.second_factors:
+        return None
+    async with accounts.database.read(user.id) as scope:
+        factor = await second_factors.find(scope)
+    if factor is None:
+        return None
+    return mark if mark and codes.is_mark(factor.secret, user.id, mark) else codes.mark_of(factor.secret, user.id)
 
 
 async def replace_codes(accounts: Accounts, by: Identity) -> list[str]:
@@ -203,6 +234,18 @@ async def _remove(transaction: Transaction, accounts: Accounts, by: Identity, us
     transaction.after_commit.append(follow)
 
 
-def _count(accounts: Accounts, user_id: str) -> None:
-    if wait := accounts.by_code.attempt(user_id):
+async def _source(accounts: Accounts, user: User, mark: str | None, *, signed_in: bool) -> Hashable:
+    """By what attempts are counted."""
+    if signed_in:
+        return user.id, "signed in"
+    if mark:
+        async with accounts.database.read(user.id) as scope:
+            factor = await second_factors.find(scope)
+        if factor is not None and codes.is_mark(factor.secret, user.id, mark):
+            return user.id, mark
+    return user.id
+
+
+def _count(accounts: Accounts, source: Hashable) -> None:
+    if wait := accounts.by_code.attempt(source):
         raise TooManyAttempts(f"Too many codes were tried; try again in {wait} seconds.", retry_after=wait)

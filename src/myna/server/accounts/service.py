@@ -21,8 +21,9 @@ from myna.server.accounts.passwords import Passwords
 from myna.server.accounts.provider import Provider
 from myna.server.accounts.throttle import Throttle
 from myna.server.binding import is_loopback
-from myna.server.identity import LOCAL, Identity
+from myna.server.identity import LOCAL, Identity, Limits
 from myna.server.options import ServerOptions
+from myna.server.rates import Rates
 from myna.server.tasks import beside
 from myna.settings import Settings
 from myna.store import keys, second_factors, sessions, users
@@ -34,6 +35,8 @@ from myna.store.sessions import Session
 logger = logging.getLogger(__name__)
 
 HOUSEKEEPING_SECONDS = 60
+DEEDS = Limits(requests_per_minute=30)
+"""What a user may do in a minute that concerns himself alone and is written into everybody's audit log."""
 
 State = Literal["single", "set_up", "accounts"]
 """Without accounts: on loopback everybody is the one user, elsewhere the first account is to be made. With accounts:
@@ -55,8 +58,9 @@ class Accounts:
         self.by_name = Throttle(free=30, longest=30)
         self.failures = Failures()
         self.by_code = Throttle(free=5, longest=600)
-        """Of codes: there are so few that a user's wait long, wherever they are tried."""
+        """Of codes: there are so few that a user's wait long, wherever strangers try them."""
         self.sign_ups = Throttle(free=5, longest=60)
+        self._deeds = Rates()
         self.files = settings.data_dir / "files"
         """Where blobs lie, a directory an owner."""
         self.is_shared = False
@@ -109,6 +113,10 @@ class Accounts:
         """Whether a user is an owner or admin now, or the one whose machine this is."""
         user = self.directory.users.get(user_id)
         return user.role != "member" and not user.disabled if user else not self.directory.users
+
+    def admit_deed(self, by: Identity) -> None:
+        """Whether a user may do one more thing that the audit log keeps for good. Raises RateLimited."""
+        self._deeds.admit({by.user: DEEDS})
 
     def on_departure(self, forget: Callable[[str], None]) -> None:
         """Call ``forget`` with the id of a user who is deleted, in that commit's turn: stop all work for that user."""

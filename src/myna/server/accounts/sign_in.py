@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from typing import Any
 
 from myna.errors import (
@@ -33,9 +34,22 @@ FRESH_MS = 10 * 60_000
 """A sign-in counts so long for what only the user himself may do."""
 MAX_SESSIONS = 50
 """Of one user; the one that was not used for longest goes for a new one."""
-
-
 WRONG = "Name and password do not belong together."
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a user has to show before what cannot be undone.
+
+    Attributes:
+        password: his password; who has none has signed in not long ago.
+        code: of his second factor as well.
+        seconds_left: of who has no password: how long his sign-in still counts; 0: he has to sign in again.
+    """
+
+    password: bool
+    code: bool
+    seconds_left: int | None
 
 
 async def check(accounts: Accounts, name: str, password: str, *, address: str) -> User:
@@ -174,14 +188,33 @@ async def confirm(accounts: Accounts, by: Identity, password: str | None, code: 
         raise Refused("There are no accounts, and so no password to confirm anything with.")
     known = get(accounts, by.user)
     if not known.password:
-        _check_fresh(accounts, by)
+        check_fresh(accounts, by)
         return known
     if password is None:
         raise InvalidParameter("Send your password, to show that it is still you.", param="password")
     user = await check(accounts, known.name, password, address=address)
     if user.id in accounts.directory.second_factors:
-        await second_factor.check(accounts, user, code)
+        await second_factor.check(accounts, user, code, signed_in=True)
     return user
+
+
+def needs(accounts: Accounts, by: Identity) -> Needs:
+    """What `confirm` will ask for.
+
+    Raises:
+        Refused: there are no accounts.
+    """
+    if accounts.state != "accounts":
+        raise Refused("There are no accounts, and so no password to confirm anything with.")
+    if get(accounts, by.user).password:
+        return Needs(password=True, code=by.user in accounts.directory.second_factors, seconds_left=None)
+    return Needs(password=False, code=False, seconds_left=max(0, FRESH_MS - _age(accounts, by)) // 1000)
+
+
+def check_fresh(accounts: Accounts, by: Identity) -> None:
+    """Whether somebody without a password has signed in not long ago. Raises Refused."""
+    if _age(accounts, by) > FRESH_MS:
+        raise Refused("You signed in a while ago. Sign in again, to show that it is still you.")
 
 
 async def change_password(accounts: Accounts, by: Identity, old: str, new: str, *, address: str) -> None:
@@ -210,10 +243,9 @@ async def change_password(accounts: Accounts, by: Identity, old: str, new: str, 
         transaction.after_commit.append(follow)
 
 
-def _check_fresh(accounts: Accounts, by: Identity) -> None:
-    began = next((one.created_at for one in accounts.directory.sessions_of(by.user) if one.id == by.session), 0)
-    if now() - began > FRESH_MS:
-        raise Refused("You signed in a while ago. Sign out and in again, to show that it is still you.")
+def _age(accounts: Accounts, by: Identity) -> int:
+    """Milliseconds since somebody signed in."""
+    return now() - next((one.created_at for one in accounts.directory.sessions_of(by.user) if one.id == by.session), 0)
 
 
 def _take_back(attempts: list[tuple[Throttle, Any]]) -> None:

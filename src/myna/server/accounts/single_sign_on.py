@@ -7,6 +7,7 @@ whoever has one already links it while signed in to it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from myna.server.accounts.invitations import accept, join
 from myna.server.accounts.names import LONGEST, clean_name, looks, name_key
 from myna.server.accounts.provider import Provider
 from myna.server.accounts.service import Accounts
+from myna.server.accounts.sign_in import FRESH_MS, check_fresh
 from myna.server.accounts.throttle import network_of
 from myna.server.accounts.users import change, get, make
 from myna.server.identity import OPERATOR, Identity
@@ -47,6 +49,9 @@ class Journey(msgspec.Struct, frozen=True):
     invitation: str | None
     user: str | None
     """Who links his account; None to sign in."""
+    begun_at: int = 0
+    proof: str = ""
+    """Of who has a password: that it was right when he began to link, see `_proof`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +77,31 @@ def rules_of(settings: Settings) -> Rules:
 
 
 async def begin(
-    provider: Provider, origin: str, purpose: Purpose, *, invitation: str | None, user: str | None
+    provider: Provider, origin: str, purpose: Purpose, *, invitation: str | None, user: User | None
 ) -> tuple[str, Journey]:
     """Where to send the browser, and what it takes along.
+
+    Args:
+        provider: the provider.
+        origin: of this server, as the browser has it.
+        purpose: what for.
+        invitation: the secret of one, for who has no account yet.
+        user: who links his account, and has just shown that it is he.
 
     Raises:
         ProviderError: the provider cannot be asked.
     """
+    state, at = secrets.token_urlsafe(32), now()
     journey = Journey(
-        state=secrets.token_urlsafe(32),
+        state=state,
         nonce=secrets.token_urlsafe(32),
         verifier=secrets.token_urlsafe(48),
         redirect_uri=f"{origin}/sign-in/provider",
         purpose=purpose,
         invitation=invitation,
-        user=user,
+        user=None if user is None else user.id,
+        begun_at=at,
+        proof="" if user is None else _proof(user, state, at),
     )
     location = await provider.location(
         journey.redirect_uri, state=journey.state, nonce=journey.nonce, verifier=journey.verifier
@@ -127,6 +142,9 @@ async def finish(
         # The cookie is as its browser sends it, so what it says of the purpose is no proof; and a key that could link
         # would be a way in for good.
         raise Refused("Somebody else is signed in here by now than who began to link an account.")
+    if journey.purpose == "link":
+        assert caller is not None
+        _check_proof(accounts, caller, journey)
     claims = await provider.claims(
         code, journey.redirect_uri, nonce=journey.nonce, verifier=journey.verifier, issuer=issuer
     )
@@ -171,6 +189,21 @@ async def unlink(accounts: Accounts, provider: Provider, by: Identity) -> None:
         if not await provider_identities.remove(transaction.owned_by(by.user), provider.issuer):
             raise Conflict(f"Your account is not linked with {provider.name}.")
         await audit.record(transaction, by, "identity.unlink", "user", by.user, name=by.name, issuer=provider.issuer)
+
+
+def _proof(user: User, state: str, at: int) -> str:
+    """That a user's password was right at a moment, for one journey: nobody but the server knows the hash of it."""
+    return hmac.new(user.password.encode(), f"link\n{user.id}\n{state}\n{at}".encode(), hashlib.sha256).hexdigest()
+
+
+def _check_proof(accounts: Accounts, caller: Identity, journey: Journey) -> None:
+    """Whether it was shown when the journey began that it is the user himself, which its cookie alone does not tell."""
+    user = get(accounts, caller.user)
+    right = _proof(user, journey.state, journey.begun_at)
+    if not user.password:
+        check_fresh(accounts, caller)
+    elif not hmac.compare_digest(right.encode(), journey.proof.encode()) or now() - journey.begun_at > FRESH_MS:
+        raise Refused("Linking an account begins with its password, not long ago. Begin anew.")
 
 
 async def _link(

@@ -29,6 +29,12 @@ async def change_password(request: Request, accounts: Known, body: types.Passwor
     await sign_in.change_password(accounts, identity_of(request), body.old, body.new, address=address_of(request))
 
 
+@router.get("/confirmation")
+async def get_needs(request: Request, accounts: Known) -> types.Needs:
+    """What is asked for before what cannot be undone."""
+    return types.Needs.model_validate(sign_in.needs(accounts, identity_of(request)))
+
+
 @router.get("/export")
 async def export_account(request: Request, accounts: Known, services: Services) -> StreamingResponse:
     """All that is one's own as a ZIP archive, made while it is sent."""
@@ -36,6 +42,7 @@ async def export_account(request: Request, accounts: Known, services: Services) 
         # A link elsewhere could otherwise make a server without accounts work, though nobody could read the answer.
         raise Refused("An export is begun in the application itself, not by another page.")
     by = identity_of(request)
+    accounts.admit_deed(by)
     user = accounts.directory.users.get(by.user)
     about = {"id": by.user, "name": by.name, "role": by.role}
     if user is not None:
@@ -68,7 +75,7 @@ class Download(StreamingResponse):
 
 
 @router.delete("", status_code=204)
-async def delete_account(request: Request, response: Response, accounts: Known, body: types.Leaving) -> None:
+async def delete_account(request: Request, response: Response, accounts: Known, body: types.Proof) -> None:
     """Delete oneself with everything of one's own; the last owner cannot."""
     by = identity_of(request)
     await sign_in.confirm(accounts, by, body.password, body.code, address=address_of(request))

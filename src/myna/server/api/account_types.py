@@ -84,8 +84,8 @@ class Confirmation(Password):
     code: Code | None = None
 
 
-class Leaving(Request):
-    """Body of ``DELETE /api/account``; who has no password signs in anew instead."""
+class Proof(Request):
+    """That it is still the user who asks; who has no password has signed in not long ago instead."""
 
     password: Secret | None = None
     code: Code | None = None
@@ -112,8 +112,8 @@ class NewInvitation(Request):
     name: UserName | None = None
 
 
-class ProviderJourney(Request):
-    """Body of ``POST /api/provider``; ``invitation`` is the secret of its link."""
+class ProviderJourney(Proof):
+    """Body of ``POST /api/provider``; ``invitation`` is the secret of its link. To link takes a proof."""
 
     purpose: Literal["sign_in", "link"] = "sign_in"
     invitation: Secret | None = None
@@ -206,6 +206,14 @@ class Session(Answer):
     provider: str | None = None
     password_sign_in: bool = True
     recovery_codes: list[str] | None = None
+
+
+class Needs(Answer):
+    """Answer to ``GET /api/account/confirmation``: what a proof must have."""
+
+    password: bool
+    code: bool
+    seconds_left: int | None
 
 
 class ProviderLocation(Answer):

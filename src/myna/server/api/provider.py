@@ -14,7 +14,7 @@ import msgspec
 from fastapi import APIRouter, Request, Response
 
 from myna.errors import InvalidParameter, Refused
-from myna.server.accounts import Accounts, single_sign_on
+from myna.server.accounts import Accounts, sign_in, single_sign_on
 from myna.server.accounts.provider import Provider
 from myna.server.accounts.single_sign_on import Journey
 from myna.server.api import account_types as types
@@ -38,15 +38,18 @@ async def begin(
     caller = caller_of(request)
     if accounts.state != "accounts":
         raise Refused("There are no accounts yet; make the first one.")
-    if body.purpose == "link" and (caller is None or caller.session is None):
-        raise Refused("Sign in first; then you can link your account.")
+    user = None
+    if body.purpose == "link":
+        if caller is None or caller.session is None:
+            raise Refused("Sign in first; then you can link your account.")
+        user = await sign_in.confirm(accounts, caller, body.password, body.code, address=address_of(request))
     origin = request.headers.get("origin") or str(request.base_url).rstrip("/")
     location, journey = await single_sign_on.begin(
         provider,
         origin,
         body.purpose,
         invitation=body.invitation,
-        user=caller.user if caller is not None and body.purpose == "link" else None,
+        user=user,
     )
     response.set_cookie(
         COOKIE,

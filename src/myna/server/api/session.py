@@ -19,6 +19,8 @@ from myna.store.users import User
 
 router = APIRouter(prefix="/api")
 
+MARK = "myna_known"
+"""Cookie of a browser in which both factors of somebody were right; see `second_factor.marked`."""
 COOKIE_SECONDS = 400 * 86_400
 """As long as browsers keep one at most; the session's own end is the server's to say."""
 
@@ -49,14 +51,17 @@ async def begin(
     user = await sign_in.check(accounts, body.name, body.password, address=address_of(request))
     made = None
     try:
-        with_second = await second_factor.check(accounts, user, body.code)
+        with_second = await second_factor.check(accounts, user, body.code, mark=request.cookies.get(MARK))
     except SetUpRequired:
         if body.code is None:
             raise
         made, with_second = await second_factor.confirm(accounts, user, body.code), True
-    return await begin_session(
+    begun = await begin_session(
         request, response, services, accounts, user, with_second=with_second, recovery_codes=made
     )
+    if mark := await second_factor.marked(accounts, user, request.cookies.get(MARK)):
+        _set_cookie(request, response, MARK, mark, path="/api/session")
+    return begun
 
 
 @router.post("/session/second-factor")
@@ -109,16 +114,20 @@ async def begin_session(
         method=method,
         with_second=with_second,
     )
+    _set_cookie(request, response, COOKIE, token, path="/")
+    return await describe_session(services, accounts, caller, recovery_codes)
+
+
+def _set_cookie(request: Request, response: Response, name: str, value: str, *, path: str) -> None:
     response.set_cookie(
-        COOKIE,
-        token,
+        name,
+        value,
         max_age=COOKIE_SECONDS,
-        path="/",
+        path=path,
         httponly=True,
         samesite="strict",
         secure=is_encrypted(request),
     )
-    return await describe_session(services, accounts, caller, recovery_codes)
 
 
 def is_encrypted(request: Request) -> bool:
