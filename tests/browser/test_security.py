@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MynaServer, Visit
 from tests.browser.doing import composer
-from tests.browser.people import ANNA, FORBIDDEN, NOT_SIGNED_IN, PASSWORD, Owner, choose_password, fill_in
+from tests.browser.people import ANNA, FORBIDDEN, NOT_SIGNED_IN, PASSWORD, Owner, choose_password, fill_in, signed_out
 from tests.server.accounts.identity_provider import CLIENT, identity_provider
 
 Open = Callable[..., Visit]
@@ -230,7 +230,7 @@ def at_the_provider(page: Page, name: str) -> None:
 def test_an_identity_provider_lets_people_in(visit: Open, linked: Owner) -> None:
     visiting = visit(linked.server)
     visiting.context.route("https://fonts.googleapis.com/**", lambda route: route.fulfill(body=""))
-    visiting.watch.expected = (NOT_SIGNED_IN, FORBIDDEN, *AT_THE_PROVIDER)
+    visiting.watch.expected = (NOT_SIGNED_IN, FORBIDDEN, "WebSocket", *AT_THE_PROVIDER)
     page = visiting.page()
     page.get_by_role("button", name="Sign in with Home").click()
     at_the_provider(page, "bob")
@@ -248,6 +248,25 @@ def test_an_identity_provider_lets_people_in(visit: Open, linked: Owner) -> None
     page.reload()
     expect(page.get_by_role("button", name="bob: account and more")).to_be_visible()
 
+    # He has no password to confirm anything with: to have signed in a moment ago stands for it.
+    page.goto("/account/security")
+    expect(page.get_by_text("this is the only way in")).to_be_visible()
+    expect(page.get_by_role("heading", name="Password")).to_have_count(0)
+    page.goto("/account/data")
+    needs = "**/api/account/confirmation"
+    page.route(needs, lambda route: route.fulfill(json={"password": False, "code": False, "seconds_left": 0}))
+    page.get_by_role("button", name="Delete my account").click()
+    page.get_by_role("dialog", name="Delete your account?").get_by_role("button", name="Sign in again").click()
+    page.unroute(needs)
+    signed_out(page).get_by_role("button", name="Sign in with Home").click()
+    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Delete my account").click()
+    dialog = page.get_by_role("dialog", name="Delete your account?")
+    expect(dialog.get_by_label("Password", exact=True)).to_have_count(0)
+    dialog.get_by_role("button", name="Delete everything").click()
+    expect(page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
+    assert "bob" not in [user["name"] for user in linked.ask("GET", "/api/users")["users"]]
+
 
 def test_an_account_is_linked_by_whoever_is_signed_in_to_it(visit: Open, linked: Owner) -> None:
     visiting = visit(linked.server)
@@ -256,6 +275,10 @@ def test_an_account_is_linked_by_whoever_is_signed_in_to_it(visit: Open, linked:
     page = visiting.page("/account/security")
     fill_in(page, ANNA)
     page.get_by_role("button", name="Link", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Link with Home")
+    expect(dialog.get_by_label("Password", exact=True)).to_be_focused()
+    dialog.get_by_label("Password", exact=True).fill(PASSWORD)
+    dialog.get_by_role("button", name="Link", exact=True).click()
     at_the_provider(page, "anna")
     expect(page.get_by_text("Linked with anna.")).to_be_visible()
     page.get_by_role("button", name="Anna Lindgren: account and more").click()

@@ -101,8 +101,9 @@ async def test_to_link_takes_the_password(home: House) -> None:
     journey = json.loads(base64.urlsafe_b64decode(ann.http.cookies["myna_provider"]))
     came = await visit(location, "eve")
     for proof in ("", "made up"):
-        forged = json.dumps(journey | {"purpose": "link", "user": ann.id, "proof": proof}).encode()
-        cookie = f"myna_session={ann.http.cookies['myna_session']}; myna_provider={base64.urlsafe_b64encode(forged).decode()}"
+        made_up = json.dumps(journey | {"purpose": "link", "user": ann.id, "proof": proof}).encode()
+        forged = base64.urlsafe_b64encode(made_up).decode()
+        cookie = f"myna_session={ann.http.cookies['myna_session']}; myna_provider={forged}"
         refused = await ann.call("POST", "/api/provider/finish", came, 403, headers={"cookie": cookie})
         assert "password" in refused["error"]["message"]
     assert not (await ann.call("GET", "/api/account/provider", expect=200))["linked"]

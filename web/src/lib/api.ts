@@ -14,6 +14,7 @@ import type {
   ChatFilter,
   Failure,
   MachineMemory,
+  Needs,
   Found,
   Message,
   Model,
@@ -29,6 +30,7 @@ import type {
   PendingFactor,
   Preferences,
   PreferencesChange,
+  Proof,
   ProviderLink,
   Role,
   Run,
@@ -169,8 +171,8 @@ export const api = {
     ask<Session>("POST", "/api/session", { name, password, ...(code === null ? {} : { code }) }),
   beginFactorToSignIn: (name: string, password: string) =>
     ask<PendingFactor>("POST", "/api/session/second-factor", { name, password }),
-  beginWithProvider: (purpose: "sign_in" | "link", invitation: string | null = null) =>
-    ask<{ location: string }>("POST", "/api/provider", { purpose, ...(invitation === null ? {} : { invitation }) }),
+  beginWithProvider: (purpose: "sign_in" | "link", more: Proof | { invitation: string }) =>
+    ask<{ location: string }>("POST", "/api/provider", { purpose, ...more }),
   finishWithProvider: (code: string, state: string, iss: string | null) =>
     ask<Session>("POST", "/api/provider/finish", { code, state, ...(iss === null ? {} : { iss }) }),
   providerLink: () => request<ProviderLink>("GET", "/api/account/provider"),
@@ -188,18 +190,14 @@ export const api = {
   changePreferences: (change: PreferencesChange) =>
     request<Preferences>("PATCH", "/api/account/preferences", change),
   factor: () => request<Factor>("GET", "/api/account/second-factor"),
-  beginFactor: (password: string) => request<PendingFactor>("POST", "/api/account/second-factor", { password }),
+  needs: () => request<Needs>("GET", "/api/account/confirmation"),
+  beginFactor: (proof: Proof) => request<PendingFactor>("POST", "/api/account/second-factor", proof),
   confirmFactor: (code: string) =>
     request<{ recovery_codes: string[] }>("POST", "/api/account/second-factor/confirm", { code }),
-  renewRecoveryCodes: (password: string, code: string) =>
-    request<{ recovery_codes: string[] }>("POST", "/api/account/second-factor/recovery-codes", { password, code }),
-  disableFactor: (password: string, code: string) =>
-    request<void>("DELETE", "/api/account/second-factor", { password, code }),
-  deleteAccount: (password: string | null, code: string | null) =>
-    request<void>("DELETE", "/api/account", {
-      ...(password === null ? {} : { password }),
-      ...(code === null ? {} : { code }),
-    }),
+  renewRecoveryCodes: (proof: Proof) =>
+    request<{ recovery_codes: string[] }>("POST", "/api/account/second-factor/recovery-codes", proof),
+  disableFactor: (proof: Proof) => request<void>("DELETE", "/api/account/second-factor", proof),
+  deleteAccount: (proof: Proof) => request<void>("DELETE", "/api/account", proof),
   invitations: () => request<{ invitations: Invitation[] }>("GET", "/api/invitations"),
   makeInvitation: (invitation: NewInvitation) =>
     request<Invitation & { secret: string }>("POST", "/api/invitations", invitation),

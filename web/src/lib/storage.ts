@@ -118,6 +118,26 @@ export const temporaryChat = {
   },
 };
 
+/** Where the person was before they went to the identity provider, of this tab. */
+export const comeBack = {
+  write(path: string): void {
+    try {
+      sessionStorage.setItem(`${PREFIX}back`, path);
+    } catch {
+      // Blocked: then they come back to the first page.
+    }
+  },
+  take(): string {
+    try {
+      const path = sessionStorage.getItem(`${PREFIX}back`);
+      sessionStorage.removeItem(`${PREFIX}back`);
+      return path !== null && /^\/(?:account|admin|chat|compare|projects)(?:\/|$)/.test(path) ? path : "/";
+    } catch {
+      return "/";
+    }
+  },
+};
+
 /** What says nothing of a person: how the page looks in this browser. */
 const OF_THE_BROWSER: ReadonlySet<string> = new Set(["language", "sidebar", "single-keys", "theme"]);
 
@@ -128,6 +148,7 @@ const TYPED = /^(@[^.]*\.|)(?:draft|outbox)\./;
 export function forget(): void {
   leaveNoTrace(false);
   temporaryChat.write(null);
+  comeBack.take();
   for (const key of keys("")) {
     const typist = TYPED.exec(key)?.[1];
     if (!OF_THE_BROWSER.has(key) && (typist === undefined || typist === own)) write(key, null);

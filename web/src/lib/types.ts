@@ -414,6 +414,19 @@ export interface SignIn {
   current: boolean;
 }
 
+/** What a proof must have. Who has no password has signed in not long ago: it counts for `seconds_left` yet. */
+export interface Needs {
+  password: boolean;
+  code: boolean;
+  seconds_left: number | null;
+}
+
+/** That it is still the user who asks. */
+export interface Proof {
+  password?: string;
+  code?: string;
+}
+
 export interface ApiKey {
   id: string;
   name: string;

@@ -121,6 +121,12 @@ class App {
     this.#forgetAndStartAnew();
   }
 
+  /** Ends the session, so that its user shows once more who they are; the page goes on where it is then. */
+  async signInAgain(): Promise<void> {
+    await api.signOut();
+    await this.check();
+  }
+
   /** The account is deleted, and this browser forgets what it has of it. */
   left(): void {
     tabs.postMessage("left" satisfies Word);

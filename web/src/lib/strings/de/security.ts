@@ -21,6 +21,11 @@ const words: typeof en = {
       confirm: "Bestätigen",
     },
 
+    confirm: {
+      again: "Erneut anmelden",
+      stale: "Deine Anmeldung ist über zehn Minuten her. Melde dich erneut an, um zu zeigen, dass du es noch bist; was du geschrieben hast, bleibt.",
+    },
+
     factor: {
       title: "Zweiter Faktor",
       text: "Zum Passwort kommt ein Code aus einer App auf deinem Handy. Wer nur das Passwort erfährt, kann sich damit nicht anmelden.",
@@ -85,6 +90,8 @@ const words: typeof en = {
       off: "Nicht verknüpft.",
       link: "Verknüpfen",
       unlink: "Verknüpfung lösen",
+      linkWith: (name) => `Mit ${name} verknüpfen`,
+      linkText: (name) => `Wer sich bei ${name} in dein Konto dort anmeldet, kommt dann auch in dieses.`,
       linked: "Es ist verknüpft.",
       unlinked: "Es ist nicht mehr verknüpft.",
       only: "Dein Konto hat kein Passwort; das ist also der einzige Weg hinein.",

@@ -19,6 +19,11 @@ export default {
       confirm: "Confirm",
     },
 
+    confirm: {
+      again: "Sign in again",
+      stale: "You signed in more than ten minutes ago. Sign in again to show that it is still you; what you have written stays.",
+    },
+
     factor: {
       title: "Second factor",
       text: "Besides the password, a code from an app on your phone. Whoever learns the password cannot sign in with it alone.",
@@ -83,6 +88,8 @@ export default {
       off: "Not linked.",
       link: "Link",
       unlink: "Unlink",
+      linkWith: (name: string) => `Link with ${name}`,
+      linkText: (name: string) => `From then on, whoever signs in to that account of ${name} gets into this one.`,
       linked: "It is linked.",
       unlinked: "It is no longer linked.",
       only: "Your account has no password, so this is the only way in.",

@@ -21,6 +21,11 @@ const words: typeof en = {
       confirm: "Confirmar",
     },
 
+    confirm: {
+      again: "Iniciar sesión de nuevo",
+      stale: "Iniciaste sesión hace más de diez minutos. Vuelve a iniciarla para mostrar que sigues siendo tú; lo que has escrito se conserva.",
+    },
+
     factor: {
       title: "Segundo factor",
       text: "Además de la contraseña, un código de una aplicación de tu teléfono. Quien averigüe la contraseña no podrá entrar solo con ella.",
@@ -85,6 +90,8 @@ const words: typeof en = {
       off: "Sin vincular.",
       link: "Vincular",
       unlink: "Desvincular",
+      linkWith: (name) => `Vincular con ${name}`,
+      linkText: (name) => `Quien inicie sesión en esa cuenta de ${name} entrará también en esta.`,
       linked: "Está vinculada.",
       unlinked: "Ya no está vinculada.",
       only: "Tu cuenta no tiene contraseña, así que es la única entrada.",

@@ -21,6 +21,11 @@ const words: typeof en = {
       confirm: "Confirmer",
     },
 
+    confirm: {
+      again: "Se reconnecter",
+      stale: "Votre connexion date de plus de dix minutes. Reconnectez-vous pour montrer que c’est toujours vous ; ce que vous avez écrit reste.",
+    },
+
     factor: {
       title: "Second facteur",
       text: "En plus du mot de passe, un code fourni par une application de votre téléphone. Qui apprend le mot de passe ne peut pas se connecter avec lui seul.",
@@ -85,6 +90,8 @@ const words: typeof en = {
       off: "Non lié.",
       link: "Lier",
       unlink: "Délier",
+      linkWith: (name) => `Lier à ${name}`,
+      linkText: (name) => `Quiconque se connecte à ce compte ${name} accédera alors aussi à celui-ci.`,
       linked: "Le compte est lié.",
       unlinked: "Le compte n’est plus lié.",
       only: "Votre compte n’a pas de mot de passe\u00a0: c’est le seul accès.",

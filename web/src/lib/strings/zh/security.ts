@@ -21,6 +21,11 @@ const words: typeof en = {
       confirm: "确认",
     },
 
+    confirm: {
+      again: "重新登录",
+      stale: "你登录已超过十分钟。请重新登录以确认是你本人；你写的内容会保留。",
+    },
+
     factor: {
       title: "双重验证",
       text: "除密码外，还需要手机应用生成的验证码。仅凭密码无法登录。",
@@ -85,6 +90,8 @@ const words: typeof en = {
       off: "未关联。",
       link: "关联",
       unlink: "取消关联",
+      linkWith: (name) => `关联 ${name}`,
+      linkText: (name) => `此后，能登录该 ${name} 账户的人也能进入此账户。`,
       linked: "已关联。",
       unlinked: "已取消关联。",
       only: "你的账户没有密码，这是唯一的登录方式。",
