@@ -72,6 +72,8 @@ def test_a_message_sent_while_offline_goes_out_once(visit, own_server: MynaServe
     expect(page.get_by_text(BANNER)).to_be_visible()
     send(page, SUM)
     expect(page.get_by_text("Waiting to be sent.")).to_be_visible()
+    expect(page.get_by_text("Thinking")).to_have_count(0)
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
     own_server.start()
     expect(page.get_by_text("Waiting to be sent.")).to_have_count(0)
     wait_for_words(page, 1)

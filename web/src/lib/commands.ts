@@ -96,7 +96,7 @@ function toggleTemporary(): void {
 }
 
 function answering(): boolean {
-  return Boolean(app.conversation?.writing);
+  return app.conversation?.writing?.delayed === false;
 }
 
 function lastAnswer() {

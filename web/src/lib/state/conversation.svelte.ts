@@ -211,7 +211,7 @@ export class Conversation {
     const known = this.messages.find(({ id }) => id === message.id);
     if (known && message.status === "running" && this.#isHeard(message.run_id)) {
       // Its text comes by the run's own events, which are ahead of this.
-      known.pending = false;
+      known.pending = known.delayed = false;
       return;
     }
     if (message.status !== "running" && message.run_id !== null) this.events.unfollow(message.run_id);
@@ -329,7 +329,7 @@ export class Conversation {
     let refusal: unknown = null;
     try {
       started = await deliver(entry, () => {
-        for (const message of this.messages) if (message.pending) message.delayed = true;
+        for (const message of this.messages) if (message.pending || message.runId === runId) message.delayed = true;
       });
     } catch (error) {
       refusal = error;
