@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Token, Tokens } from "marked";
-import { BlockSplitter, definitions } from "../src/lib/markdown/blocks";
+import { BlockSplitter, definitions, notes } from "../src/lib/markdown/blocks";
 import { fileName } from "../src/lib/markdown/files";
 import { isHard, isTangled } from "../src/lib/markdown/hard";
 import { parser, topLevel, type Formula } from "../src/lib/markdown/parser";
@@ -58,6 +58,12 @@ test("footnotes are no link definitions, and are told from brackets", () => {
   const [note] = topLevel("[^1]: see *there*\n  and here\n", false) as Tokens.Generic[];
   assert.equal(note!.type, "note");
   assert.equal(definitions("[^1]: word\n[a]: https://example.org"), "[a]: https://example.org");
+});
+
+test("footnotes are numbered as the text refers to them, and only those that are there", () => {
+  assert.deepEqual(notes("One[^b], two[^a], again[^b].\n\n[^a]: A.\n[^b]: B.\n[^c]: C."), ["b", "a", "c"]);
+  assert.deepEqual(notes("`[^x]` is no note: [^1].\n\n[^1]: One."), ["1"]);
+  assert.deepEqual(notes("Its note has not come yet[^1]."), []);
 });
 
 test("text made to be slow is known, and what people write is not", () => {

@@ -79,3 +79,11 @@ export function definitions(source: string): string {
   if (!source.includes("]:")) return "";
   return source.match(/^ {0,3}\[(?!\^)[^\]\n]+\]:[ \t]*\S.*$/gm)?.join("\n") ?? "";
 }
+
+/** The footnotes that the whole text has, in the order in which it refers to them: a note's number is its place here. */
+export function notes(source: string): string[] {
+  if (!source.includes("[^") || !source.includes("]:")) return [];
+  const all = new Set(Array.from(source.matchAll(/^\[\^([\w-]{1,40})\]:[ \t]/gm), ([, label]) => label!));
+  const marked = Array.from(source.matchAll(/\[\^([\w-]{1,40})\](?!:)/g), ([, label]) => label!);
+  return [...new Set([...marked.filter((label) => all.has(label)), ...all])];
+}

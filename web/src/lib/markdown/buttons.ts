@@ -29,7 +29,7 @@ async function copy(button: HTMLButtonElement, text: string, label: string): Pro
   setTimeout(() => (button.textContent = label), COPIED_MS);
 }
 
-/** From a footnote's mark to the footnote, and back. */
+/** From a footnote's mark to the footnote, and back to the first that refers to it. */
 function turnTo(prose: HTMLElement, from: HTMLButtonElement): void {
   const isNote = from.closest(".footnote") !== null;
   const others = Array.from(prose.querySelectorAll<HTMLButtonElement>(".note"));

@@ -1,6 +1,6 @@
 /** Markdown for other programs, as text without its signs. */
 
-import { BlockSplitter, definitions } from "./blocks";
+import { BlockSplitter, definitions, notes } from "./blocks";
 import { renderBlock } from "./render";
 
 /** A text as it is read: lists with their marks, tables with tabs, formulas as they were written. */
@@ -11,7 +11,8 @@ export function toText(source: string): string {
 function rendered(source: string): HTMLElement {
   const root = document.createElement("div");
   const used = definitions(source);
-  for (const block of new BlockSplitter().update(source, true)) root.append(renderBlock(block, used));
+  const labels = notes(source);
+  for (const block of new BlockSplitter().update(source, true)) root.append(renderBlock(block, used, false, labels));
   // What is there for the page alone; a mark of a footnote keeps its number.
   for (const note of root.querySelectorAll(".note")) note.replaceWith(`[${note.textContent}]`);
   for (const done of root.querySelectorAll(".check")) done.replaceWith(done.classList.contains("checked") ? "[x]" : "[ ]");

@@ -112,8 +112,11 @@ function formulaHtml({ tex, display, open }: Formula): string {
   return `<${tag} class="formula failed" dir="ltr">${source}${why}</${tag}>`;
 }
 
+/** A mark without its note, which may still come, leads nowhere. */
 function noteButton(label: string): string {
-  return `<button type="button" class="note" aria-label="${escape(`${strings.answer.footnotes} ${label}`)}">${escape(label)}</button>`;
+  const number = numbered.indexOf(label) + 1;
+  if (number === 0) return escape(label);
+  return `<button type="button" class="note" aria-label="${escape(`${strings.answer.footnotes} ${number}`)}">${number}</button>`;
 }
 
 function anchor(href: string, html: string): string {
@@ -167,8 +170,20 @@ function asWritten(source: string): DocumentFragment {
   return fragment;
 }
 
-/** Renders one block; `definitions` are link references from elsewhere in the text that it may use. */
-export function renderBlock(block: string, definitions: string, growing = false): DocumentFragment {
+/** The footnotes of the text whose block is being rendered. */
+let numbered: readonly string[] = [];
+
+/**
+ * Renders one block; `definitions` are link references from elsewhere in the text that it may use, `notes` the text's
+ * footnotes.
+ */
+export function renderBlock(
+  block: string,
+  definitions: string,
+  growing = false,
+  notes: readonly string[] = [],
+): DocumentFragment {
+  numbered = notes;
   // Code is not parsed, however long it is.
   const fence = block.length > LONG_FENCE ? fenceOf(block) : null;
   if (!fence && isHard(block)) return asWritten(block);
