@@ -6,12 +6,24 @@ import { strings } from "../strings";
 import type { MachineMemory, Model } from "../types";
 import { toasts } from "./toasts.svelte";
 
+const TITLES = "titles";
+
+function rememberedTitles(): Record<string, unknown> {
+  try {
+    return Object(JSON.parse(read(TITLES) ?? "{}")) as Record<string, unknown>;
+  } catch {
+    return {};
+  }
+}
+
 class Models {
   all = $state.raw<Model[]>([]);
   error = $state<string | null>(null);
   loaded = $state(false);
   /** The server's default model. */
   default = $state("");
+  /** What models were called when the page was last open, so that it begins with their names. */
+  #remembered: Record<string, unknown> = rememberedTitles();
   /** What the person chose for new chats; null: the default. */
   #preferred = $state<string | null>(read("model"));
 
@@ -40,6 +52,13 @@ class Models {
     return this.find(name)?.title ?? name ?? "";
   }
 
+  /** The same while the models are not here yet: empty rather than a name that changes in a moment. */
+  titleSoFar(name: string): string {
+    const before = this.#remembered[name];
+    if (this.loaded || this.error !== null) return this.title(name);
+    return typeof before === "string" ? before : "";
+  }
+
   /** Bytes that a model takes with one whole context in its cache; null where that is not known. */
   needed({ memory, context }: Model): number | null {
     return memory === null ? null : memory.weights + (memory.kv_per_1000_tokens * (context ?? 0)) / 1000;
@@ -64,6 +83,7 @@ class Models {
       this.default = name;
       this.error = null;
       this.loaded = true;
+      write(TITLES, JSON.stringify(Object.fromEntries(this.onDisk.map(({ name, title }) => [name, title]))));
     } catch (error) {
       this.error = explain(error);
     }
