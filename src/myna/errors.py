@@ -295,6 +295,7 @@ class ModelFileError(MynaError):
         super().__init__(f"{path} cannot be used as a model: {reason}.")
         self.path = str(path)
         self.reason = reason
+        self.reason = reason
 
 
 class HubError(MynaError):

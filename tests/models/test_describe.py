@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from myna import _native
-from myna.models.describe import UndeclaredDescription, describe_any, describe_model
+from myna.models.describe import describe_any, describe_model
+from myna.models.description import UndeclaredDescription
 from myna.models.loader import load_model
 from tests.formats.checkpoints import safetensors, write_directory
 from tests.models.vocabularies import write_byte_level

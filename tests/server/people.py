@@ -62,6 +62,8 @@ class ScriptedModels(scripted.ScriptedModels):
 class ScriptedHub:
     """One model, which is on the disk; deleting it is noted."""
 
+    directory = Path("/models")
+
     def __init__(self) -> None:
         self.removed: list[str] = []
 

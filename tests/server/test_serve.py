@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import openai
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -190,6 +191,18 @@ async def test_health_and_page(server: Server) -> None:
         assert "/v1/chat/completions" in document["paths"]
         refused = await client.get(f"{server.url}/healthz", headers={"host": "evil.example"})
         assert refused.status_code == 403
+
+
+async def test_what_reads_model_files_stays_out_of_the_server(server: Server) -> None:
+    async with httpx2.AsyncClient(base_url=server.url) as client:
+        response = await client.get("/api/models")
+        assert response.status_code == 200, response.text
+        models = response.json()["models"]
+        assert models[0]["context"] == 8192
+        assert (await client.get(f"/api/models/{models[0]['name']}/card")).json()["layers"] == 30
+    libraries = {Path(each.path).name for each in psutil.Process(server.process.pid).memory_maps()}
+    heavy = [name for name in libraries if name.startswith(("_multiarray", "tokenizers", "_native"))]
+    assert not heavy, "imported for good, 40 MB"
 
 
 STREAMS = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myna.formats import ModelFile, open_model
 from myna.hub.entries import known_templates
 from myna.models.config import AnyConfig, ModelConfig
+from myna.models.description import FileDescription, UndeclaredDescription
 from myna.models.dialects.load import authors_dialect
 from myna.models.families import FAMILIES, layout_of
 from myna.models.loader import build_program, kind_of, title_of, without_padding
@@ -24,41 +24,6 @@ QUANTISATIONS: tuple[Quantisation, ...] = ("w4", "w8", "bf16", "f32")
 MAX_README = 2**16
 KV_BYTES = 2
 """Of one number in the KV cache, as float16."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileDescription:
-    """Sizes are bytes, counts of elements, or tokens, as their names say.
-
-    ``stored`` has the bytes of each type in the file, ``memory`` those of all weights as each packed format;
-    ``loaded_as`` is what ``auto`` makes of it where memory is no matter. ``dialect`` is how it is
-    talked to, None for encoders; ``template`` its own chat template; ``infill`` whether it can fill gaps in text.
-    ``licence`` is as the files spell it, None where they say nothing.
-    """
-
-    title: str
-    kind: str
-    architecture: str
-    parameters: int
-    layers: int
-    width: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    mlp_width: int
-    experts: int
-    experts_chosen: int
-    window: int
-    vocabulary: int
-    context: int
-    stored: dict[str, int]
-    loaded_as: str
-    memory: dict[str, int]
-    kv_bytes_per_1000_tokens: int
-    dialect: str | None
-    template: str | None
-    infill: bool
-    licence: str | None
 
 
 def describe_model(path: str | Path) -> FileDescription:
@@ -99,18 +64,6 @@ def describe_model(path: str | Path) -> FileDescription:
             infill=tokenizer.infill is not None,
             licence=stated_licence(file),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class UndeclaredDescription:
-    """A checkpoint of a family that Myna does not declare, which PyTorch runs where it is installed."""
-
-    title: str
-    architecture: str
-    parameters: int
-    stored: dict[str, int]
-    runs_on: str
-    licence: str | None
 
 
 def describe_any(path: str | Path) -> FileDescription | UndeclaredDescription:

@@ -91,8 +91,11 @@ class KillableProcess:
             process.communicate()
 
 
-def answer_requests(answer: Callable[[Any], Any], *, max_memory: int) -> None:
-    """The process's side: answer requests with at most ``max_memory`` bytes until the input ends."""
+def answer_requests(answer: Callable[[Any], Any], *, max_memory: int | None = None) -> None:
+    """The process's side: answer requests until the input ends, with at most ``max_memory`` bytes.
+
+    None where files are mapped: each counts as memory, however large it is.
+    """
     _limit_resources(max_memory)
     output = sys.stdout.buffer
     output.write(b"ready\n")
@@ -102,11 +105,12 @@ def answer_requests(answer: Callable[[Any], Any], *, max_memory: int) -> None:
         output.flush()
 
 
-def _limit_resources(max_memory: int) -> None:
+def _limit_resources(max_memory: int | None) -> None:
     try:
         import resource
     except ImportError:  # Windows has no such limits; the time limit holds there too
         return
-    resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
+    if max_memory is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -22,6 +22,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from myna.errors import MynaError, NotFound
 from myna.hub import catalog
+from myna.models import descriptions
+from myna.models.descriptions import Descriptions
 from myna.server import api
 from myna.server.meter import Meter
 from myna.server.metrics import Metrics
@@ -107,7 +109,8 @@ class ScriptedHub:
         return path.stat().st_size if path else None
 
     def local(self) -> list[SimpleNamespace]:
-        return [SimpleNamespace(name=entry.name, entry=entry) for entry in CATALOG if self._path(entry.name).exists()]
+        found = [SimpleNamespace(name=entry.name, entry=entry, path=self._path(entry.name)) for entry in CATALOG]
+        return [local for local in found if local.path.exists()]
 
     def pull(self, name: str, progress: Callable[[Any], None]) -> Path:
         self.pulls += 1
@@ -233,6 +236,12 @@ class Served:
         if (log := self.services.runs.live("local", created["run"]["id"])) is not None:
             await log.ended.wait()
         return created
+
+
+@pytest.fixture(autouse=True)
+def described_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models are described in the tests' process, which has imported all that for long."""
+    monkeypatch.setattr(Descriptions, "_describe", lambda _, path: descriptions.answer({"path": str(path)}))
 
 
 @asynccontextmanager

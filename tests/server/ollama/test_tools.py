@@ -192,13 +192,13 @@ async def test_what_is_malformed_is_refused_by_name(
 def test_editors_are_told_what_a_model_can_do(
     host: ollama.Client,
     app: FastAPI,
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     described: dict[str, Any],
     capabilities: list[str],
 ) -> None:
     model = SimpleNamespace(title="A model", architecture="llama", parameters=7, licence=None, context=64, **described)
-    app.state.hub = SimpleNamespace(find=lambda name: Path(name))
-    monkeypatch.setattr("myna.server.ollama.models._describe", lambda path: (model, 0.0))
+    app.state.hub = SimpleNamespace(find=lambda name: tmp_path)
+    app.state.api = SimpleNamespace(library=SimpleNamespace(describe=lambda path: model))
     shown = host.show(MODEL)
     assert shown.capabilities == capabilities
     assert shown.modelinfo == {

@@ -8,7 +8,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 from myna import hardware
 from myna.backends.manager import ModelManager, ModelStatus
@@ -16,14 +17,13 @@ from myna.backends.removal import remove_model
 from myna.errors import Conflict, MynaError, NotFound, Refused
 from myna.hub import Hub, PullProgress, catalog, recommended_sampling
 from myna.hub.licences import Licence
+from myna.models.description import Description, FileDescription
+from myna.models.descriptions import Descriptions
 from myna.runs.answer import MAX_TOKENS
 from myna.runs.turn import in_turn
 from myna.server.api import types
-from myna.server.api.cards import Cards, chats, licence_of, thinks
+from myna.server.api.cards import chats, licence_of, thinks
 from myna.server.api.speeds import Speeds
-
-if TYPE_CHECKING:
-    from myna.models.describe import FileDescription
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Library:
         self._hub = hub
         self._manager = manager
         self._speeds = speeds
-        self._cards = Cards()
+        self._cards = Descriptions(hub.directory / "descriptions.json")
         self._loads: set[asyncio.Task[None]] = set()
         self._fetches: dict[str, _Fetch] = {}
         self._watchers: set[Callable[[types.Model], None]] = set()
@@ -118,13 +118,22 @@ class Library:
         model = await self.model(self.canonical(name))
         return await asyncio.to_thread(self._card, model)
 
+    def describe(self, path: Path) -> Description:
+        """What the files of a model say of it; the first time this takes some tenths of a second.
+
+        Raises:
+            ModelFileError: there is no model that Myna can describe.
+        """
+        return self._cards.of(path)
+
     def licence(self, name: str) -> Licence | None:
-        """A model's licence; None where it is not known. May read the model's file.
+        """A model's licence; None where it is not known. Reads the model's file where nothing else knows it.
 
         Raises:
             NotFound: no such model.
         """
-        return licence_of(self._hub.resolve(name), self._cards.of(self._hub.find(name)))
+        known = licence_of(self._hub.resolve(name), None)
+        return known or licence_of(self._hub.resolve(name), self._cards.declared(self._hub.find(name)))
 
     async def load(self, name: str) -> types.Model:
         """Begin to load a model, after those that use the memory which it needs; how that goes, the model says.
@@ -285,9 +294,10 @@ class Library:
 
     def _list(self, ready: _Loaded) -> list[types.Model]:
         """What can be talked to: a model for embeddings has no place in a chat."""
-        on_disk = [local.name for local in self._hub.local() if local.entry is None or local.entry.kind == "chat"]
+        on_disk = [local for local in self._hub.local() if local.entry is None or local.entry.kind == "chat"]
+        self._cards.read(local.path for local in on_disk)  # all at once
         known = [entry.name for entry in catalog.models() if entry.kind == "chat"]
-        names = dict.fromkeys([*on_disk, *known, self.default])
+        names = dict.fromkeys([*(local.name for local in on_disk), *known, self.default])
         models = []
         for name in names:
             with contextlib.suppress(NotFound):  # a default that is a file, and the file is gone
@@ -299,7 +309,7 @@ class Library:
         entry, path = reference.entry, self._hub.find(name)
         fetch = self._fetches.get(reference.name)
         status = ready.models.get(reference.name) or ModelStatus(reference.name, "absent")
-        card = self._cards.of(path)
+        card = self._cards.declared(path)
         terms = licence_of(reference, card)
         sampling = recommended_sampling(reference.name)
         return types.Model(
@@ -338,7 +348,7 @@ class Library:
     def _card(self, model: types.Model) -> types.ModelCard:
         reference, path = self._hub.resolve(model.name), self._hub.find(model.name)
         pulled = next((local for local in self._hub.local() if local.name == model.name), None)
-        card, entry = self._cards.of(path), reference.entry
+        card, entry = self._cards.declared(path), reference.entry
         about = entry.about if entry else catalog.NOTHING_KNOWN
         return types.ModelCard(
             model=model,

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
@@ -15,6 +14,7 @@ from starlette.responses import Response
 from myna.backends.manager import ModelManager
 from myna.errors import HubError, NotFound
 from myna.hub import Hub, LocalModel
+from myna.models.description import Description
 from myna.server.acts import note
 from myna.server.api.services import Services
 from myna.server.connected import answer_while_connected
@@ -25,7 +25,6 @@ from myna.server.openai.generation import known_model
 from myna.server.openai.models import delete as delete_model
 
 if TYPE_CHECKING:
-    from myna.models.describe import FileDescription, UndeclaredDescription
     from myna.server.api.library import Library
     from myna.server.api.types import Model
 
@@ -90,7 +89,7 @@ async def ps(request: Request) -> Response:
 
 
 @router.post("/show", openapi_extra=request_schema(ModelBody))
-async def show(request: Request) -> Response:
+async def show(request: Request, services: Services) -> Response:
     """What a model on disk is."""
     body = await ModelBody.read(request)
     hub: Hub = request.app.state.hub
@@ -98,7 +97,7 @@ async def show(request: Request) -> Response:
     path = await asyncio.to_thread(hub.find, name)
     if path is None:
         raise NotFound(f"{name} is not on disk. Fetch it first: POST /api/pull.", param="model")
-    described, modified = await asyncio.to_thread(_describe, path)
+    described = await asyncio.to_thread(services.library.describe, path)
     family = described.architecture
     return json_response(
         {
@@ -109,7 +108,7 @@ async def show(request: Request) -> Response:
             "details": _details(family, described.parameters, getattr(described, "loaded_as", "")),
             "model_info": _info(described),
             "capabilities": _capabilities(described),
-            "modified_at": timestamp(modified),
+            "modified_at": timestamp(path.stat().st_mtime),
         }
     )
 
@@ -177,13 +176,7 @@ async def _as_lines(steps: AsyncGenerator[dict[str, Any], None]) -> AsyncGenerat
         yield line(step)
 
 
-def _describe(path: Path) -> tuple[FileDescription | UndeclaredDescription, float]:
-    from myna.models.describe import describe_any  # NumPy and kernels, which only this needs here
-
-    return describe_any(path), path.stat().st_mtime
-
-
-def _info(described: FileDescription | UndeclaredDescription) -> dict[str, Any]:
+def _info(described: Description) -> dict[str, Any]:
     """What a model is, by GGUF's names."""
     family = described.architecture
     info = {
@@ -204,7 +197,7 @@ def _info(described: FileDescription | UndeclaredDescription) -> dict[str, Any]:
     }
 
 
-def _capabilities(described: FileDescription | UndeclaredDescription) -> list[str]:
+def _capabilities(described: Description) -> list[str]:
     """What editors ask before they offer a model for something. Every model that is made to chat can call tools."""
     if (kind := getattr(described, "kind", "decoder")) != "decoder":
         return ["embedding"] if kind == "encoder" else []
