@@ -226,6 +226,11 @@ async def test_uses_are_noted_after_a_while(home: House, ann: Person, monkeypatc
     assert user.last_seen_at == soon
 
 
+async def test_who_has_just_signed_in_was_seen(ann: Person) -> None:
+    begun = (await ann.call("GET", "/api/account/sessions"))["sessions"][0]["created_at"]
+    assert [user["last_seen_at"] for user in (await ann.call("GET", "/api/users"))["users"]] == [begun]
+
+
 async def test_sessions_that_rest_for_long_are_removed(
     home: House, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,12 @@ class Directory:
             self._see(user, now)
         return self._identity(self.users[user.id], self.sessions[session.digest])
 
+    def begin_session(self, session: Session) -> None:
+        """Somebody has just signed in."""
+        self.sessions[session.digest] = session
+        if (user := self.users.get(session.owner)) is not None:
+            self._see(user, session.created_at)
+
     def named(self, key: str) -> User | None:
         """The user of a folded name."""
         return next((user for user in self.users.values() if user.name_key == key), None)

@@ -139,7 +139,7 @@ async def begin(
         )
 
         def follow() -> None:
-            accounts.directory.sessions[session.digest] = session
+            accounts.directory.begin_session(session)
             for one in surplus:
                 _forget(accounts, one)
 
