@@ -81,7 +81,7 @@ def test_a_second_factor_is_set_up_and_asked_for(stranger: Callable[..., Page], 
     page = stranger("/account/security")
     fill_in(page, "Nora")
     page.get_by_role("button", name="Set up").click()
-    dialog = page.get_by_role("dialog", name="Set up")
+    dialog = page.get_by_role("dialog", name="Second factor")
     dialog.get_by_label("Password", exact=True).fill(PASSWORD)
     dialog.get_by_role("button", name="Next").click()
     expect(dialog.get_by_role("img")).to_be_visible()
