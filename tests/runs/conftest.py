@@ -7,6 +7,7 @@ import pytest
 
 from myna.runs.service import RunService
 from myna.store.database import Database
+from tests.runs.conversation import Talk
 from tests.runs.scripted import ScriptedBackend, ScriptedModels
 
 
@@ -33,3 +34,8 @@ async def service(database: Database, models: ScriptedModels) -> AsyncIterator[R
     await service.start()
     yield service
     await service.close()
+
+
+@pytest.fixture
+def talk(service: RunService, backend: ScriptedBackend) -> Talk:
+    return Talk(service, backend)

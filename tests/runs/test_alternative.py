@@ -8,16 +8,10 @@ from myna.chat import ReasoningPart, TextPart
 from myna.errors import Conflict, InvalidParameter, NotFound
 from myna.models.dialects.answer import AnswerSyntax
 from myna.runs.alternative import Place
-from myna.runs.service import RunService
 from myna.store import messages
 from myna.store.database import Database
 from tests.runs.conversation import OWNER, Talk, new_id, new_run
-from tests.runs.scripted import TOKENIZER, ScriptedBackend, tokens_of
-
-
-@pytest.fixture
-def talk(service: RunService, backend: ScriptedBackend) -> Talk:
-    return Talk(service, backend)
+from tests.runs.scripted import TOKENIZER, tokens_of
 
 
 async def test_another_version_keeps_what_is_before_and_goes_on_from_the_other_token(

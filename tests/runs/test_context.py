@@ -7,21 +7,14 @@ import pytest
 from myna.errors import PromptTooLong
 from myna.runs import context as contexts
 from myna.runs.context import beginning, cut, room
-from myna.runs.service import RunService
 from myna.store import chats, messages
 from myna.store.database import Database
 from myna.store.steps import Step
 from tests.runs.conversation import OWNER, Talk
-from tests.runs.scripted import ScriptedBackend
 from tests.store.rows import add_chat, message
 from tests.store.statements import counted
 
 CONTEXT = 4096
-
-
-@pytest.fixture
-def talk(service: RunService, backend: ScriptedBackend) -> Talk:
-    return Talk(service, backend)
 
 
 def step(name: str, tokens: int, role: str = "user") -> Step:

@@ -15,11 +15,6 @@ from tests.runs.conversation import OWNER, Listener, Talk, new_id
 from tests.runs.scripted import ScriptedBackend
 
 
-@pytest.fixture
-def talk(service: RunService, backend: ScriptedBackend) -> Talk:
-    return Talk(service, backend)
-
-
 async def test_a_follower_that_fell_behind_gets_a_snapshot_and_what_follows(
     talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

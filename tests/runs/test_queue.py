@@ -11,11 +11,6 @@ from tests.runs.conversation import OWNER, Listener, Talk, new_id, new_run
 from tests.runs.scripted import Reply, ScriptedBackend, ScriptedModels
 
 
-@pytest.fixture
-def talk(service: RunService, backend: ScriptedBackend) -> Talk:
-    return Talk(service, backend)
-
-
 async def texts(talk: Talk) -> list[tuple[str, str]]:
     """What the chat says and how each message stands, oldest first."""
     opened = await talk.service.open_chat(talk.owner, talk.chat_id)

@@ -21,11 +21,6 @@ from tests.runs.scripted import TOKENIZER, ScriptedBackend, ScriptedModels, toke
 from tests.store.statements import counted
 
 
-@pytest.fixture
-def talk(service: RunService, backend: ScriptedBackend) -> Talk:
-    return Talk(service, backend)
-
-
 async def test_an_answer_is_stored_with_its_usage_and_tokens(talk: Talk, database: Database) -> None:
     created = await talk.exchange("What is the capital of France?", "Paris.")
     opened = await talk.service.open_chat(OWNER, talk.chat_id)

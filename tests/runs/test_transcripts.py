@@ -5,22 +5,15 @@ from __future__ import annotations
 import pytest
 
 from myna.errors import NotFound
-from myna.runs.service import RunService
 from myna.runs.transcripts import OPENED_BYTES, ending
 from myna.store import chats, messages
 from myna.store.database import Database
 from myna.store.records import Node
 from tests.runs.conversation import OWNER, Talk, new_id
-from tests.runs.scripted import ScriptedBackend
 from tests.store.rows import add_chat, message
 from tests.store.statements import counted
 
 LONG = "x" * (OPENED_BYTES // 4 + 1)
-
-
-@pytest.fixture
-def talk(service: RunService, backend: ScriptedBackend) -> Talk:
-    return Talk(service, backend)
 
 
 async def test_a_chat_opens_with_the_end_of_its_branch(talk: Talk, database: Database) -> None:

@@ -23,6 +23,7 @@ from myna.server.webhooks import open_webhooks
 from myna.settings import Settings
 from myna.store.database import opened
 from myna.store.upgrade import upgrade
+from tests.server.people import House, house, quick_passwords
 from tests.server.scripted import ScriptedBackend, ScriptedHub, ScriptedModels, serving
 
 
@@ -56,6 +57,20 @@ async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
 def address(app: FastAPI) -> Iterator[str]:
     with serving(app) as url:
         yield url
+
+
+@pytest.fixture
+def quick() -> Iterator[None]:
+    """For tests that are not about how passwords are kept."""
+    with quick_passwords():
+        yield
+
+
+@pytest.fixture
+async def home(tmp_path: Path, quick: None) -> AsyncIterator[House]:
+    """The whole application without accounts, on loopback."""
+    async with house(Settings(data_dir=tmp_path)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

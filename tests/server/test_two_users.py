@@ -9,8 +9,7 @@ import asyncio
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -19,10 +18,9 @@ from sqlalchemy import select
 from starlette.types import Message, Scope
 
 from myna.server.openai.missing import is_missing
-from myna.settings import Settings
 from myna.store.records import now
 from myna.store.tables import metadata
-from tests.server.people import ORIGIN, House, Person, house, quick_passwords
+from tests.server.people import ORIGIN, House, Person
 from tests.server.scripted import MODEL
 
 SECRET = "xyzzy-what-only-ann-knows"
@@ -183,12 +181,11 @@ def filled(value: Any, ids: dict[str, str]) -> Any:
 
 
 @pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[House]:
-    with quick_passwords():
-        async with house(Settings(data_dir=tmp_path)) as running:
-            yield running
-            if running.backend.gate is not None:
-                running.backend.gate.set()
+def home(home: House) -> Iterator[House]:
+    """As elsewhere; what a test has left running goes on before it is closed."""
+    yield home
+    if home.backend.gate is not None:
+        home.backend.gate.set()
 
 
 async def something_of_everything(home: House, ann: Person) -> dict[str, str]:

@@ -8,7 +8,6 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -17,9 +16,8 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from myna.settings import Settings
 from myna.store.tables import metadata
-from tests.server.people import PASSWORD, House, house
+from tests.server.people import PASSWORD, House
 from tests.server.scripted import MODEL
 
 
@@ -54,12 +52,6 @@ async def closed(tab: ClientConnection) -> int | None:
     """With what code a tab's socket is closed."""
     await asyncio.wait_for(tab.wait_closed(), 10)
     return tab.close_code
-
-
-@pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[House]:
-    async with house(Settings(data_dir=tmp_path)) as running:
-        yield running
 
 
 @pytest.fixture

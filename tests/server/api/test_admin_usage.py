@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from myna.settings import Settings
 from myna.store import usage
 from myna.store.usage import DayUsage
-from tests.server.people import House, Person, house, quick_passwords
+from tests.server.people import House, Person
 from tests.server.scripted import MODEL
 
 MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
 WEEK = {"from": "2026-11-23", "to": "2026-11-24"}
-
-
-@pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[House]:
-    with quick_passwords():
-        async with house(Settings(data_dir=tmp_path)) as home:
-            yield home
 
 
 async def people(home: House) -> tuple[Person, Person]:

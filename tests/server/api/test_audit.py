@@ -5,25 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from myna.server.accounts.failures import MOST_A_MINUTE, Failures
-from myna.settings import Settings
 from myna.store import audit
-from tests.server.people import PASSWORD, House, Person, house, quick_passwords
+from tests.server.people import PASSWORD, House, Person
 from tests.server.scripted import MODEL
-
-
-@pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[House]:
-    with quick_passwords():
-        async with house(Settings(data_dir=tmp_path)) as home:
-            yield home
 
 
 async def log(person: Person, **wanted: Any) -> list[dict[str, Any]]:

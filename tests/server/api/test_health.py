@@ -14,7 +14,7 @@ from myna.server.api import health
 from myna.settings import Settings
 from myna.store import backup, migrations
 from myna.store.backup import Backup
-from tests.server.people import House, house, quick_passwords
+from tests.server.people import House, house
 
 GB = 1 << 30
 
@@ -85,14 +85,12 @@ async def everybody(home: House) -> dict[str, Any]:
     }
 
 
-async def test_each_role_sees_what_is_for_it(tmp_path: Path) -> None:
-    with quick_passwords():
-        async with house(Settings(data_dir=tmp_path)) as home:
-            people = await everybody(home)
-            for method, path, body in ADMINISTRATION:
-                admin = 403 if method in OWNERS_ALONE else 200
-                wanted = {"owner": 200, "admin": admin, "member": 403, "key": 403, "stranger": 401}
-                assert {who: await person.status(method, path, body) for who, person in people.items()} == wanted, path
-            await people["owner"].call("PATCH", f"/api/users/{people['admin'].id}", {"role": "member"}, 200)
-            for method, path, body in ADMINISTRATION:  # with the session from before
-                assert await people["admin"].status(method, path, body) == 403, path
+async def test_each_role_sees_what_is_for_it(home: House) -> None:
+    people = await everybody(home)
+    for method, path, body in ADMINISTRATION:
+        admin = 403 if method in OWNERS_ALONE else 200
+        wanted = {"owner": 200, "admin": admin, "member": 403, "key": 403, "stranger": 401}
+        assert {who: await person.status(method, path, body) for who, person in people.items()} == wanted, path
+    await people["owner"].call("PATCH", f"/api/users/{people['admin'].id}", {"role": "member"}, 200)
+    for method, path, body in ADMINISTRATION:  # with the session from before
+        assert await people["admin"].status(method, path, body) == 403, path

@@ -14,32 +14,31 @@ from myna.settings import Settings
 from myna.store import audit
 from myna.store.audit import Filter
 from myna.store.options import Options
-from tests.server.people import house, quick_passwords
+from tests.server.people import House, house
 from tests.server.scripted import MODEL
 
 
-async def test_an_owner_decides_at_once_and_for_good(tmp_path: Path) -> None:
+async def test_an_owner_decides_at_once_and_for_good(tmp_path: Path, quick: None) -> None:
     settings = Settings(data_dir=tmp_path, tokens_per_minute=9)
     told: list[Options] = []
-    with quick_passwords():
-        async with house(settings) as home:
-            ann = await home.first()
-            home.app.state.options.on_change(told.append)
-            assert (await ann.call("GET", "/api/admin/options", expect=200))["sign_up"] == "invitation"
-            patch = {"sign_up": "open", "requests_per_minute": 3, "default_model": MODEL}
-            changed = await ann.call("PATCH", "/api/admin/options", patch, 200)
-            assert changed == await ann.call("GET", "/api/admin/options", expect=200)
-            assert {name: changed[name] for name in patch} == patch
-            await ann.call("PATCH", "/api/admin/options", patch, 200)  # nothing differs
-            assert [each.requests_per_minute for each in told] == [3]
-            assert home.app.state.meter.limits_of(Limits(tokens_per_day=5)) == Limits(3, 9, 5)
-            async with home.app.state.database.transaction() as transaction:
-                (entry,) = await audit.entries(transaction, Filter(action="options.change"))
-            assert entry.actor_id == ann.id
-            assert entry.address is not None
-            assert entry.details["changes"]["sign_up"] == ["invitation", "open"]
-        async with house(settings) as home:
-            assert home.app.state.options.current.sign_up == "open"
+    async with house(settings) as home:
+        ann = await home.first()
+        home.app.state.options.on_change(told.append)
+        assert (await ann.call("GET", "/api/admin/options", expect=200))["sign_up"] == "invitation"
+        patch = {"sign_up": "open", "requests_per_minute": 3, "default_model": MODEL}
+        changed = await ann.call("PATCH", "/api/admin/options", patch, 200)
+        assert changed == await ann.call("GET", "/api/admin/options", expect=200)
+        assert {name: changed[name] for name in patch} == patch
+        await ann.call("PATCH", "/api/admin/options", patch, 200)  # nothing differs
+        assert [each.requests_per_minute for each in told] == [3]
+        assert home.app.state.meter.limits_of(Limits(tokens_per_day=5)) == Limits(3, 9, 5)
+        async with home.app.state.database.transaction() as transaction:
+            (entry,) = await audit.entries(transaction, Filter(action="options.change"))
+        assert entry.actor_id == ann.id
+        assert entry.address is not None
+        assert entry.details["changes"]["sign_up"] == ["invitation", "open"]
+    async with house(settings) as home:
+        assert home.app.state.options.current.sign_up == "open"
 
 
 @pytest.mark.parametrize(
@@ -71,16 +70,14 @@ async def test_new_chats_begin_with_the_model_that_was_chosen(tmp_path: Path) ->
             assert (await person.call("GET", "/api/models", expect=200))["default"] == default
 
 
-async def test_only_owners_decide(tmp_path: Path) -> None:
-    with quick_passwords():
-        async with house(Settings(data_dir=tmp_path)) as home:
-            ann = await home.first()
-            ben, cat = await home.invite(ann, "Ben", "admin"), await home.invite(ann, "Cat")
-            program = await home.key_of(ann, "all")
-            for person, reads, writes in ((ben, 200, 403), (cat, 403, 403), (program, 403, 403)):
-                assert await person.status("GET", "/api/admin/options") == reads
-                assert await person.status("PATCH", "/api/admin/options", {"titles": False}) == writes
-            assert home.app.state.options.current.titles
+async def test_only_owners_decide(home: House) -> None:
+    ann = await home.first()
+    ben, cat = await home.invite(ann, "Ben", "admin"), await home.invite(ann, "Cat")
+    program = await home.key_of(ann, "all")
+    for person, reads, writes in ((ben, 200, 403), (cat, 403, 403), (program, 403, 403)):
+        assert await person.status("GET", "/api/admin/options") == reads
+        assert await person.status("PATCH", "/api/admin/options", {"titles": False}) == writes
+    assert home.app.state.options.current.titles
 
 
 def test_the_wire_knows_every_option() -> None:
