@@ -282,6 +282,7 @@ const WITHOUT_DETAILS: ReadonlySet<string> = new Set([
   "not_found",
   "not_signed_in",
   "server_stopping",
+  "store_unavailable",
   "wrong_password",
   "wrong_code",
   "second_factor_required",

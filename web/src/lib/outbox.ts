@@ -3,7 +3,7 @@
  * after a lost answer, and from another tab or after a reload, without happening twice.
  */
 
-import { api, NetworkError } from "./api";
+import { api, ApiError, NetworkError } from "./api";
 import { unsent } from "./storage";
 import type { NewMessage, NewRun, Started } from "./types";
 
@@ -37,7 +37,8 @@ export function keep(entry: Outgoing): void {
 }
 
 /**
- * Sends what is kept until the server answers. `delayed` is told when an attempt had no answer.
+ * Sends what is kept until the server takes or refuses it. `delayed` is told when an attempt had no answer, or only that
+ * the server can store nothing for now.
  * Throws ApiError when the server refuses; the entry is then forgotten, and its text is the caller's to keep.
  */
 export async function deliver(entry: Outgoing, delayed: () => void): Promise<Started> {
@@ -48,7 +49,7 @@ export async function deliver(entry: Outgoing, delayed: () => void): Promise<Sta
       unsent.write(run, null);
       return started;
     } catch (error) {
-      if (!(error instanceof NetworkError)) {
+      if (!passes(error)) {
         unsent.write(run, null);
         throw error;
       }
@@ -61,6 +62,11 @@ export async function deliver(entry: Outgoing, delayed: () => void): Promise<Sta
 /** The server is back: whatever waits is tried now. */
 export function retryWaiting(): void {
   for (const resume of [...sleepers]) resume();
+}
+
+/** No answer, or one that says to ask again: the server cannot store anything for now. */
+function passes(error: unknown): boolean {
+  return error instanceof NetworkError || (error instanceof ApiError && error.code === "store_unavailable");
 }
 
 function post(entry: Outgoing): Promise<Started> {

@@ -87,7 +87,7 @@ const words: typeof en = {
     editLabel: "تعديل الرسالة",
     cancel: "إلغاء",
     resend: "إرسال",
-    waiting: "في انتظار الإرسال. ستُرسل عند عودة الاتصال.",
+    waiting: "في انتظار الإرسال. ستُرسل حالما يستطيع الخادم استلامها.",
     thinking: "يفكّر",
     loadingModel: (title) => `جارٍ تحميل ${title}`,
     downloading: (title, percent) => `جارٍ تنزيل ${title}، ${percent}%`,

@@ -88,7 +88,7 @@ const words: typeof en = {
     editLabel: "Nachricht bearbeiten",
     cancel: "Abbrechen",
     resend: "Senden",
-    waiting: "Wartet auf das Senden. Sie geht hinaus, sobald die Verbindung wieder da ist.",
+    waiting: "Wartet auf das Senden. Sie geht hinaus, sobald der Server sie annehmen kann.",
     thinking: "Denkt nach",
     loadingModel: (title) => `${title} wird geladen`,
     downloading: (title, percent) => `${title} wird heruntergeladen, ${percent} %`,

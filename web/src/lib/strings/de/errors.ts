@@ -34,6 +34,7 @@ const words: typeof en = {
     hash_mismatch: "Was ankam, ist nicht das erwartete Modell. Es wurde gelöscht.",
     model_file_error: "Diese Modelldatei ist unbrauchbar.",
     store_error: "Die Datenbank konnte nicht benutzt werden.",
+    store_unavailable: "Die Datenbank antwortet gerade nicht. Was gespeichert ist, ist sicher; versuche es gleich noch einmal.",
     internal_error: "Im Server ist ein Fehler aufgetreten.",
   },
 };

@@ -88,7 +88,7 @@ export default {
     editLabel: "Edit message",
     cancel: "Cancel",
     resend: "Send",
-    waiting: "Waiting to be sent. It will go out when the connection is back.",
+    waiting: "Waiting to be sent. It will go out as soon as the server can take it.",
     thinking: "Thinking",
     loadingModel: (title: string) => `Loading ${title}`,
     downloading: (title: string, percent: number) => `Downloading ${title}, ${percent} %`,

@@ -88,7 +88,7 @@ const words: typeof en = {
     editLabel: "Editar el mensaje",
     cancel: "Cancelar",
     resend: "Enviar",
-    waiting: "A la espera de enviarse. Saldrá cuando vuelva la conexión.",
+    waiting: "A la espera de enviarse. Saldrá en cuanto el servidor pueda recibirlo.",
     thinking: "Pensando",
     loadingModel: (title) => `Cargando ${title}`,
     downloading: (title, percent) => `Descargando ${title}, ${percent} %`,

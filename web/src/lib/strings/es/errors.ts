@@ -34,6 +34,7 @@ const words: typeof en = {
     hash_mismatch: "Lo que llegó no es el modelo esperado. Se ha eliminado.",
     model_file_error: "Este archivo de modelo no sirve.",
     store_error: "No se pudo usar la base de datos.",
+    store_unavailable: "La base de datos no responde en este momento. Lo guardado está a salvo; inténtalo de nuevo enseguida.",
     internal_error: "Se produjo un error en el servidor.",
   },
 };

@@ -87,7 +87,7 @@ const words: typeof en = {
     editLabel: "Modifier le message",
     cancel: "Annuler",
     resend: "Envoyer",
-    waiting: "En attente d’envoi. Le message partira dès que la connexion sera rétablie.",
+    waiting: "En attente d’envoi. Le message partira dès que le serveur pourra le recevoir.",
     thinking: "Réflexion",
     loadingModel: (title) => `Chargement de ${title}`,
     downloading: (title, percent) => `Téléchargement de ${title}, ${percent} %`,

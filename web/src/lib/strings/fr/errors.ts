@@ -34,6 +34,7 @@ const words: typeof en = {
     hash_mismatch: "Ce qui est arrivé n’est pas le modèle attendu. Cela a été supprimé.",
     model_file_error: "Ce fichier de modèle est inutilisable.",
     store_error: "La base de données n’a pas pu être utilisée.",
+    store_unavailable: "La base de données ne répond pas pour le moment. Ce qui est enregistré est en sécurité ; réessayez dans un instant.",
     internal_error: "Une erreur est survenue dans le serveur.",
   },
 };

@@ -87,7 +87,7 @@ const words: typeof en = {
     editLabel: "编辑消息",
     cancel: "取消",
     resend: "发送",
-    waiting: "等待发送，连接恢复后会自动发出。",
+    waiting: "等待发送，服务器可以接收时会自动发出。",
     thinking: "正在思考",
     loadingModel: (title) => `正在加载 ${title}`,
     downloading: (title, percent) => `正在下载 ${title}，${percent}%`,

@@ -34,6 +34,7 @@ const words: typeof en = {
     hash_mismatch: "收到的文件不是预期的模型，已将其删除。",
     model_file_error: "这个模型文件无法使用。",
     store_error: "无法使用数据库。",
+    store_unavailable: "数据库暂时没有响应。已保存的内容是安全的，请稍后再试。",
     internal_error: "服务器内部出错。",
   },
 };
