@@ -35,7 +35,8 @@
     │   ├── ServerStopping            its answers are cut off; another server, or this one later, will do
     │   └── ModelTooLarge             weights or KV cache do not fit into memory
     └── StoreError                  the database cannot be opened, migrated or written
-        └── StorageFull               no room on the disk for a file
+        ├── StorageFull               no room on the disk for a file
+        └── StoreUnavailable          the database is away or locked for now; try again later
 
 A message is one or two sentences for a person: what was wrong, with the value, and what to do about it.
 ``code`` is stable and meant for programs; ``param`` names the offending field where there is one.
@@ -75,6 +76,7 @@ __all__ = [
     "SourcesUnreachable",
     "StorageFull",
     "StoreError",
+    "StoreUnavailable",
     "TooLarge",
     "TooManyAttempts",
     "Unauthenticated",
@@ -390,3 +392,9 @@ class StorageFull(StoreError):
     """The disk has no room for a file; nothing of it was kept."""
 
     code = "disk_full"
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be reached, or is locked or only to be read for now; what was asked for may be sent again."""
+
+    code = "store_unavailable"

@@ -135,6 +135,7 @@ async def test_what_a_process_leaves_that_dies_is_marked_by_another(
     tmp_path: Path, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peers, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(peers, "GONE_SECONDS", 0.5)
     url = postgresql.create()
     dying, left = await Process.begin(tmp_path, url), await Process.begin(tmp_path, url)
     assert (dying.database.leads, left.database.leads) == (True, False)
@@ -154,6 +155,28 @@ async def test_what_a_process_leaves_that_dies_is_marked_by_another(
     assert left.database.leads
     assert left.service.live(OWNER, own.run.id) is not None  # its own goes on
     await left.end()
+
+
+async def test_who_is_away_for_a_moment_is_not_taken_for_dead(both: Both, postgresql: PostgreSQL) -> None:
+    here, there = both
+    assert here.database.peers is not None
+    talk = Talk(here.service, here.backend)
+    created, reply = await talk.ask("Hello?")
+    reply.start()
+    await here.database.peers._connection.close()  # nobody holds its number now
+    for process in both:
+        await process.service.elsewhere.mark_left_open()
+    postgresql.stop()
+    reply.say("I was ")
+    postgresql.start()
+    for process in both:
+        await process.service.elsewhere.mark_left_open()
+    reply.say("here.")
+    reply.finish()
+    await talk.ended(created.run.id)
+    opened = await there.service.open_chat(OWNER, talk.chat_id)
+    assert [message.status for message in opened.messages] == ["complete", "complete"]
+    assert await talk.text_of(created.messages[1].id) == "I was here."
 
 
 async def test_a_lost_connection_is_made_again_and_nothing_is_missed(both: Both) -> None:

@@ -3,13 +3,16 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from myna.chat import TextPart
-from myna.errors import Conflict, EngineCrashed, InvalidParameter, NotFound, PromptTooLong
+from myna.errors import Conflict, EngineCrashed, InvalidParameter, NotFound, PromptTooLong, StoreUnavailable
 from myna.hub import recommended_sampling
+from myna.runs import answer as run_answer
 from myna.runs import service as run_service
+from myna.runs import writer as run_writer
 from myna.runs.answer import MAX_TOKENS, complete
 from myna.runs.service import NewMessage, RunService
 from myna.runs.titles import beginning
@@ -93,6 +96,77 @@ async def test_sending_twice_does_nothing_twice(talk: Talk) -> None:
         await talk.service.send(OWNER, talk.chat_id, message, dataclasses.replace(run, id=new_id()))
     with pytest.raises(Conflict):
         await talk.service.send(OWNER, talk.chat_id, message, dataclasses.replace(run, parameters={"seed": 1}))
+
+
+async def test_what_was_stored_though_nobody_heard_of_it_is_answered_when_sent_again(
+    talk: Talk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message, run = NewMessage(new_id(), None, "Hello?"), new_run()
+
+    async def committed_unheard(begun: Any, transaction: Any) -> None:
+        await begun.commit()
+        raise StoreUnavailable("The connection was lost.")
+
+    with monkeypatch.context() as lost:
+        lost.setattr(database, "_commit", committed_unheard)
+        with pytest.raises(StoreUnavailable):
+            await talk.service.send(OWNER, talk.chat_id, message, run)
+    again = await talk.service.send(OWNER, talk.chat_id, message, run)
+    assert not again.is_new
+    reply = await talk.backend.reply(run.id)
+    reply.start()
+    reply.say("Hi.")
+    reply.finish()
+    await talk.ended(run.id)
+    assert await talk.text_of(run.message_id) == "Hi."
+
+
+async def test_events_that_were_stored_though_nobody_heard_of_it_are_stored_again(
+    talk: Talk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created, reply = await talk.ask("Hello?")
+    commit, lost = database._commit, 0
+
+    async def sometimes_unheard(begun: Any, transaction: Any) -> None:
+        nonlocal lost
+        if lost == 3:
+            return await commit(begun, transaction)
+        await begun.commit()
+        lost += 1
+        raise StoreUnavailable("The connection was lost.")
+
+    monkeypatch.setattr(database, "_commit", sometimes_unheard)
+    monkeypatch.setattr(run_writer, "RETRY_SECONDS", 0.01)
+    reply.start()
+    reply.say("Good ")
+    reply.say("morning.")
+    reply.finish()
+    await talk.ended(created.run.id)
+    assert lost == 3
+    assert await talk.text_of(created.messages[1].id) == "Good morning."
+
+
+async def test_an_answer_waits_for_a_database_that_is_away_when_it_begins(
+    talk: Talk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, refused = database.read, 0
+
+    def away(owner: str) -> Any:
+        nonlocal refused
+        if refused == 2:
+            return read(owner)
+        refused += 1
+        raise StoreUnavailable("The server ends.")
+
+    monkeypatch.setattr(run_answer, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(database, "read", away)
+    created, reply = await talk.ask("Hello?")
+    reply.start()
+    reply.say("Hi.")
+    reply.finish()
+    await talk.ended(created.run.id)
+    assert refused == 2
+    assert await talk.text_of(created.messages[1].id) == "Hi."
 
 
 async def test_an_answer_can_be_given_once_more(talk: Talk) -> None:

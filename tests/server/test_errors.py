@@ -45,6 +45,7 @@ LEAVES = {
     tree.ModelTooLarge("x"): 507,
     tree.StoreError("x"): 500,
     tree.StorageFull("x"): 507,
+    tree.StoreUnavailable("x"): 503,
 }
 
 

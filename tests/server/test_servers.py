@@ -65,6 +65,41 @@ def test_one_generates_and_the_other_shows(pair: Pair) -> None:
         )
 
 
+def test_a_database_that_is_gone_for_a_while_costs_nothing(pair: Pair, postgresql: PostgreSQL) -> None:
+    one, two = pair
+    chat_id, run_id = new_id(), new_id()
+    sent = {
+        "message": {"id": new_id(), "parent_id": None, "text": "Write a long story."},
+        "run": {"id": run_id, "message_id": new_id(), "parameters": {"max_tokens": 300, "seed": 1}},
+    }
+    with httpx2.Client(base_url=one.url, timeout=60) as http, httpx2.Client(base_url=two.url, timeout=60) as other:
+        http.post(f"/api/chats/{chat_id}/messages", json=sent).raise_for_status()
+        postgresql.stop()
+        for client in (http, other):
+            for refused in (
+                client.get(f"/api/chats/{chat_id}"),
+                client.patch(f"/api/chats/{chat_id}", json={"title": "A story"}),
+            ):
+                assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+                assert refused.json()["error"]["code"] == "store_unavailable"
+            assert client.get("/v1/models").status_code == 200
+        with connect(two.url.replace("http", "ws") + "/api/events", origin=two.url) as socket:
+            socket.send(json.dumps({"type": "follow", "run": run_id, "after": 0}))
+            assert json.loads(socket.recv(60))["run"] is None  # it is not the run that is unknown
+            with pytest.raises(ConnectionClosed):
+                socket.recv(60)
+        postgresql.start()
+
+        def answer(client: httpx2.Client) -> Any:
+            response = client.get(f"/api/chats/{chat_id}")
+            return response.status_code == 200 and response.json()["messages"][-1]
+
+        for client in (http, other):
+            done = eventually(lambda client=client: (said := answer(client)) and said["status"] != "running" and said)
+            assert (done["status"], done["usage"]["completion_tokens"]) == ("complete", 300)
+        eventually(lambda: other.patch(f"/api/chats/{chat_id}", json={"title": "A story"}).status_code == 200)
+
+
 def test_batches_files_and_background_responses_are_everybodys(pair: Pair) -> None:
     one, two = (openai.OpenAI(base_url=f"{server.url}/v1", api_key="none") for server in pair)
     body = {"model": "smollm2:135m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3}

@@ -12,13 +12,14 @@ from myna.backends.base import Backend, Delta, Finished, GenerationRequest, Mode
 from myna.backends.manager import ModelManager
 from myna.chat import Message
 from myna.engine.request import SamplingParams
-from myna.errors import EngineError, MynaError, PromptTooLong
+from myna.errors import EngineError, MynaError, PromptTooLong, StoreUnavailable
 from myna.hub import recommended_sampling
 from myna.models.dialects.answer import PLAIN_ANSWER
 from myna.runs import context, instructions
 from myna.runs.log import RunLog
 from myna.runs.reading import Reader
 from myna.runs.turn import in_turn
+from myna.runs.writer import RETRY_SECONDS
 from myna.store.database import Database
 from myna.store.records import EndEvent, EndStatus, Failure, MessagePart, StartedEvent, Usage
 
@@ -147,17 +148,25 @@ class Answer:
         backend = await in_turn(self._models, run.model)
         model = await backend.describe()
         room = context.room(model.context, self._params.max_tokens)
-        since, turns = await self._prompt(model, room)
+        since, turns = await self._prompt_when_there(model, room)
         while True:
             try:
                 return await self._write(backend, model, turns, since)
             except PromptTooLong as error:
                 # It has more tokens than was thought: as many times fewer are thought to fit.
                 room = room * model.context // error.tokens * 7 // 8
-                later, turns = await self._prompt(model, room)
+                later, turns = await self._prompt_when_there(model, room)
                 if later == since:
                     raise
                 since = later
+
+    async def _prompt_when_there(self, model: ModelDescription, room: int) -> tuple[str | None, tuple[Message, ...]]:
+        """See `_prompt`. While the database is away, nobody could be told of an end either."""
+        while True:
+            try:
+                return await self._prompt(model, room)
+            except StoreUnavailable:
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _prompt(self, model: ModelDescription, room: int) -> tuple[str | None, tuple[Message, ...]]:
         """What the model is given, in about as many tokens, and the message with which it begins; None for the root."""

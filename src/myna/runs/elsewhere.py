@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Callable
 
 from myna.runs.log import fold
 from myna.store import messages, runs
@@ -19,10 +20,14 @@ STOP_SECONDS = 10.0
 
 
 class Elsewhere:
-    """The runs of other processes, those that have died among them."""
+    """The runs of other processes, those that have died among them.
 
-    def __init__(self, database: Database) -> None:
+    ``is_here`` tells, by owner and id, whether this process writes a run.
+    """
+
+    def __init__(self, database: Database, is_here: Callable[[str, str], object]) -> None:
         self._database = database
+        self._is_here = is_here
         self.waiting = Waiting(database, "run")
 
     def has(self, run: Run) -> bool:
@@ -30,9 +35,16 @@ class Elsewhere:
         return run.is_open and run.server != self._database.server
 
     async def mark_left_open(self) -> None:
-        """Mark what a process that died has left as interrupted, with the text it had."""
+        """Mark what a process that died has left as interrupted, with the text it had.
+
+        So with a run of this process's own that it does not write: the word of the commit that made it was lost.
+        """
         async with self._database.transaction() as transaction:
-            for owner, run in await runs.left_open(transaction, await self._database.living(transaction)):
+            living = await self._database.living(transaction)
+            others = None if living is None else living - {self._database.server}
+            for owner, run in await runs.left_open(transaction, others):
+                if self._is_here(owner, run.id):
+                    continue
                 scope = transaction.owned_by(owner)
                 last, tokenizer, texts = await runs.logged(scope, run.id)
                 message = await messages.get(scope, run.message_id)

@@ -120,7 +120,7 @@ class RunService:
         self.queue = Queue(database, self._launch, admit)
         self.titles = Titles(database, models, spend, titles)
         self.followers: dict[str, set[Follower]] = defaultdict(set)
-        self.elsewhere = Elsewhere(database)
+        self.elsewhere = Elsewhere(database, self.answers.find)
         database.on_change(self._lists_changed)
         database.on_check(self.elsewhere.mark_left_open)
         database.hear(MISSED, lambda _: self._lists_changed(frozenset(self.followers)))
@@ -406,6 +406,8 @@ class RunService:
         asked = await messages.find(scope, answer.parent_id) if answer.parent_id else None
         if (log := self.live(scope.owner, run.id)) is not None:
             run, answer = log.snapshot()
+        elif run.status == "queued" and not self.elsewhere.has(run):
+            await self._launch(scope, run, answer)  # the answer to the commit that made it was lost
         return Created(chat, (asked, answer) if asked else (answer,), run, False)
 
     async def _check_free(self, scope: Scope, *ids: str) -> None:

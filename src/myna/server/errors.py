@@ -34,6 +34,7 @@ from myna.errors import (
     RequestError,
     ServerStopping,
     StorageFull,
+    StoreUnavailable,
     TooLarge,
     TooManyAttempts,
     Unauthenticated,
@@ -55,6 +56,7 @@ STATUS: dict[type[MynaError], int] = {
     ModelTooLarge: 507,
     DiskFull: 507,
     StorageFull: 507,
+    StoreUnavailable: 503,
     HubError: 502,
     ProviderError: 502,
     MynaError: 500,
@@ -65,6 +67,8 @@ HTTP_CODES = {408: "request_timeout", 404: "not_found", 405: "method_not_allowed
 """Codes of the refusals that come from routing and from reading the body, not from the tree."""
 
 RETRY_AFTER_SECONDS = 1
+STORE_RETRY_SECONDS = 5
+"""The official clients try twice more: so they outlast a database that is gone for ten seconds."""
 
 LONGEST_NAME = 64
 """Of a field, in a message."""
@@ -114,6 +118,8 @@ def retry_headers(error: MynaError) -> dict[str, str] | None:
     match error:
         case EngineBusy() | EngineCrashed() | ServerStopping():
             seconds: float = RETRY_AFTER_SECONDS
+        case StoreUnavailable():
+            seconds = STORE_RETRY_SECONDS
         case LimitReached() | TooManyAttempts():
             seconds = error.retry_after
         case _:

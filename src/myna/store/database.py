@@ -14,12 +14,14 @@ from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncTransaction
 
+from myna.errors import StoreError, StoreUnavailable
 from myna.store import directory, peers, sqlite, swap
 from myna.store.directory import Lock
 from myna.store.peers import Check, Listener
-from myna.store.place import Place
+from myna.store.place import AWAY, TURN_SECONDS, Place
 from myna.store.scope import Scope, Transaction
 from myna.store.upgrade import upgrade
 
@@ -90,8 +92,10 @@ class Database:
             self.peers.on_check(check)
 
     async def living(self, transaction: Transaction) -> set[int] | None:
-        """Numbers of the processes that share the database and live; None where there are no others."""
-        return None if self.peers is None else await transaction.connection.run_sync(peers.living)
+        """Numbers of the processes that share the database and live, or did until lately; None where none can."""
+        if self.peers is None:
+            return None
+        return self.peers.lately(await transaction.connection.run_sync(peers.living))
 
     async def _join(self) -> None:
         assert self.peers is not None
@@ -103,8 +107,12 @@ class Database:
         self._listeners.append(listener)
 
     async def settled(self) -> None:
-        """Wait until memory has followed the transaction that runs now, if one does."""
-        async with self._writing:
+        """Wait until memory has followed the transaction that runs now, if one does.
+
+        Raises:
+            StoreUnavailable: it does not end.
+        """
+        async with self._turn():
             pass
 
     async def size(self) -> int:
@@ -131,8 +139,8 @@ class Database:
         try:
             async with self.reader.connect() as connection:
                 yield Transaction(connection).owned_by(owner)
-        except DBAPIError as error:
-            raise self.place.explain(error.orig or error) from error
+        except (DBAPIError, PoolTimeout) as error:
+            raise self._explain(error) from error
 
     @asynccontextmanager
     async def write(self, owner: str) -> AsyncIterator[Scope]:
@@ -148,14 +156,33 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """As `write`, for work in the name of several owners."""
         try:
-            async with self._writing, self.writer.connect() as connection, connection.begin() as begun:
+            async with self._turn(), self.writer.connect() as connection, connection.begin() as begun:
                 transaction = Transaction(connection, self.server)
                 yield transaction
                 if self.peers is not None:
                     await self.peers.tell(connection, transaction.told)
                 await _undisturbed(self._commit(begun, transaction))
-        except DBAPIError as error:
-            raise self.place.explain(error.orig or error) from error
+        except (DBAPIError, PoolTimeout) as error:
+            raise self._explain(error) from error
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """The writer's turn. Raises StoreUnavailable where it does not come, because the one before hangs."""
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._writing.acquire()
+        except TimeoutError:
+            raise self._explain(PoolTimeout("another transaction does not end")) from None
+        try:
+            yield
+        finally:
+            self._writing.release()
+
+    def _explain(self, error: DBAPIError | PoolTimeout) -> StoreError:
+        if isinstance(error, PoolTimeout):
+            waited = f"waited for {TURN_SECONDS:.0f} seconds"
+            return StoreUnavailable(f"The database {self.place.name} is too busy: {waited} ({error}).", told=AWAY)
+        return self.place.explain(error.orig or error)
 
     async def _commit(self, begun: AsyncTransaction, transaction: Transaction) -> None:
         await begun.commit()

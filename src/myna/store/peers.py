@@ -6,7 +6,8 @@ alone must do: it takes up batches, sends webhooks, and marks what a process tha
 
 On the same connection they listen. What changes is told by the database's triggers (revision 0014), whoever writes it,
 as words: the number of the process that wrote it, the kind, and whose or what it is. Nothing is polled but, every
-`CHECK_SECONDS`, whether the leader is gone.
+`CHECK_SECONDS`, who lives and whether the leader is gone. A process whose connection broke is not among the living for
+a moment, though it goes on: so only who has been away for `GONE_SECONDS` is taken for dead.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -32,13 +34,26 @@ ALONE_LOCK, LEADER_LOCK = 0x6D796E61, 0x6D796E63
 """Keys of advisory locks: held by all servers together or by one program that wants no server, and by the leader."""
 NUMBERS = 0x6D796E64
 """First half of the key of a process's own lock; its number is the other."""
-CHECK_SECONDS = 15.0
-LONGEST_RETRY_SECONDS = 5.0
+CHECK_SECONDS = 5.0
+LONGEST_RETRY_SECONDS = 2.0
+GONE_SECONDS = 8.0
+"""More than `LONGEST_RETRY_SECONDS` and a slow connection: who is away for so long does not come back."""
+LOST_AFTER: dict[str, Any] = {
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # milliseconds
+}
+"""For all connections: one to a machine that is gone without a word is given up after some 20 s, not after 15 min."""
 MISSED = "missed"
 """Told by this process to itself, when the connection was lost for a while: anything may have changed."""
 WORK = "work"
 """Told to the leader: there is something that it should take up."""
 
+_LIVING = (
+    "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = %(numbers)s AND objsubid = 2 "
+    "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 _NOTIFY = text("SELECT pg_notify(:channel, :payload)")
 
 Listener = Callable[[list[str]], object]
@@ -58,6 +73,7 @@ class Peers:
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
         self._checks: list[Check] = []
         self._due = asyncio.Event()
+        self._seen: dict[int, float] = {}
         self._connection: AsyncConnection[Any]
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -100,12 +116,17 @@ class Peers:
             payload = " ".join((str(self.number), *words))
             await connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": payload})
 
+    def lately(self, living: Iterable[int]) -> set[int]:
+        """Processes that live, with those that did until lately and this one, whatever became of its connection."""
+        at = time.monotonic()
+        self._seen |= dict.fromkeys(living, at)
+        self._seen = {number: seen for number, seen in self._seen.items() if at - seen < GONE_SECONDS}
+        return {*self._seen, self.number}
+
     async def _connect(self) -> None:
         from psycopg import AsyncConnection, OperationalError
 
-        connection = await AsyncConnection.connect(
-            self._conninfo, autocommit=True, connect_timeout=10, keepalives_idle=15, keepalives_interval=5
-        )
+        connection = await AsyncConnection.connect(self._conninfo, autocommit=True, connect_timeout=10, **LOST_AFTER)
         try:
             if not await _locked(connection, f"pg_try_advisory_lock_shared({ALONE_LOCK})"):
                 raise ConfigurationError(
@@ -128,6 +149,8 @@ class Peers:
             try:
                 async for notice in self._connection.notifies(timeout=CHECK_SECONDS):
                     self._heard(notice.payload)
+                rows = await (await self._connection.execute(_LIVING, {"numbers": NUMBERS})).fetchall()
+                self.lately(number for (number,) in rows)
                 if not self.leads and await _locked(self._connection, f"pg_try_advisory_lock({LEADER_LOCK})"):
                     logger.info("This server leads now")
                     self.leads = True
@@ -135,6 +158,8 @@ class Peers:
             except Error as error:
                 logger.warning("The connection to the other servers was lost (%s); trying again", error)
                 await self._reconnect()
+                # The others may have lost theirs with this one, and be on their way back.
+                self.lately(self._seen)
                 self._tell(MISSED, [])
                 self._due.set()
 
@@ -182,13 +207,7 @@ class Peers:
 
 def living(connection: Connection) -> set[int]:
     """Numbers of the processes that live, as the database knows them."""
-    rows = connection.execute(
-        text(
-            "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = :numbers AND objsubid = 2 "
-            "AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        ),
-        {"numbers": NUMBERS},
-    )
+    rows = connection.exec_driver_sql(_LIVING, {"numbers": NUMBERS})
     return {int(number) for (number,) in rows}
 
 

@@ -11,8 +11,13 @@ from myna.errors import StoreError
 from myna.store.peers import Peers
 
 FAILED = "The server cannot use its database now; its log says why. What is stored already is safe."
+AWAY = "The server cannot use its database right now, and goes on trying. What is stored is safe; try again soon."
 FULL = "The server's disk is full. Whoever runs it has to free some space; what is stored already is safe."
 """What clients are told of it: where the database is, is not their business."""
+
+
+TURN_SECONDS = 20.0
+"""How long a transaction waits for a connection or for the writer's turn: less than a browser waits for its answer."""
 
 
 class Place(Protocol):

@@ -16,18 +16,21 @@ from sqlalchemy import URL, Connection, create_engine, event, inspect, make_url,
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from myna.errors import ConfigurationError, StoreError
+from myna.errors import ConfigurationError, StorageFull, StoreError, StoreUnavailable
 from myna.store import migrations
-from myna.store.peers import ALONE_LOCK, Peers
-from myna.store.place import FAILED, FULL
+from myna.store.peers import ALONE_LOCK, LOST_AFTER, Peers
+from myna.store.place import AWAY, FAILED, FULL, TURN_SECONDS
 
 WRITER_LOCK = 0x6D796E62
 """Key of the advisory lock that a writing transaction holds; others are in `myna.store.peers`."""
 CONNECT_SECONDS = 10
-_CONNECT = {"connect_timeout": CONNECT_SECONDS}
+_CONNECT = {"connect_timeout": CONNECT_SECONDS, **LOST_AFTER}
 ENDING_MS = 2000
 """How long PostgreSQL may take to notice that a server's connections are gone."""
 READERS = 8
+DISK_FULL = ("53100", "53400")
+FOR_NOW = ("08", "25006", "40", "53", "55P03", "57")
+"""Classes of states that pass: connections lost or refused, a standby that only reads, turns lost, servers that end."""
 
 
 class PostgreSQL:
@@ -41,6 +44,7 @@ class PostgreSQL:
             pool_size=1,
             max_overflow=0,
             pool_pre_ping=True,
+            pool_timeout=TURN_SECONDS,
             # Who writes is told by the triggers to the other processes, and so need not be told to this one.
             connect_args=_CONNECT | {"options": f"-c myna.server={self.peers.number}"},
             hide_parameters=True,
@@ -50,6 +54,7 @@ class PostgreSQL:
             pool_size=READERS,
             max_overflow=0,
             pool_pre_ping=True,
+            pool_timeout=TURN_SECONDS,
             connect_args=_CONNECT,
             hide_parameters=True,
             isolation_level="REPEATABLE READ",
@@ -200,15 +205,18 @@ def explain(error: BaseException, url: URL) -> StoreError:
     reason = " ".join(str(error).split())
     state = getattr(error, "sqlstate", None) or ""
     where = url_text(url)
-    if state.startswith("53"):
+    if state in DISK_FULL:
         message = f"The server of {where} has no room left ({reason}). What is stored already is safe."
-        return StoreError(message, told=FULL)
+        return StorageFull(message, told=FULL)
     if state.startswith("28") or "authentication" in reason:
         message = f"{where} refused the user or the password ({reason}). Check MYNA_DATABASE_URL."
-    elif state == "3D000" or (not state and "does not exist" in reason):  # connecting tells no state
+    elif not state and 'role "' in reason and "does not exist" in reason:  # connecting tells no state
+        message = f"The server of {where} has no such user ({reason}). Check MYNA_DATABASE_URL."
+    elif state == "3D000" or (not state and "does not exist" in reason):
         message = f"There is no such database as {where}: create it first, for example with createdb."
-    elif state.startswith(("08", "57")) or isinstance(error, OperationalError) or not state:
+    elif state.startswith(FOR_NOW) or isinstance(error, OperationalError) or not state:
         message = f"The database {where} cannot be reached ({reason}). Is its server running?"
+        return StoreUnavailable(message, told=AWAY)
     else:
         message = f"The database {where} failed: {reason}."
     return StoreError(message, told=FAILED)

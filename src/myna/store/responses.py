@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, literal, or_, select, tuple_
+from sqlalchemy import Row, and_, delete, literal, or_, select, tuple_
 
 from myna.errors import InvalidParameter, NotFound
 from myna.store.pages import check_size
@@ -195,7 +195,7 @@ async def append_events(transaction: Transaction, events: Iterable[tuple[str, st
         for owner, response_id, seq, frame in events
     ]
     if rows:
-        await transaction.connection.execute(insert(response_events), rows)
+        await transaction.add_missing(response_events, rows)
 
 
 async def events(scope: Scope, response_id: str, after: int, limit: int) -> list[tuple[int, bytes]]:

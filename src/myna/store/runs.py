@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, tuple_
+from sqlalchemy import Row, or_, select, tuple_
 
 from myna.errors import NotFound
 from myna.store import changes
@@ -90,7 +90,8 @@ async def set_status(scope: Scope, run_id: str, status: RunStatus, *, last_event
 async def append_events(transaction: Transaction, events: Iterable[tuple[str, str, int, RunEvent]]) -> None:
     """Append events of any owners' runs, as (owner, run id, number, event), in one statement.
 
-    The end of a run is not an event of its log: it is the run's own status.
+    Those that are there already are left: of a commit whose answer was lost with the connection nobody knows whether it
+    was one, and it is made again. The end of a run is not an event of its log: it is the run's own status.
     """
     rows: list[dict[str, Any]] = []
     for owner, run_id, seq, event in events:
@@ -101,8 +102,7 @@ async def append_events(transaction: Transaction, events: Iterable[tuple[str, st
         elif isinstance(event, TextEvent):
             kind = "reasoning" if event.reasoning else "text"
             rows.append({**row, "kind": kind, "text": event.text, "token_ids": pack(event.token_ids)})
-    if rows:
-        await transaction.connection.execute(insert(run_events), rows)
+    await transaction.add_missing(run_events, rows)
 
 
 async def missing(transaction: Transaction, keys: Collection[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Row, Select, Table, Update, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.base import Executable
 
@@ -28,6 +29,12 @@ class Transaction:
     def tell(self, kind: str, *words: str) -> None:
         """Tell the other processes, if there are any; the words have no spaces."""
         self.told.add((kind, *words))
+
+    async def add_missing(self, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows, in one statement, but those whose key is there already."""
+        if rows:
+            kind = sqlite if self.connection.dialect.name == "sqlite" else postgresql
+            await self.connection.execute(kind.insert(table).on_conflict_do_nothing(), rows)
 
     def owned_by(self, owner: str) -> Scope:
         """The rows of one owner."""

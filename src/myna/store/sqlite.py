@@ -17,8 +17,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from myna.errors import StorageFull, StoreError
-from myna.store.place import FAILED, FULL
+from myna.errors import StorageFull, StoreError, StoreUnavailable
+from myna.store.place import AWAY, FAILED, FULL, TURN_SECONDS
 
 BUSY_SECONDS = 15
 """How long a statement waits for another process (a shell, a backup tool) that holds the database."""
@@ -34,8 +34,9 @@ class SQLite:
         self.peers = None
         self._path = path
         address = url(path, driver="aiosqlite")
-        self.writer = create_async_engine(address, pool_size=1, max_overflow=0, hide_parameters=True)
-        self.reader = create_async_engine(address, pool_size=READERS, max_overflow=0, hide_parameters=True)
+        pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": TURN_SECONDS, "hide_parameters": True}
+        self.writer = create_async_engine(address, pool_size=1, **pool)
+        self.reader = create_async_engine(address, pool_size=READERS, **pool)
         configure(self.writer.sync_engine, writes=True)
         configure(self.reader.sync_engine, writes=False)
 
@@ -171,9 +172,11 @@ def explain(error: BaseException, path: Path) -> StoreError:
         return StorageFull(message, told=FULL)
     if "readonly" in text or "unable to open" in text or "permission" in text:
         message = f"The database {path} cannot be written ({error}). Make it and its directory writable."
-    elif "locked" in text or "busy" in text:
+        return StoreUnavailable(message, told=AWAY)
+    if "locked" in text or "busy" in text:
         message = f"Another program kept the database {path} locked for {BUSY_SECONDS} seconds. Close it and try again."
-    elif "malformed" in text or "not a database" in text:
+        return StoreUnavailable(message, told=AWAY)
+    if "malformed" in text or "not a database" in text:
         message = (
             f"The database {path} is damaged ({error}). "
             f"Move it away to start anew, or put back a copy from {path.parent / 'backups'}."

@@ -88,6 +88,12 @@ class Tab:
             self._follower.wake.set()
 
     async def _receive(self) -> None:
+        try:
+            await self._receive_all()
+        except StoreError as error:
+            await self._failed(error)
+
+    async def _receive_all(self) -> None:
         while True:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -101,6 +107,8 @@ class Tab:
                 frame = _parse(text)
                 run_id = getattr(frame, "run", None)
                 await self._honour(frame)
+            except StoreError:  # says nothing about the run that was asked for
+                raise
             except MynaError as error:
                 await self._send({"type": "error", **describe(error), "run": run_id})
 
@@ -146,12 +154,16 @@ class Tab:
                 await self._send_held()
                 await self._send_models()
             except StoreError as error:
-                logger.error("A tab cannot be told of what changes: %s", error.message)
-                await self._send({"type": "error", **describe(error), "run": None})
-                await self._close(FAILED)
+                await self._failed(error)
                 return
             await self._follower.wake.wait()
         await self._close(GOING_AWAY)
+
+    async def _failed(self, error: StoreError) -> None:
+        """The page waits and comes back: it goes on from its cursors then."""
+        logger.error("A tab cannot be told of what changes: %s", error.message)
+        await self._send({"type": "error", **describe(error), "run": None})
+        await self._close(FAILED)
 
     async def _send_held(self) -> None:
         for chat_id, (held, follower) in list(self._held.items()):
