@@ -45,7 +45,7 @@ async def client(app: FastAPI, stored_client: httpx2.AsyncClient) -> httpx2.Asyn
 
 def used_today(app: FastAPI, user: str = "local") -> int:
     meter: Meter = app.state.meter
-    return meter.usage._today.get(user, 0)
+    return meter.usage.today(user)
 
 
 @pytest.mark.parametrize("stream", [False, True])

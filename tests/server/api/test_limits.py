@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from myna.server.identity import Limits
 from myna.server.rates import Rates
+from myna.store.options import Options
 from tests.runs.conversation import new_id
 from tests.server.api.conftest import Served
 
 
 def used(served: Served) -> int:
-    return served.meter.usage._today.get("local", 0)
+    return served.meter.usage.today("local")
 
 
 async def test_the_tokens_of_a_chat_count(served: Served) -> None:
@@ -25,7 +25,7 @@ async def test_the_tokens_of_a_chat_count(served: Served) -> None:
 
 
 async def test_a_chat_beyond_the_limit_is_refused_and_nothing_of_it_stored(served: Served) -> None:
-    served.meter._settings = Limits(requests_per_minute=2)
+    served.server.config.app.state.options.current = Options(requests_per_minute=2)
     served.meter.rates = Rates(clock=lambda: 0.0)  # where no time passes, nothing is given back
     first = await served.exchange("one", "uno")
     await served.exchange("two", "dos", first["messages"][1]["id"])

@@ -17,6 +17,7 @@ async def test_an_answers_tokens_come_with_their_rivals(served: Served) -> None:
     created = await served.exchange("hello", "Hi")
     await served.backend.arrived.get()
     path = f"/api/messages/{created['messages'][1]['id']}/tokens"
+    before = served.meter.usage.today("local")
     asking = asyncio.create_task(served.call("POST", path, {"top": 2}))
     reply = await served.backend.arrived.get()
     reply.start(prompt_tokens=9, prompt_logprobs=SCORED, control_ids=(7,))
@@ -40,7 +41,7 @@ async def test_an_answers_tokens_come_with_their_rivals(served: Served) -> None:
     assert (answer["tokens"][1]["text"], answer["tokens"][1]["bytes"]) == (None, [0xC3])
     rest = {name: answer[name] for name in ("first", "total", "model", "generated", "unchanged")}
     assert rest == {"first": 0, "total": 2, "model": "scripted", "generated": True, "unchanged": True}
-    assert served.meter.usage._unwritten  # it counts as use of the model
+    assert served.meter.usage.today("local") == before + 9, "it counts as use of the model"
 
 
 async def test_scoring_ends_when_nobody_waits_for_it(served: Served) -> None:
