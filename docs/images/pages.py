@@ -16,6 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 from docs.images import sample
+from myna.store.records import now
 from tests.browser.conftest import CHROMIUM, FLAGS, ScriptedServer
 from tests.browser.people import ANNA, Owner
 from tests.browser.places import PLACES, Place
@@ -64,6 +65,18 @@ def pictures(browser: Browser, url: str, cookie: str, place: Place, folder: Path
     context.close()
 
 
+def tidy(server: ScriptedServer, since: int) -> None:
+    """Delete the chats and projects that were made to reach a place, so that each picture shows the samples alone."""
+    for archived in ("false", "true"):
+        listed = server.get(f"/api/chats?limit=200&archived={archived}")["chats"]
+        made = [chat["id"] for chat in listed if chat["created_at"] >= since]
+        if made:
+            server.ask("POST", "/api/chats/bulk", {"action": "delete", "ids": made})
+    for project in server.get("/api/projects")["projects"]:
+        if project["created_at"] >= since:
+            server.ask("DELETE", f"/api/projects/{project['id']}")
+
+
 def main(folder: Path, wanted: list[str]) -> None:
     """All places in all views; a place that cannot be reached is named and passed over."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +91,7 @@ def main(folder: Path, wanted: list[str]) -> None:
             owner = Owner(guarded)
             owner.make("Bruno Keller")
             cookie = owner.session_of(ANNA)
+            since = now()
             for place in (place for place in PLACES if not wanted or any(part in place.name for part in wanted)):
                 server = open_to_all if place.who == "local" else guarded
                 for locale in VIEWS:
@@ -86,6 +100,7 @@ def main(folder: Path, wanted: list[str]) -> None:
                         pictures(browser, server.url, who, place, folder, locale)
                     except Exception as error:
                         print(f"{place.name}, {locale}: {str(error).splitlines()[0]}")
+                    tidy(open_to_all, since)
         finally:
             browser.close()
             open_to_all.stop()

@@ -32,6 +32,7 @@ TITLES = {"scripted:chat": "Sample 1B", "scripted:other": "Sample 3B"}
 
 BIRD = "What makes a bird a bird? Show me how I would model one in Python."
 WAVES = "Explain Fourier series with a picture of the idea."
+SONGS = "Do birds learn their songs?"
 MYNA = "Why is a myna called a talking bird?"
 ANSWERS = {
     BIRD: (
@@ -51,6 +52,10 @@ ANSWERS = {
         "  C --> D[Add them up]\n```\n\n"
         "| n | Amplitude | Share |\n|---|---|---|\n| 1 | 1.27 | 81 % |\n| 3 | 0.42 | 9 % |\n| 5 | 0.25 | 3 % |\n\n"
         "- [x] the formula\n- [ ] the proof\n\n[^1]: Where the function jumps, the sum overshoots a little."
+    ),
+    SONGS: (
+        "Songbirds do. A young one listens to its father for weeks, then babbles much as a child does, and only months "
+        "later sings as its neighbours"
     ),
     MYNA: (
         "Some mynas, above all the **common hill myna**, repeat human speech with a striking likeness of pitch and "
@@ -128,7 +133,7 @@ def answer(turns: tuple[Turn, ...], begun: str = "") -> Script:
     asked = next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
     if asked not in ANSWERS or begun:
         return script_for(turns, begun)
-    return Script(ANSWERS[asked], thinks=asked == WAVES)
+    return Script(ANSWERS[asked], thinks=asked == WAVES, hang=asked == SONGS)
 
 
 REACH = {"usage": lambda page: page.get_by_role("slider").first.wait_for()}
@@ -137,7 +142,7 @@ REACH = {"usage": lambda page: page.get_by_role("slider").first.wait_for()}
 
 def ask_in_places() -> None:
     """The places ask what people would."""
-    places.ASKED, places.DRAWINGS = BIRD, WAVES
+    places.ASKED, places.DRAWINGS, places.ENDLESS = BIRD, WAVES, SONGS
 
 
 if __name__ == "__main__":

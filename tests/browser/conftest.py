@@ -63,7 +63,7 @@ class MynaServer:
             time.sleep(0.05)
         if is_new and self.module == "myna":
             # Tests find a chat by what they asked; the model would call it something else at a moment of its own.
-            self.patch("/api/admin/options", {"titles": False})
+            self.ask("PATCH", "/api/admin/options", {"titles": False})
 
     @property
     def process(self) -> psutil.Process:
@@ -95,9 +95,9 @@ class MynaServer:
         with urllib.request.urlopen(self.url + path, timeout=30) as response:
             return json.load(response)
 
-    def patch(self, path: str, body: Any) -> None:
+    def ask(self, method: str, path: str, body: Any = None) -> None:
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers, method="PATCH")
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers, method=method)
         urllib.request.urlopen(request, timeout=30).close()
 
     def _answers(self) -> bool:

@@ -24,6 +24,9 @@ DRAWINGS = (
     "| a | b |\n|---|---|\n| 1 | 2 |\n\nA note[^1].\n\n- [x] done\n\n[^1]: At the end."
 )
 
+ENDLESS = "#hang #say A bird sings."
+"""An answer that is being written as long as one looks."""
+
 Who = Literal["local", "owner", "nobody"]
 """Whose browser it is: that of a server without accounts, of a signed-in owner, or of somebody not signed in."""
 
@@ -88,7 +91,7 @@ def _in_conversation(key: str, *values: str) -> Callable[[Page], None]:
 
 def _queue(page: Page) -> None:
     box = page.get_by_role("textbox", name=say(page, "composer.label"), exact=True)
-    for text in ("#hang #say A bird sings.", "And a fish?"):
+    for text in (ENDLESS, "And a fish?"):
         box.fill(text)
         box.press("Enter")
         page.wait_for_url("**/chat/*")
