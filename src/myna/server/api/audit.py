@@ -52,7 +52,7 @@ Wanted = Annotated[Filter, Depends(_filter)]
 async def list_entries(
     services: Services,
     wanted: Wanted,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ENTRIES)] = 50,
 ) -> types.AuditPage:
     """Who did what to which object, the newest first; every action that there is an entry of."""
