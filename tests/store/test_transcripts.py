@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from myna.chat import TextPart
-from myna.store import messages, transcripts
+from myna.chat import ReasoningPart, TextPart
+from myna.store import branches, messages, transcripts
 from myna.store.database import Database
-from tests.store.rows import OWNER, add_chat, chat, message
+from tests.store.rows import OWNER, add_chat, chat, message, new_id
 from tests.store.statements import counted
 
 
@@ -32,3 +32,18 @@ async def test_a_tree_is_ordered_as_its_messages_are(database: Database) -> None
     async with database.read(OWNER) as scope:
         assert [node.id for node in await transcripts.tree(scope, made.id)] == [message.id for message in told]
         assert await transcripts.tree(scope, empty.id) == []
+
+
+async def test_sizes_follow_what_is_written(database: Database) -> None:
+    async with database.write(OWNER) as scope:
+        made, (asked, answer) = await add_chat(scope, "question", "answer")
+        await messages.begin(scope, answer.id, run_id=new_id(), model="m")
+        now = (ReasoningPart("größer"), TextPart("als"))
+        await messages.finish(scope, answer.id, parts_now=now, status="complete", usage=None, error=None)
+        await branches.edit(scope, asked.id, "大", known=None)
+        _, version = await branches.copy(scope, answer.id, new_id(), "kleiner")
+        fork = await branches.fork(scope, made.id, version.id, new_id())
+    async with database.read(OWNER) as scope:
+        sizes = {node.id: node.size for node in await transcripts.tree(scope, made.id)}
+        assert sizes == {asked.id: 3, answer.id: 8 + 3, version.id: 8 + 7}
+        assert [node.size for node in await transcripts.tree(scope, fork.id)] == [3, 8 + 7]

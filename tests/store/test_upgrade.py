@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,10 +10,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from myna.errors import StoreError
-from myna.store import migrations, sqlite
+from myna.store import migrations, postgres, search, sqlite, transcripts
+from myna.store.database import opened
+from myna.store.query import parse
 from myna.store.tables import metadata
 from myna.store.upgrade import upgrade
 
@@ -127,3 +130,30 @@ def test_a_damaged_database_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="damaged") as refused:
         upgrade(path)
     assert str(path) in refused.value.message
+
+
+@pytest.mark.parametrize("where", ["SQLite", "PostgreSQL"])
+async def test_what_was_said_before_has_its_size_and_is_found(
+    tmp_path: Path, where: str, request: pytest.FixtureRequest
+) -> None:
+    """From the schema before sizes and the search."""
+    url = request.getfixturevalue("url") if where == "PostgreSQL" else None
+    if url is None:
+        upgrade(tmp_path / "myna.db", head="0007")
+    else:
+        await asyncio.to_thread(postgres.upgrade, postgres.locate(url), head="0007")
+    place = sqlite.SQLite(tmp_path / "myna.db") if url is None else postgres.PostgreSQL(postgres.locate(url))
+    async with place.writer.begin() as connection:
+        for statement in (
+            "INSERT INTO chats (owner, id, created_at, updated_at, version) VALUES ('local', 'c', 1, 1, 1)",
+            "INSERT INTO messages (owner, id, chat_id, role, status, created_at) "
+            "VALUES ('local', 'm', 'c', 'assistant', 'complete', 1), ('local', 'n', 'c', 'user', 'complete', 2)",
+            "INSERT INTO parts (owner, message_id, position, type, text) "
+            "VALUES ('local', 'm', 0, 'reasoning', 'Hm'), ('local', 'm', 1, 'text', 'Größe 大小')",
+        ):
+            await connection.execute(text(statement))
+    await place.writer.dispose()
+    async with opened(tmp_path, url) as database, database.read("local") as scope:
+        nodes = await transcripts.tree(scope, "c")
+        assert {node.id: node.size for node in nodes} == {"m": 2 + 14, "n": 0}
+        assert [each.message_id for each in await search.candidates(scope, parse("größe"), None, 5)] == ["m"]

@@ -141,6 +141,7 @@ async def add(scope: Scope, message: Message) -> None:
     values["usage"] = message.usage and dataclasses.asdict(message.usage)
     values["error"] = message.error and dataclasses.asdict(message.error)
     values["parameters"] = message.parameters and dict(message.parameters)
+    values["size"] = _size(message.parts)
     await scope.add(messages, values)
     await _add_parts(scope, message.id, message.parts)
     await changes.record(scope, "message", message.id)
@@ -175,6 +176,7 @@ async def finish(
         .where(messages.c.id == message_id)
         .values(
             status=status,
+            size=_size(parts_now),
             usage=usage and dataclasses.asdict(usage),
             error=error and dataclasses.asdict(error),
         )
@@ -192,7 +194,8 @@ async def rewrite(scope: Scope, message_id: str, parts_now: Sequence[MessagePart
     """Replace what a message says."""
     await scope.run(scope.delete(parts).where(parts.c.message_id == message_id))
     await _add_parts(scope, message_id, parts_now)
-    await scope.run(scope.update(messages).where(messages.c.id == message_id).values(edited_at=edited_at))
+    now = {"edited_at": edited_at, "size": _size(parts_now)}
+    await scope.run(scope.update(messages).where(messages.c.id == message_id).values(now))
     await changes.record(scope, "message", message_id)
 
 
@@ -239,6 +242,10 @@ async def _latest_below(scope: Scope, chat_id: str, tops: list[str]) -> str | No
         of_this_chat = of_this_chat.where(messages.c.id == below.c.id)
     row = await scope.first(of_this_chat.order_by(messages.c.created_at.desc(), messages.c.id.desc()).limit(1))
     return None if row is None else row.id
+
+
+def _size(of_message: Sequence[MessagePart]) -> int:
+    return sum(len(part.text.encode()) for part in of_message)
 
 
 async def _add_parts(scope: Scope, message_id: str, of_message: Sequence[MessagePart]) -> None:

@@ -153,7 +153,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A message's place in its tree, without its text. ``size``: of that text, roughly in bytes."""
+    """A message's place in its tree, without its text. ``size``: bytes of that text."""
 
     id: str
     parent_id: str | None

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from myna.engine.limits import MAX_STOP_LENGTH, MAX_STOP_STRINGS
+from myna.store.records import Node
 
 MAX_TEXT = 1_000_000
 """Characters of a message; far above any context, far below what would hurt the store."""
@@ -496,21 +497,11 @@ class ChatList(Answer):
     next: str | None
 
 
-class Node(Answer):
-    """A message's place in its chat's tree; ``size`` is that of its text, roughly in bytes."""
-
-    id: str
-    parent_id: str | None
-    role: str
-    status: str
-    model: str | None
-    created_at: int
-    edited_at: int | None
-    size: int
-
-
 class OpenedChat(Answer):
-    """Answer to ``GET /api/chats/{id}``: ``messages`` are the last ones of the branch, and the open answers."""
+    """Answer to ``GET /api/chats/{id}``: ``messages`` are the last ones of the branch, and the open answers.
+
+    The tree is written as it was read: a long chat has thousands of nodes.
+    """
 
     chat: Chat
     tree: list[Node]

@@ -83,6 +83,8 @@ messages = Table(
     Column("error", JSON(none_as_null=True)),
     Column("parameters", JSON(none_as_null=True)),
     Column("edited_at", BigInteger),
+    # Bytes of its parts' texts: a database reads a text to tell its length, and a long chat has a great many.
+    Column("size", Integer, nullable=False, server_default="0"),
     PrimaryKeyConstraint("owner", "id"),
     # Also the index by which a chat's messages are found; a parent is of the same chat by construction.
     UniqueConstraint("owner", "chat_id", "id"),
