@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from starlette.requests import HTTPConnection
 
@@ -20,6 +21,12 @@ from myna.server.quotas import Usage
 from myna.server.rates import Rates
 from myna.settings import Settings
 
+Work = Literal["searches", "copies"]
+WORK: Mapping[Work, Limits] = {
+    "searches": Limits(requests_per_minute=240),  # one a quarter of a second: more than is typed
+    "copies": Limits(requests_per_minute=30),
+}
+"""How often a user may ask for what costs the database much and no model anything, whatever other limits are."""
 USE_IN_SCOPE = "myna.use"
 """Key of the ASGI scope; `myna.server.observe.Observe` puts a `Use` there for every HTTP request."""
 
@@ -55,6 +62,7 @@ class Meter:
     def __init__(self, settings: Settings, options: ServerOptions) -> None:
         self.rates = Rates()
         self.usage = Usage()
+        self._work = Rates()
         self._options = options
         self._settings = Limits(settings.requests_per_minute, settings.tokens_per_minute, settings.tokens_per_day)
 
@@ -83,6 +91,10 @@ class Meter:
     def check_quota(self, caller: Identity) -> None:
         """Whether somebody has tokens left today. Raises QuotaExhausted."""
         self.usage.check(caller.user, self.limits(caller)[_user(caller.user)].tokens_per_day)
+
+    def admit_work(self, user: str, work: Work) -> None:
+        """Let a user do something that is no use of a model. Raises RateLimited."""
+        self._work.admit({f"{work} of {user}": WORK[work]})
 
     def spend(
         self, owner: str, key: str | None, model: str, *, requests: int = 0, prompt: int = 0, completion: int = 0

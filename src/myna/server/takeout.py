@@ -7,6 +7,7 @@ they fit together and a slow browser holds nothing open; then they and the user'
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import tempfile
 import zipfile
@@ -19,7 +20,7 @@ from typing import IO, Any, cast
 
 import msgspec
 
-from myna.errors import Conflict, NotFound
+from myna.errors import Conflict, NotFound, StorageFull
 from myna.store import takeout
 from myna.store.blobs import Blobs
 from myna.store.database import Database
@@ -27,6 +28,8 @@ from myna.store.files import COLUMNS
 from myna.store.tables.files import files
 
 BLOCK = 256 << 10
+READ_AT_ONCE = 2
+"""Archives for which the database is read at the same time: each holds one of its few connections for reading."""
 
 README = """\
 What Myna at {origin} kept of {name} on {day}.
@@ -74,13 +77,14 @@ class Takeout:
 
 
 class Takeouts:
-    """Makes archives, one at a time for each user."""
+    """Makes archives, one at a time for each user; the rows of a few are read at once, and others wait for that."""
 
     def __init__(self, database: Database, blobs: Blobs, data_dir: Path) -> None:
         self._database = database
         self._blobs = blobs
         self._data_dir = data_dir
         self._busy: set[str] = set()
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
     async def begin(self, owner: str, account: dict[str, Any], origin: str) -> Takeout:
         """The archive, a block at a time; the database was read when this returns. Close it, whatever becomes of it.
@@ -92,7 +96,7 @@ class Takeouts:
 
         Raises:
             Conflict: another of this user's is being made.
-            StoreError: the database failed.
+            StoreError: the database failed, or the disk has no room for it.
         """
         if owner in self._busy:
             raise Conflict("Another export of yours is being made; wait for it or cancel that download.")
@@ -102,7 +106,8 @@ class Takeouts:
         try:
             # Without a name on the disk: whatever happens, nothing of it stays behind.
             spool = stack.enter_context(tempfile.TemporaryFile(dir=self._data_dir))  # noqa: SIM115 (the stack closes it)
-            pieces, blobs = await self._collect(owner, spool)
+            async with self._reading:
+                pieces, blobs = await self._collect(owner, spool)
         except BaseException:
             await stack.aclose()
             raise
@@ -123,18 +128,18 @@ class Takeouts:
         async with self._database.read(owner) as scope:
             current: str | None = None
             since = 0
-            async for table, line in takeout.tables(scope):
+            async for table, lines in takeout.tables(scope):
                 if table != current:
                     if current is not None:
                         finish(f"data/{current}.jsonl", since)
                     current, since = table, spool.tell()
-                spool.write(line)
+                await _write(spool, lines)
             if current is not None:
                 finish(f"data/{current}.jsonl", since)
             async for chat_id, document in takeout.conversations(scope):
                 since = spool.tell()
                 async for part in document:
-                    spool.write(part)
+                    await _write(spool, part)
                 finish(f"chats/{_safe(chat_id)}.json", since)
             stored = await scope.all(scope.select(files, *COLUMNS))
             blobs = [(f"files/{_safe(row.id)}-{_safe(row.filename)}", row.blob) for row in stored]
@@ -180,6 +185,16 @@ class Takeouts:
                     member.write(b"Deleted while this was made:\n" + "\n".join(missing).encode())
             archive.close()
             yield archive.take()
+
+
+async def _write(spool: IO[bytes], content: bytes) -> None:
+    """Write to the disk beside the event loop. Raises StorageFull."""
+    try:
+        await asyncio.to_thread(spool.write, content)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StorageFull("The server's disk has no room for the archive. Whoever runs it has to free some.") from error
 
 
 class _Archive:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, and_, true, tuple_
+from sqlalchemy import ColumnElement, Row, and_, func, true, tuple_
 
 from myna.errors import NotFound
 from myna.store import changes, search
 from myna.store.records import Chat
 from myna.store.scope import Scope
-from myna.store.tables.chats import chats
+from myna.store.tables.chats import chats, messages
 
 COLUMNS = [column for column in chats.c if column is not chats.c.owner]
 
@@ -37,6 +37,12 @@ async def get(scope: Scope, chat_id: str) -> Chat:
     if chat is None:
         raise NotFound(f"There is no chat {chat_id}; it may have been deleted.", param="chat")
     return chat
+
+
+async def size(scope: Scope, chat_id: str) -> int:
+    """Bytes of all texts of a chat."""
+    row = await scope.first(scope.select(messages, func.sum(messages.c.size)).where(messages.c.chat_id == chat_id))
+    return int((row and row[0]) or 0)
 
 
 async def of_ids(scope: Scope, ids: Iterable[str]) -> dict[str, Chat]:

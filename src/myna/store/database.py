@@ -7,6 +7,7 @@ in Python is fair and cannot time out. Where the rows are, and who else may writ
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,13 +18,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncTransaction
 
-from myna.errors import StoreError, StoreUnavailable
+from myna.errors import StorageFull, StoreError, StoreUnavailable
 from myna.store import directory, peers, sqlite, swap
 from myna.store.directory import Lock
 from myna.store.peers import Check, Listener
-from myna.store.place import AWAY, TURN_SECONDS, Place
+from myna.store.place import AWAY, FULL, TURN_SECONDS, Place
 from myna.store.scope import Scope, Transaction
 from myna.store.upgrade import upgrade
+
+LEAST_FREE = 1 << 30
+"""Bytes on the disk below which nothing is copied, so that what is said can still be stored."""
 
 
 class Database:
@@ -128,6 +132,19 @@ class Database:
             row = await scope.first(text("SELECT pg_database_size(current_database()) AS bytes"))
             assert row is not None
             return int(row.bytes)
+
+    async def check_room(self, more: int) -> None:
+        """Whether the disk has room for so many bytes more, and enough besides for what others write.
+
+        Of a database server's disk nothing is known here.
+
+        Raises:
+            StorageFull: it has not.
+        """
+        if (file := self.place.file) is not None:
+            free = (await asyncio.to_thread(shutil.disk_usage, file.parent)).free
+            if free < LEAST_FREE + more:
+                raise StorageFull(f"The disk that holds {file} is nearly full. Free some space first.", told=FULL)
 
     @asynccontextmanager
     async def read(self, owner: str) -> AsyncIterator[Scope]:

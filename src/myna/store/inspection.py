@@ -14,12 +14,11 @@ from sqlalchemy import Connection, func, null, select
 from myna.errors import StoreError
 from myna.store import backup, migrations, postgres, sqlite
 from myna.store.blobs import BLOCK_BYTES, Blobs
+from myna.store.database import LEAST_FREE
 from myna.store.swap import DATABASE
 from myna.store.tables.chats import chats, messages
 from myna.store.tables.files import files, upload_parts
 
-LEAST_FREE = 1 << 30
-"""Bytes on the disk below which it is said."""
 BACKUP_DAYS = 30
 """Age of the last backup from which it is said."""
 _DAY_MS = 86_400_000

@@ -1,13 +1,15 @@
 """Everything of one owner as JSON, piece by piece: what `myna.server.takeout` makes an archive of.
 
 Chats are written as people think of them, one document each with every branch; every other table as it is, a line a
-row. So what a later version stores is taken out as well, unless it is left out here by name.
+row. So what a later version stores is taken out as well, unless it is left out here by name. What takes long is done
+beside the event loop, a bounded piece at a time.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 from sqlalchemy import LargeBinary, Row, Select, Table, select
@@ -36,16 +38,20 @@ LEFT_OUT = {
 HIDDEN = {"owner", "digest", "secret", "old_secret", "password", "blob"}
 """Columns that are secrets, their hashes, or places on this server's disk."""
 
-_PAGE = 100
+_ROWS = 50
+"""Of a table, encoded together."""
+_MESSAGES, _BYTES = 100, 4_000_000
+"""Of a chat, read and encoded together, at most; one message may be larger."""
 
 
 async def tables(scope: Scope) -> AsyncIterator[tuple[str, bytes]]:
-    """The rows of the tables: (name of the table, one row as a line of JSON), a table after the other."""
+    """The rows of the tables: (name of the table, some rows as lines of JSON), a table after the other."""
     for table in metadata.sorted_tables:
         if "owner" not in table.c or table.name in LEFT_OUT:
             continue
-        async for row in _rows(scope, _shown(scope, table)):
-            yield table.name, _line(dict(row._mapping))
+        async with scope.transaction.connection.stream(_shown(scope, table)) as result:
+            async for rows in result.partitions(_ROWS):
+                yield table.name, await asyncio.to_thread(_lines, rows)
 
 
 async def conversations(scope: Scope) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
@@ -59,23 +65,28 @@ async def _conversation(scope: Scope, chat_id: str) -> AsyncIterator[bytes]:
     row = await scope.first(_shown(scope, chats).where(chats.c.id == chat_id))
     assert row is not None
     yield b'{"chat":' + _json(dict(row._mapping)) + b',"messages":['
+    sizes = scope.select(messages, messages.c.id, messages.c.size).where(messages.c.chat_id == chat_id)
     before = b"\n"
-    after: tuple[int, str] = (-1, "")
-    while page := await scope.all(_page_of(scope, chat_id, after)):
-        texts = await _texts(scope, [message.id for message in page])
-        for message in page:
-            document = dict(message._mapping) | {"parts": texts.get(message.id, [])}
-            yield before + _json(document)
-            before = b",\n"
-        after = page[-1].created_at, page[-1].id
+    for ids in _pages(await scope.all(sizes.order_by(messages.c.created_at, messages.c.id))):
+        found = {row.id: row for row in await scope.all(_shown(scope, messages).where(messages.c.id.in_(ids)))}
+        texts = await _texts(scope, ids)
+        yield before + await asyncio.to_thread(_documents, [found[each] for each in ids], texts)
+        before = b",\n"
     yield b"\n]}\n"
 
 
-def _page_of(scope: Scope, chat_id: str, after: tuple[int, str]) -> Select[Any]:
-    at, message_id = after
-    later = (messages.c.created_at > at) | ((messages.c.created_at == at) & (messages.c.id > message_id))
-    statement = _shown(scope, messages).where(messages.c.chat_id == chat_id, later)
-    return statement.order_by(messages.c.created_at, messages.c.id).limit(_PAGE)
+def _pages(sizes: Iterable[Row[Any]]) -> Iterator[list[str]]:
+    """Ids of messages that are read together, from rows of (id, size)."""
+    page: list[str] = []
+    size = 0
+    for row in sizes:
+        if page and (len(page) == _MESSAGES or size + row.size > _BYTES):
+            yield page
+            page, size = [], 0
+        page.append(row.id)
+        size += row.size
+    if page:
+        yield page
 
 
 async def _texts(scope: Scope, ids: list[str]) -> dict[str, list[dict[str, str]]]:
@@ -92,15 +103,12 @@ def _shown(scope: Scope, table: Table) -> Select[Any]:
     return select(*columns).where(table.c.owner == scope.owner)
 
 
-async def _rows(scope: Scope, statement: Select[Any]) -> AsyncIterator[Row[Any]]:
-    """Rows as they are read, not all at once."""
-    async with scope.transaction.connection.stream(statement) as result:
-        async for row in result:
-            yield row
+def _documents(rows: Iterable[Row[Any]], texts: dict[str, list[dict[str, str]]]) -> bytes:
+    return b",\n".join(_json(dict(row._mapping) | {"parts": texts.get(row.id, [])}) for row in rows)
 
 
-def _line(values: dict[str, Any]) -> bytes:
-    return _json(values) + b"\n"
+def _lines(rows: Iterable[Row[Any]]) -> bytes:
+    return b"".join(_json(dict(row._mapping)) + b"\n" for row in rows)
 
 
 def _json(values: dict[str, Any]) -> bytes:

@@ -21,4 +21,4 @@ async def tree(scope: Scope, chat_id: str) -> list[Node]:
     )
     statement = scope.select(messages, *columns).where(messages.c.chat_id == chat_id)
     rows = await scope.all(statement.order_by(messages.c.created_at, messages.c.id))
-    return [Node(*row) for row in rows]
+    return [Node(*tuple(row)) for row in rows]

@@ -58,7 +58,11 @@ async def archive_of(person: Person) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(response.content))
 
 
-async def test_all_that_is_ones_own_is_in_the_archive_and_nothing_else(home: House, ann: Person) -> None:
+async def test_all_that_is_ones_own_is_in_the_archive_and_nothing_else(
+    home: House, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takeout, "_MESSAGES", 3)  # so that a document is made of several pieces
+    monkeypatch.setattr(takeout, "_ROWS", 1)
     ben = await home.invite(ann, "Ben")
     chat, file = await something(ann, "what Ann wrote")
     await something(ben, SECRET)
@@ -67,6 +71,7 @@ async def test_all_that_is_ones_own_is_in_the_archive_and_nothing_else(home: Hou
     names = archive.namelist()
     document = json.loads(archive.read(f"chats/{chat}.json"))
     assert document["chat"]["id"] == chat
+    assert document["messages"] == sorted(document["messages"], key=lambda each: (each["created_at"], each["id"]))
     asked = [message for message in document["messages"] if message["role"] == "user"]
     assert [message["parts"] for message in asked] == [[{"type": "text", "text": "what Ann wrote"}]] * 2
     assert len(document["messages"]) == 4

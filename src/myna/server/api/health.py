@@ -17,7 +17,8 @@ from myna.server.api.services import Known, Services
 from myna.server.metrics import Metrics
 from myna.settings import Settings
 from myna.store import backup, migrations
-from myna.store.inspection import BACKUP_DAYS, LEAST_FREE
+from myna.store.database import LEAST_FREE
+from myna.store.inspection import BACKUP_DAYS
 from myna.store.records import now
 
 router = APIRouter(prefix="/api/admin")

@@ -11,12 +11,14 @@ from myna.errors import Conflict, InvalidParameter
 from myna.runs.service import ChatSettings, NewMessage
 from myna.server.api import types
 from myna.server.api.runs import new_run
-from myna.server.api.services import Admitted, Owner, Services
-from myna.store import branches, messages
+from myna.server.api.services import Admitted, Copying, Owner, Services
+from myna.store import branches, chats, messages
 
 router = APIRouter(prefix="/api")
 
 MAX_IDS = 100
+TAKEN = 3
+"""Times its size that a text takes in the database: as text, as the tokens it was made of, and as words to be found."""
 _ID = re.compile(types.ID_PATTERN)
 
 
@@ -60,7 +62,7 @@ async def edit_message(services: Services, owner: Owner, message_id: types.Id, p
 
 
 @router.post("/messages/{message_id}/copy", status_code=201)
-async def copy_message(services: Services, owner: Owner, message_id: types.Id, copy: types.NewCopy) -> types.Copied:
+async def copy_message(services: Services, owner: Copying, message_id: types.Id, copy: types.NewCopy) -> types.Copied:
     """Put another version of a message beside it."""
     home = await services.home(owner, message=message_id)
     async with home.database.write(owner) as scope:
@@ -69,10 +71,13 @@ async def copy_message(services: Services, owner: Owner, message_id: types.Id, c
 
 
 @router.post("/chats/{chat_id}/fork", status_code=201)
-async def fork_chat(services: Services, owner: Owner, chat_id: types.Id, fork: types.Fork) -> types.Chat:
-    """Make a chat of a branch."""
+async def fork_chat(services: Services, owner: Copying, chat_id: types.Id, fork: types.Fork) -> types.Chat:
+    """Make a chat of a branch, where the disk has room for another."""
     if services.temporary.get(owner, chat_id) is not None:
         raise Conflict("A temporary chat cannot be forked: nothing of it is kept.", param="chat")
+    async with services.database.read(owner) as scope:
+        size = await chats.size(scope, chat_id)
+    await services.database.check_room(TAKEN * size)
     async with services.database.write(owner) as scope:
         return types.Chat.model_validate(await branches.fork(scope, chat_id, fork.message_id, fork.id))
 

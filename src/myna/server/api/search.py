@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from myna.server.api import project_types as types
-from myna.server.api.services import Owner, Services
+from myna.server.api.services import Searching, Services
 from myna.store import chats, search
 from myna.store.query import Term, parse
 from myna.store.records import Chat
@@ -30,7 +30,7 @@ CHARACTERS = 1_000_000
 @router.get("")
 async def find(
     services: Services,
-    owner: Owner,
+    owner: Searching,
     q: Annotated[str, Query(max_length=MAX_QUERY)] = "",
     before: Annotated[int | None, Query(ge=1, lt=2**40)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,

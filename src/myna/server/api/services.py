@@ -21,7 +21,7 @@ from myna.server.api.library import Library
 from myna.server.api.licence_gate import LicenceGate
 from myna.server.api.speeds import Speeds
 from myna.server.identity import owner_of
-from myna.server.meter import Meter, admit
+from myna.server.meter import Meter, Work, admit
 from myna.store.database import Database
 from myna.store.place import FAILED
 
@@ -141,10 +141,28 @@ async def _admitted(connection: HTTPConnection) -> str:
     return owner_of(connection)
 
 
+async def _searching(connection: HTTPConnection) -> str:
+    return _working(connection, "searches")
+
+
+async def _copying(connection: HTTPConnection) -> str:
+    return _working(connection, "copies")
+
+
+def _working(connection: HTTPConnection, work: Work) -> str:
+    meter: Meter = connection.app.state.meter
+    owner = owner_of(connection)
+    meter.admit_work(owner, work)
+    return owner
+
+
 Services = Annotated[ApiServices, Depends(_services)]
 Owner = Annotated[str, Depends(_owner)]
 """Whose rows a request may touch."""
 Admitted = Annotated[str, Depends(_admitted)]
 """The same, of a request that uses a model and may do so now."""
+Searching = Annotated[str, Depends(_searching)]
+Copying = Annotated[str, Depends(_copying)]
+"""The same, of requests that cost the database much: each may come so often in a minute (`myna.server.meter.WORK`)."""
 Known = Annotated[Accounts, Depends(_accounts)]
 """Who is known to the server."""
