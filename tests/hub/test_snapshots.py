@@ -28,7 +28,7 @@ FILES = {
     "modeling_bird.py": b"import os",
     "README.md": b"hi",
 }
-WANTED = {name: content for name, content in FILES.items() if not name.endswith((".py", ".md"))}
+WANTED = {name: content for name, content in FILES.items() if not name.endswith(".py")}
 SMALL = ("config.json", "model.safetensors.index.json", "added_tokens.json")
 TOTAL = sum(map(len, WANTED.values()))
 

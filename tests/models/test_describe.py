@@ -43,6 +43,8 @@ def test_a_checkpoint_with_experts_and_a_licence(tmp_path: Path, monkeypatch: py
     assert described.experts > described.experts_chosen > 0
     assert described.licence == "cc-by-nc-4.0"
     assert described.dialect == "its own chat template"
+    (path / "README.md").write_text("---\nlicense: other\nlicense_name: qwen-research\n---\n")
+    assert describe_model(path).licence == "qwen-research", "the Hub does not know it, and names it"
     assert list(described.stored) == ["F32"]
 
 

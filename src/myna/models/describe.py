@@ -124,10 +124,14 @@ def stated_licence(file: ModelFile) -> str | None:
         except OSError:
             continue
         if lines[0].strip() == "---":
+            said: dict[str, str] = {}
             for line in lines[1:]:
                 if line.strip() == "---":
                     break
                 key, _, value = line.partition(":")
-                if key == "license" and value.strip():
-                    return value.strip().strip("'\"")[:100]
+                said.setdefault(key, value.strip().strip("'\"")[:100])
+            # "other" is the Hub's word for a licence that it does not know; its name stands beside it.
+            stated = said.get("license")
+            if found := said.get("license_name") if stated == "other" else stated:
+                return found
     return None

@@ -38,6 +38,7 @@ def test_a_part_that_is_not_there_is_named() -> None:
 REPOSITORY = [
     ".gitattributes",
     "1_Pooling/config.json",
+    "LICENSE",
     "README.md",
     "config.json",
     "generation_config.json",
@@ -51,11 +52,13 @@ REPOSITORY = [
 ]
 
 
-def test_a_directory_is_weights_configuration_and_vocabulary_and_never_code() -> None:
+def test_a_directory_is_weights_configuration_vocabulary_and_licence_and_never_code() -> None:
     found = choose_files(REPOSITORY, None)
     assert found.main is None
     assert found.files == (
         "1_Pooling/config.json",
+        "LICENSE",
+        "README.md",
         "config.json",
         "generation_config.json",
         "model.safetensors",
@@ -80,6 +83,8 @@ def test_pickles_come_only_when_they_are_named() -> None:
     assert choose_files(files, "pytorch_model.bin.index.json").files == tuple(files)
     assert choose_files(REPOSITORY, "pytorch_model.bin").files == (
         "1_Pooling/config.json",
+        "LICENSE",
+        "README.md",
         "config.json",
         "generation_config.json",
         "pytorch_model.bin",
@@ -90,7 +95,7 @@ def test_pickles_come_only_when_they_are_named() -> None:
 
 def test_an_adapter_is_its_weights_and_its_configuration() -> None:
     found = choose_files(["README.md", "adapter_config.json", "adapter_model.safetensors", "tokenizer.json"], None)
-    assert found.files == ("adapter_config.json", "adapter_model.safetensors", "tokenizer.json")
+    assert found.files == ("README.md", "adapter_config.json", "adapter_model.safetensors", "tokenizer.json")
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ class ScriptedHub:
         return path.stat().st_size if path else None
 
     def local(self) -> list[SimpleNamespace]:
-        found = [SimpleNamespace(name=entry.name, entry=entry, path=self._path(entry.name)) for entry in CATALOG]
+        fetched = {"source": "somewhere", "sha256": "0" * 64, "pulled_at": 0.0}
+        found = [SimpleNamespace(name=each.name, entry=each, path=self._path(each.name), **fetched) for each in CATALOG]
         return [local for local in found if local.path.exists()]
 
     def pull(self, name: str, progress: Callable[[Any], None]) -> Path:

@@ -161,6 +161,12 @@ async def test_loading_unloading_and_deleting(served: Served, monkeypatch: pytes
 async def test_a_models_card_says_what_its_authors_say(served: Served) -> None:
     card = await served.call("GET", "/api/models/bigger/card")
     assert (card["trained_on"], card["limits"], card["sources"]) == ("What there was", "Errs", ["somewhere"])
-    assert card["model"]["name"] == "bigger"
+    assert (card["model"]["name"], card["licence_texts"]) == ("bigger", [])
+    path = served.hub.find("scripted")
+    assert path is not None
+    path.with_name("LICENSE").write_text("Do no harm.")
+    assert (await served.call("GET", "/api/models/scripted/card"))["licence_texts"] == [
+        {"file": "LICENSE", "text": "Do no harm."}
+    ]
     memory = (await served.call("GET", "/api/models"))["memory"]
     assert memory["total"] >= memory["available"] > 0

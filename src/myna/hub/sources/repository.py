@@ -6,6 +6,7 @@ import difflib
 import re
 from dataclasses import dataclass
 
+from myna.hub.licence_texts import is_licence_text
 from myna.hub.sources.base import SourceError
 
 PREFERRED = (
@@ -23,10 +24,10 @@ COMPANIONS = frozenset(
         *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
         *("tokenizer.model", "sentencepiece.bpe.model", "spiece.model", "tekken.json"),
         *("vocab.json", "merges.txt", "encoder.json", "vocab.bpe", "vocab.txt"),
-        *("chat_template.jinja", "chat_template.json"),
+        *("chat_template.jinja", "chat_template.json", "README.md"),
     )
 )
-"""What is fetched beside weights. Anything else stays where it is: code above all."""
+"""What is fetched beside weights, and the texts of licences. Anything else stays where it is: code above all."""
 
 _SAFETENSORS = re.compile(r"model(-[0-9]{5}-of-[0-9]{5})?\.safetensors|model\.safetensors\.index\.json")
 _PICKLES = re.compile(r"pytorch_model(-[0-9]{5}-of-[0-9]{5})?\.bin|pytorch_model\.bin\.index\.json")
@@ -84,7 +85,7 @@ def _directory(files: list[str]) -> Chosen:
     elif "config.json" not in files:
         weights = []
     if weights:
-        return Chosen(tuple(sorted({*weights, *COMPANIONS.intersection(files)})), None)
+        return Chosen(_with_companions(weights, files), None)
     if pickles := sorted(file for file in files if _PICKLES.fullmatch(file)):
         raise SourceError(
             f"its weights are PyTorch pickles ({pickles[0]}), which can hold code; they are fetched only when named, "
@@ -101,7 +102,12 @@ def _named_weights(files: list[str], wanted: str) -> Chosen:
     for family in (_SAFETENSORS, _PICKLES):
         if family.fullmatch(wanted) and re.search("-[0-9]{5}-of-|index", wanted):
             weights = [file for file in files if family.fullmatch(file) and re.search("-[0-9]{5}-of-|index", file)]
-    return Chosen(tuple(sorted({*weights, *COMPANIONS.intersection(files)})), None)
+    return Chosen(_with_companions(weights, files), None)
+
+
+def _with_companions(weights: list[str], files: list[str]) -> tuple[str, ...]:
+    texts = (file for file in files if is_licence_text(file))
+    return tuple(sorted({*weights, *COMPANIONS.intersection(files), *texts}))
 
 
 def _no_such_file(wanted: str, files: list[str]) -> SourceError:

@@ -16,6 +16,7 @@ from myna.backends.manager import ModelManager, ModelStatus
 from myna.backends.removal import remove_model
 from myna.errors import Conflict, MynaError, NotFound, Refused
 from myna.hub import Hub, PullProgress, catalog, recommended_sampling
+from myna.hub.licence_texts import licence_texts
 from myna.hub.licences import Licence
 from myna.models.description import Description, FileDescription
 from myna.models.descriptions import Descriptions
@@ -370,6 +371,7 @@ class Library:
             trained_on=about.trained_on,
             limits=about.limits,
             more=about.more,
+            licence_texts=[types.LicenceText.model_validate(each) for each in licence_texts(path)] if path else [],
         )
 
 

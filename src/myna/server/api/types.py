@@ -438,8 +438,18 @@ class Model(Answer):
     pull: Pull | None
 
 
+class LicenceText(Answer):
+    """A file that lies beside a model, and all that it says."""
+
+    file: str
+    text: str
+
+
 class ModelCard(Answer):
-    """All that is known of a model. Sizes are bytes, ``stored`` by type in the file, ``packed`` by quantisation."""
+    """All that is known of a model. Sizes are bytes, ``stored`` by type in the file, ``packed`` by quantisation.
+
+    ``licence_texts``: those that lie beside its files.
+    """
 
     model: Model
     sources: list[str]
@@ -459,6 +469,7 @@ class ModelCard(Answer):
     trained_on: str | None
     limits: str | None
     more: str | None
+    licence_texts: list[LicenceText]
 
 
 class MachineMemory(Answer):

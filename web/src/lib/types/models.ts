@@ -64,6 +64,13 @@ export interface ModelCard {
   trained_on: string | null;
   limits: string | null;
   more: string | null;
+  /** Those that lie beside its files. */
+  licence_texts: LicenceText[];
+}
+
+export interface LicenceText {
+  file: string;
+  text: string;
 }
 
 /** Bytes that the machine has, and that are free; the budget is 0 where there is none. */

@@ -33,6 +33,8 @@ const words: typeof en = {
     more: "صفحة المؤلفين",
     licence: "الترخيص",
     licenceText: "قراءة الترخيص",
+    licenceHere: (file) => `نصه، من ${file} بجانب النموذج`,
+    licenceElsewhere: "لا يوجد نصه بجانب النموذج. يحتاج الرابط إلى شبكة.",
     unknownLicence: "الترخيص غير معروف",
     source: "المصدر",
     hash: "بصمة SHA-256",

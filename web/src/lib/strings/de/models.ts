@@ -33,6 +33,8 @@ const words: typeof en = {
     more: "Die Seite der Urheber",
     licence: "Lizenz",
     licenceText: "Lizenz lesen",
+    licenceHere: (file) => `Ihr Text, aus ${file} neben dem Modell`,
+    licenceElsewhere: "Neben dem Modell liegt kein Text von ihr. Der Link braucht ein Netz.",
     unknownLicence: "Lizenz nicht bekannt",
     source: "Herkunft",
     hash: "SHA-256",

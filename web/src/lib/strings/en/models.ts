@@ -31,6 +31,8 @@ export default {
     more: "The authors' own page",
     licence: "Licence",
     licenceText: "Read the licence",
+    licenceHere: (file: string) => `Its text, from ${file} beside the model`,
+    licenceElsewhere: "No text of it lies beside the model. The link needs a network.",
     unknownLicence: "Licence not known",
     source: "Came from",
     hash: "SHA-256",

@@ -33,6 +33,8 @@ const words: typeof en = {
     more: "La página de los autores",
     licence: "Licencia",
     licenceText: "Leer la licencia",
+    licenceHere: (file) => `Su texto, de ${file} junto al modelo`,
+    licenceElsewhere: "Su texto no acompaña al modelo. El enlace necesita red.",
     unknownLicence: "Licencia desconocida",
     source: "Procedencia",
     hash: "SHA-256",

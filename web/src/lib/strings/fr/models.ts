@@ -33,6 +33,8 @@ const words: typeof en = {
     more: "La page des auteurs",
     licence: "Licence",
     licenceText: "Lire la licence",
+    licenceHere: (file) => `Son texte, tiré de ${file} à côté du modèle`,
+    licenceElsewhere: "Son texte n’accompagne pas le modèle. Le lien demande un réseau.",
     unknownLicence: "Licence inconnue",
     source: "Provenance",
     hash: "SHA-256",

@@ -33,6 +33,8 @@ const words: typeof en = {
     more: "作者的页面",
     licence: "许可证",
     licenceText: "阅读许可证",
+    licenceHere: (file) => `许可证全文，来自模型旁的 ${file}`,
+    licenceElsewhere: "模型旁没有许可证全文。该链接需要联网。",
     unknownLicence: "许可证未知",
     source: "来源",
     hash: "校验值（SHA-256）",
