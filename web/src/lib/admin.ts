@@ -1,6 +1,7 @@
 /** HTTP of the administration pages, and its types: see docs/application-api.md. */
 
-import { request } from "./api";
+import { request, withQuery, type Query } from "./api";
+import type { Page } from "./state/paged.svelte";
 import type { Account } from "./types";
 
 export const LIMITS = ["requests_per_minute", "tokens_per_minute", "tokens_per_day"] as const;
@@ -10,12 +11,6 @@ export type Limits<T> = Record<(typeof LIMITS)[number], T>;
 export interface KnownUser extends Account, Limits<number | null> {
   limits: Limits<number>;
   tokens_today: number;
-}
-
-export interface Page<T> {
-  items: T[];
-  next: string | null;
-  total?: number;
 }
 
 export interface Counts {
@@ -89,19 +84,6 @@ export interface Health {
   sessions: number;
   last_backup: { at: number; path: string; bytes: number } | null;
   warnings: Warning[];
-}
-
-export type Query = Record<string, string | number | string[] | null | undefined>;
-
-/** A path with what is given of a query; null, undefined and "" are left out. */
-export function withQuery(path: string, query: Query): string {
-  const parts = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    for (const each of Array.isArray(value) ? value : [value]) {
-      if (each !== null && each !== undefined && each !== "") parts.append(name, String(each));
-    }
-  }
-  return parts.size === 0 ? path : `${path}?${parts}`;
 }
 
 export const admin = {

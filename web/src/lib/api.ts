@@ -156,10 +156,17 @@ async function toApiError(response: Response): Promise<ApiError> {
 
 const segment = encodeURIComponent;
 
-/** What has a value, as the query of an address. */
-function query(values: Record<string, string | number | boolean | null | undefined>): string {
-  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
-  return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+export type Query = Record<string, string | number | boolean | string[] | null | undefined>;
+
+/** A path with what is given of a query; null, undefined and "" are left out. */
+export function withQuery(path: string, query: Query): string {
+  const parts = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    for (const each of Array.isArray(value) ? value : [value]) {
+      if (each !== null && each !== undefined && each !== "") parts.append(name, String(each));
+    }
+  }
+  return parts.size === 0 ? path : `${path}?${parts}`;
 }
 
 export const api = {
@@ -207,7 +214,6 @@ export const api = {
   keys: () => request<{ keys: ApiKey[] }>("GET", "/api/account/keys"),
   makeKey: (key: NewApiKey) => request<ApiKey & { secret: string }>("POST", "/api/account/keys", key),
   revokeKey: (id: string) => request<void>("DELETE", `/api/account/keys/${segment(id)}`),
-  users: () => request<{ users: Account[] }>("GET", "/api/users"),
   makeUser: (name: string, role: Role) => request<User & { password: string }>("POST", "/api/users", { name, role }),
   changeUser: (id: string, change: { role?: Role; disabled?: boolean; password?: true }) =>
     request<Account & { password?: string }>("PATCH", `/api/users/${segment(id)}`, change),
@@ -215,11 +221,11 @@ export const api = {
   deleteUser: (id: string) => request<void>("DELETE", `/api/users/${segment(id)}`),
 
   chats: (filter: ChatFilter, before: string | null) =>
-    request<{ chats: Chat[]; next: string | null }>("GET", `/api/chats?${query({ limit: 50, ...filter, before })}`),
+    request<{ chats: Chat[]; next: string | null }>("GET", withQuery("/api/chats", { limit: 50, ...filter, before })),
   /** Changes many chats in one transaction; those that this did change. */
   arrange: (action: ChatAction, chosen: { ids: string[] } | { all: "archived" }, more: { project_id?: string | null } = {}) =>
     request<{ changed: string[]; missing: string[] }>("POST", "/api/chats/bulk", { action, ...chosen, ...more }),
-  find: (q: string, before: number | null) => request<Found>("GET", `/api/search?${query({ q, before })}`),
+  find: (q: string, before: number | null) => request<Found>("GET", withQuery("/api/search", { q, before })),
   projects: () => request<{ projects: Project[] }>("GET", "/api/projects"),
   makeProject: (project: Pick<Project, "id" | "name" | "instructions">) =>
     request<Project>("POST", "/api/projects", project),

@@ -2,7 +2,7 @@
 
 import { explain } from "../api";
 
-interface Page<T> {
+export interface Page<T> {
   items: T[];
   next: string | null;
   total?: number;
