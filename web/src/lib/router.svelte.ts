@@ -55,7 +55,11 @@ export function projectPath(id: string): string {
   return `/projects/${encodeURIComponent(id)}`;
 }
 
-/** Whether a click on a link asks for a new tab or window, which is the browser's business. */
-export function opensElsewhere(event: MouseEvent): boolean {
-  return event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button !== 0;
+/** What a click on a link does, without loading the page anew; a new tab or window is the browser's business. */
+export function link(follow: () => void): (event: MouseEvent) => void {
+  return (event) => {
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button !== 0) return;
+    event.preventDefault();
+    follow();
+  };
 }
