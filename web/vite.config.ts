@@ -44,6 +44,34 @@ function common(bundle: Rolldown.OutputBundle): Set<string> {
 /** Larger files (bytes) are kept in the browser when they are first used: most people never need them. */
 const LARGEST_KEPT = 150_000;
 
+/** What asks for everything else, and what the page needs beside it before it is usable. */
+const FIRST = /\/src\/first\.ts$/;
+const SHELL = /\/src\/shell\.ts$/;
+const WORDS_NEED = /\/lib\/plural\.ts$/;
+
+/** Names these in the page, so that they are fetched beside its script and not after it. */
+function preload(): Plugin {
+  return {
+    name: "myna-preload",
+    apply: "build",
+    transformIndexHtml: {
+      order: "post",
+      handler(_html, { bundle = {} }) {
+        const chunks = Object.values(bundle).filter((output) => output.type === "chunk");
+        const needed = chunks.filter(({ moduleIds }) => moduleIds.some((id) => FIRST.test(id) || SHELL.test(id)));
+        const scripts = new Set(needed.flatMap(({ fileName, imports }) => [fileName, ...imports]));
+        const styles = needed.flatMap(({ viteMetadata }) => [...(viteMetadata?.importedCss ?? [])]);
+        const tag = (rel: string, name: string) => ({
+          tag: "link",
+          attrs: { rel, crossorigin: true, href: `/${name}` },
+          injectTo: "head" as const,
+        });
+        return [...[...scripts].map((name) => tag("modulepreload", name)), ...styles.map((name) => tag("stylesheet", name))];
+      },
+    },
+  };
+}
+
 /** Writes worker/sw.js beside the page, with the names of the files that it keeps and a version made of their contents. */
 function serviceWorker(): Plugin {
   return {
@@ -72,15 +100,26 @@ function serviceWorker(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [svelte(), onlyWoff2, serviceWorker()],
+  plugins: [svelte(), onlyWoff2, preload(), serviceWorker()],
   build: {
     target: "es2022",
     // The strict content security policy allows no data: scripts, and a font or image inlined is one cached less.
     assetsInlineLimit: 0,
-    // Only the highlighter is loaded later; the helper that preloads a chunk's own dependencies is not needed.
+    // What the page needs at first is named in it (above); Vite's helper for all other chunks is not needed.
     modulePreload: false,
     reportCompressedSize: true,
-    rolldownOptions: { output: { chunkFileNames: chunkName } },
+    rolldownOptions: {
+      output: {
+        chunkFileNames: chunkName,
+        // Two scripts instead of dozens.
+        codeSplitting: {
+          groups: [
+            { name: "first", test: FIRST, priority: 1 },
+            { name: "shell", test: (id) => SHELL.test(id) || WORDS_NEED.test(id) },
+          ],
+        },
+      },
+    },
   },
   server: {
     proxy: {

@@ -48,11 +48,15 @@ def at_top(page: Page) -> str:
 
 
 def test_a_long_chat_opens_at_its_end_with_little_and_scrolls_to_its_beginning(visit, filled: ScriptedServer) -> None:
-    page = visit(filled).page("/")
+    page = visit(filled).context.new_page()
     sizes: list[int] = []
     page.on("response", lambda response: "/api/chats/" in response.url and sizes.append(len(response.body())))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.split("/", 3)[3]))
     page.goto(f"/chat/{CHAT}")
     expect(answers(page).last).to_contain_text(f"Message {COUNT - 1} of generated text")
+    assert asked.count("api/session") == asked.count(f"api/chats/{CHAT}") == 1
+    assert asked.index(f"api/chats/{CHAT}") < asked.index("api/projects"), "what is around the chat waits for it"
     assert sum(sizes) < 600_000, "the tree and some texts, not 4 MB"
     assert len(drawn(page)) < 15
     assert drawn(page)[-1] == COUNT

@@ -147,9 +147,9 @@ def test_a_refused_message_goes_back_into_the_composer(visit, server: MynaServer
 def test_a_page_opened_without_a_server_says_so_and_recovers(visit, server: MynaServer) -> None:
     visiting = visit(server)
     visiting.watch.expected = UNREACHABLE
-    page = visiting.page()
+    page = visiting.context.new_page()
     page.route("**/api/session", lambda route: route.abort("connectionrefused"))
-    page.reload()
+    page.goto("/")
     expect(page.get_by_role("heading", name="Myna is not answering")).to_be_visible()
     page.unroute("**/api/session")
     page.get_by_role("button", name="Try again").click()

@@ -260,6 +260,9 @@ def test_the_first_load_is_small(static: Any, visiting: Visit) -> None:
     assert "theme.js" in sizes
     assert sum(name.startswith("assets/words-en-index-") for name in sizes) == 1
     assert sum(sizes.values()) <= FIRST_LOAD_BUDGET, sizes
+    # None waits for another: the page names them all, but for the words, whose language a script knows.
+    html = (static / "index.html").read_text(encoding="utf-8")
+    assert [name for name in sizes if f'"/{name}"' not in html and "/words-" not in name] == []
 
     # And the browser agrees about what is loaded before the first screen is there.
     page = visiting.context.new_page()

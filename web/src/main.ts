@@ -1,11 +1,7 @@
-import { mount } from "svelte";
-import App from "./App.svelte";
-import { announceLanguage } from "./lib/language";
-import { loadStrings } from "./lib/strings";
+// What the page names. No other script imports it: a page from a cache may know it by another name, and what is in it
+// would be there twice.
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/prose.css";
 
-announceLanguage();
-// Not awaited here: the words' module may import from this one, and would wait for it in turn.
-void loadStrings("index").then(() => mount(App, { target: document.getElementById("app")! }));
+void import("./first");

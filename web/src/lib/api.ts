@@ -1,5 +1,6 @@
 /** HTTP with the server: one function a request of docs/application-api.md. */
 
+import { takeEarly } from "./early";
 import { gate } from "./gate";
 import { kept } from "./kept";
 import { strings } from "./strings";
@@ -102,7 +103,8 @@ async function ask<T>(
 ): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(path, {
+    const early = await takeEarly(method, path);
+    response = early ?? await fetch(path, {
       method,
       // The server asks for the JSON type on every change, with or without a body: forms of other sites cannot set it.
       headers: method === "GET" ? headers : { ...headers, "Content-Type": "application/json" },

@@ -26,6 +26,8 @@ const SESSION = "/api/session";
 const passing = new Set<string>();
 
 let user: string | null = null;
+/** What was another's is gone. */
+let begun: Promise<unknown> = Promise.resolve();
 /** The person is gone: what still arrives at the closing page is not kept. */
 let sealed = false;
 
@@ -59,9 +61,11 @@ async function within<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore)
 function put(path: string, text: string): void {
   if (user === null || sealed || text.length > LARGEST) return;
   const entry: Entry = { path, user, at: Date.now(), text };
-  void within("readwrite", (store) => store.put(entry)).then(() => {
-    if (ONE_CHAT.test(path)) void bound();
-  });
+  void begun
+    .then(() => within("readwrite", (store) => store.put(entry)))
+    .then(() => {
+      if (ONE_CHAT.test(path)) void bound();
+    });
 }
 
 /** The chats that were opened longest ago make room. Of what is kept only the addresses are read: it is large. */
@@ -69,6 +73,11 @@ async function bound(): Promise<void> {
   const paths = (await within("readonly", (store) => store.index(TIME).getAllKeys())) ?? [];
   const chats = paths.filter((path) => ONE_CHAT.test(String(path)));
   for (const path of chats.slice(0, -MOST_CHATS)) await within("readwrite", (store) => store.delete(path));
+}
+
+async function clearOfOthers(id: string): Promise<void> {
+  const before = (await within("readonly", (store) => store.get(SESSION))) as Entry | null | undefined;
+  if (before && before.user !== id) await within("readwrite", (store) => store.clear());
 }
 
 async function get<T>(path: string): Promise<T | null> {
@@ -96,11 +105,10 @@ export const kept = {
   /** The session with which the page last began, if nobody has signed out since. */
   session: <T>(): Promise<T | null> => get<T>(SESSION),
 
-  /** Whose answers are kept from now on. What was another's goes. */
-  async begin(id: string, session: unknown): Promise<void> {
+  /** Whose answers are kept from now on. What was another's goes, before anything is kept; nobody has to wait for it. */
+  begin(id: string, session: unknown): void {
     user = id;
-    const before = (await within("readonly", (store) => store.get(SESSION))) as Entry | null | undefined;
-    if (before && before.user !== id) await within("readwrite", (store) => store.clear());
+    begun = clearOfOthers(id);
     put(SESSION, JSON.stringify(session));
   },
 

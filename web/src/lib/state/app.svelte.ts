@@ -170,7 +170,7 @@ class App {
     belongTo(session.user.id);
     speakFor(session.user.id);
     this.session = session;
-    await kept.begin(session.user.id, session);
+    kept.begin(session.user.id, session);
     this.#tuned = drafts.read(NEW_TUNING) !== "";
     models.default = session.default_model;
     this.events.followLists(session.list_cursor);
