@@ -40,6 +40,9 @@ MESSAGES, BYTES = 1248, 36_000_000
 LINES = 5000
 PASTED_LINES = 20_000
 REGION = "section[aria-busy]"
+LAST = "article:last-of-type p"
+SETTLE_MS = 2000
+"""After a page's load, until it has fetched and kept what it may need later."""
 IDLE_SECONDS = 60
 NONE = "-"
 Results = dict[str, Any]
@@ -47,38 +50,48 @@ Results = dict[str, Any]
 
 @contextmanager
 def page_of(browser: Browser, server: MynaServer, path: str = "/") -> Iterator[Page]:
-    """A page of its own, at the size of a laptop's."""
+    """A page of its own, at the size of a laptop's, that has come to rest."""
+    with blank(browser, server) as page:
+        page.goto(path)
+        composer(page).wait_for()
+        page.wait_for_timeout(SETTLE_MS)
+        yield page
+
+
+@contextmanager
+def blank(browser: Browser, server: MynaServer) -> Iterator[Page]:
+    """A browser of its own, with nothing in its cache and nothing loaded."""
     context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 800})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    page.goto(path)
-    composer(page).wait_for()
-    yield page
+    yield context.new_page()
     context.close()
 
 
 def first(browser: Browser, server: MynaServer) -> Results:
-    """The first visit, with nothing in the browser's cache."""
+    """The first visit, with nothing in the browser's cache: from the navigation until a letter is in the composer."""
     times = []
     for _ in range(5):
-        began = time.perf_counter()
-        with page_of(browser, server) as page:
+        with blank(browser, server) as page:
+            began = time.perf_counter()
+            page.goto("/", wait_until="commit")
             composer(page).fill("x")
             times.append(1000 * (time.perf_counter() - began))
-            page.wait_for_load_state("networkidle")
+            page.wait_for_timeout(SETTLE_MS)
             found = pages.loaded(page)
     return {**found, "first_script_bytes": sum(first_load(build()).values()), "usable_ms": statistics.median(times)}
 
 
 def long(browser: Browser, server: MynaServer) -> Results:
-    """The long chat: opened from the sidebar, scrolled from its end upwards, and its page's memory."""
+    """The long chat: opened from the sidebar and by its address, scrolled from its end upwards, its page's memory."""
     link = f"a[href='/chat/{CHAT}']"
     end = f"Message {MESSAGES - 1} of generated text"
-    times = []
+    opened, loaded = [], []
     for _ in range(5):
         with page_of(browser, server) as page:
             page.locator(link).wait_for()
-            times.append(pages.opened(page, link, "article:last-of-type", end))
+            opened.append(pages.opened(page, link, LAST, end))
+        with page_of(browser, server) as page:
+            loaded.append(pages.shown(page, f"/chat/{CHAT}", LAST, end))
     with page_of(browser, server, f"/chat/{CHAT}") as page:
         page.get_by_text(end).first.wait_for()
         scrolled = pages.frames(page, 8, pixels=-3000, scroller=REGION)
@@ -90,7 +103,8 @@ def long(browser: Browser, server: MynaServer) -> Results:
             page.wait_for_timeout(150)
         heap = pages.heap(page)
     return {
-        "open_ms": statistics.median(times),
+        "open_ms": statistics.median(opened),
+        "load_ms": statistics.median(loaded),
         "scroll": pages.told(scrolled),
         "code": pages.told(through),
         "heap_bytes": heap,
@@ -240,7 +254,8 @@ def part(results: Results) -> str:
         ("first visit: requests", f"{one['requests']:.0f}", "", other("requests", "")),
         ("first visit: first paint", f"{one['paint_ms']:.0f} ms", "", other("paint_ms", "ms")),
         ("first visit: one can type", f"{one['usable_ms']:.0f} ms", "1,000 ms", NONE),
-        ("open the long chat: its end is painted", f"{chat['open_ms']:.0f} ms", "300 ms", other("open_ms", "ms")),
+        ("click on the long chat: its end is painted", f"{chat['open_ms']:.0f} ms", "300 ms", NONE),
+        ("load the page at its address: its end is painted", f"{chat['load_ms']:.0f} ms", "", other("open_ms", "ms")),
         ("scroll it, 3,000 pixels a second", f"{chat['scroll']['per_second']:.0f} frames/s", "50 frames/s", NONE),
         ("memory of its page after all of it was seen", f"{chat['heap_bytes'] / 1e6:.0f} MB", "", NONE),
         (f"200 tokens/s behind {LINES:,} lines: slowest frame", f"{flow['slowest_ms']:.0f} ms", "50 ms", NONE),

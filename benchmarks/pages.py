@@ -30,10 +30,14 @@ LOADED = """() => {
   return {requests: all.length, bytes: sum(all), script_bytes: sum(scripts), paint_ms: paint ? paint.startTime : 0};
 }"""
 
-OPENED = """async ([link, selector, text]) => {
-  const began = performance.now();
-  document.querySelector(link).click();
-  while (!(document.querySelector(selector)?.textContent ?? "").includes(text)) {
+PAINTED = """async ([link, selector, text]) => {
+  const began = link === null ? 0 : performance.now();
+  if (link !== null) document.querySelector(link).click();
+  const isInSight = (element) => {
+    const { top, bottom } = element.getBoundingClientRect();
+    return element.textContent.includes(text) && top < innerHeight && bottom > 0;
+  };
+  while (![...document.querySelectorAll(selector)].some(isInSight)) {
     await new Promise((resolve) => requestAnimationFrame(resolve));
     if (performance.now() - began > 600000) throw new Error("it did not open");
   }
@@ -74,8 +78,14 @@ def loaded(page: Page) -> dict[str, float]:
 
 
 def opened(page: Page, link: str, selector: str, text: str) -> float:
-    """Milliseconds from a click on a link until the text is in the page and painted."""
-    return float(page.evaluate(OPENED, [link, selector, text]))
+    """Milliseconds from a click on a link until an element with the text is in sight and painted."""
+    return float(page.evaluate(PAINTED, [link, selector, text]))
+
+
+def shown(page: Page, path: str, selector: str, text: str) -> float:
+    """Milliseconds from a navigation to a path until an element with the text is in sight and painted."""
+    page.goto(path, wait_until="commit")
+    return float(page.evaluate(PAINTED, [None, selector, text]))
 
 
 def pasted(page: Page, text: str) -> float:
