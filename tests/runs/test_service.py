@@ -16,7 +16,7 @@ from myna.runs import writer as run_writer
 from myna.runs.answer import MAX_TOKENS, complete
 from myna.runs.service import NewMessage, RunService
 from myna.runs.titles import beginning
-from myna.store import messages
+from myna.store import chats, messages
 from myna.store.database import Database
 from myna.store.records import EndEvent
 from tests.runs.conversation import OWNER, Listener, Talk, new_id, new_run
@@ -250,14 +250,17 @@ async def test_a_stopped_answer_is_carried_on_in_place(talk: Talk, database: Dat
         await talk.service.carry_on(OWNER, talk.chat_id, answer_id, new_id())
 
 
-async def test_an_answer_cut_off_by_its_length_is_carried_on(talk: Talk) -> None:
+async def test_an_answer_cut_off_by_its_length_is_carried_on(talk: Talk, database: Database) -> None:
     created, reply = await talk.ask("count")
     reply.start()
     reply.say("one, ")
     reply.finish("length")
     await talk.ended(created.run.id)
+    async with database.write(OWNER) as scope:
+        await chats.update(scope, talk.chat_id, archived_at=1)
     carried = await talk.service.carry_on(OWNER, talk.chat_id, created.messages[1].id, new_id())
     assert carried.messages[0].text == "one, "
+    assert carried.chat.archived_at is None  # a chat that one goes on with is out of the archive
 
 
 async def test_what_is_recommended_for_a_model_counts_where_the_request_does_not_say(talk: Talk) -> None:

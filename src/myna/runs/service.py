@@ -247,6 +247,8 @@ class RunService:
                     "Only an answer that was interrupted, stopped, failed or cut off by its length can.",
                     param="continue",
                 )
+            if chat.archived_at is not None:  # as with every other answer that one asks for
+                chat = await chats.update(scope, chat_id, archived_at=None)
             model = message.model or chat.model or self._models.default
             asked_with = dict(message.parameters or {}) if parameters is None else complete(model, parameters)
             await messages.begin(scope, message_id, run_id=run_id, model=model, parameters=asked_with)
