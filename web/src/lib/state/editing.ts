@@ -27,15 +27,16 @@ async function refusal(work: () => Promise<void>): Promise<Refusal | null> {
   }
 }
 
-/** Changes a text where it stands. */
+/** Changes a text where it stands; `since` is when it was last changed as far as the writer has seen. */
 export function save(
   conversation: Conversation,
   message: ChatMessage,
   text: string,
   overwrite: boolean,
+  since: number | null,
 ): Promise<Refusal | null> {
   return refusal(async () => {
-    const body = { text, edited_at: message.editedAt, ...(overwrite ? { overwrite } : {}) };
+    const body = { text, edited_at: since, ...(overwrite ? { overwrite } : {}) };
     conversation.messageChanged(await api.editMessage(message.id, body));
   });
 }
