@@ -29,6 +29,13 @@ def run(
     return invoke
 
 
+def test_a_directory_without_data_is_named_and_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[..., tuple[object, str]]
+) -> None:
+    assert run("audit")[0] == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_it_tells_what_was_done_the_newest_first(run: Callable[..., tuple[object, str]]) -> None:
     for arguments in (("add", "Ann"), ("add", "Ben"), ("reset-password", "Ben"), ("delete", "Ben", "--yes")):
         assert run("accounts", *arguments)[0] == 0

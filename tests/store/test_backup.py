@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from myna.errors import ConfigurationError, Conflict, StoreError
 from myna.store import backup, chats, files, messages, migrations, sqlite, swap
@@ -181,6 +183,7 @@ def rewrite(archive: Path, change: Callable[[dict[str, Any], dict[str, bytes]], 
         (cut_off, "not a backup, or was cut off"),
         (flip_a_byte, "is damaged"),
         (lambda path: path.write_text("hello"), "not a backup"),
+        (lambda path: zipfile.ZipFile(path, "w").close(), "no backup of Myna's"),
         (lambda path: rewrite(path, lambda manifest, _: manifest.update(format=2)), "newer Myna"),
         (lambda path: rewrite(path, lambda manifest, _: manifest.pop("members")), "no manifest"),
         (lambda path: rewrite(path, lambda manifest, _: manifest["members"].update(EVIL)), "backup does not have"),
@@ -188,7 +191,7 @@ def rewrite(archive: Path, change: Callable[[dict[str, Any], dict[str, bytes]], 
         (lambda path: rewrite(path, lambda manifest, _: manifest["members"].update(SHORT)), "not what was"),
         (lambda path: rewrite(path, lambda _, members: members.pop("myna.db")), "cannot be read"),
     ],
-    ids=["cut off", "a byte", "text", "newer", "no members", "a path", "another database", "too long", "missing"],
+    ids=["cut off", "byte", "text", "foreign", "newer", "no members", "path", "another", "too long", "missing"],
 )  # fmt: skip
 def test_what_is_not_whole_is_not_restored(
     tmp_path: Path, archive: Path, change: Callable[[Path], None], reason: str
@@ -251,6 +254,19 @@ def test_nothing_is_replaced_or_left_behind_by_a_backup_that_fails(tmp_path: Pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "kept.zip"]
     with pytest.raises(StoreError, match="nothing to back up"):
         backup.make(tmp_path / "none", None, tmp_path / "third.zip", quietly)
+
+
+def test_what_a_backup_that_was_killed_has_left_goes_with_the_next(tmp_path: Path, archive: Path) -> None:
+    left, running = tmp_path / ".backup-killed", tmp_path / ".backup-running"
+    for folder in (left, running):
+        folder.mkdir()
+        (folder / "draft").write_bytes(b"PK")
+        os.utime(folder, (0, 0))
+    with FileLock(running / backup.LOCK):
+        os.utime(running, (0, 0))
+        made(tmp_path, archive)
+        assert not left.exists()
+        assert (running / "draft").exists()
 
 
 def test_only_the_newest_are_kept(tmp_path: Path) -> None:

@@ -23,12 +23,13 @@ def engine(url: str) -> Engine:
 
 
 @pytest.mark.parametrize(
-    "given", ["", "myna.db", "mysql://a/b", "postgresql://host", "sqlite:///x.db", "postgresql://u:p@h:port/d"]
+    "given", ["", "myna.db", "mysql://a:secret@b/c", "postgresql://host", "sqlite:///x.db", "postgresql://u:p@h:port/d"]
 )
 def test_what_is_no_url_of_a_database_is_refused(given: str) -> None:
     with pytest.raises(ConfigurationError, match="postgresql://USER:PASSWORD@HOST") as refused:
         postgres.locate(given)
     assert refused.value.param == "database_url"
+    assert "secret" not in refused.value.message
 
 
 async def test_what_cannot_be_reached_is_named_without_its_password(tmp_path: Path, postgresql: PostgreSQL) -> None:

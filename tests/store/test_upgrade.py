@@ -65,9 +65,12 @@ def test_the_newest_schema_is_left_alone(path: Path) -> None:
     assert not (path.parent / "backups").exists()
 
 
-def test_an_upgrade_keeps_a_copy_from_before(path: Path, later: Callable[[str], Path]) -> None:
+def test_an_upgrade_keeps_a_copy_from_before_and_says_where(
+    path: Path, later: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
     backup = upgrade(path, scripts=later("    op.add_column('chats', sa.Column('colour', sa.Text()))\n"), head="later")
     assert backup is not None
+    assert str(backup) in caplog.text
     assert sqlite.revision(path) == "later"
     assert "colour" in columns(path)
     assert "colour" not in columns(backup)

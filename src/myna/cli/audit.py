@@ -42,11 +42,15 @@ def audit(
 async def _show(data_dir: Path | None, wanted: Filter, limit: int, as_json: bool) -> None:
     import dataclasses
 
+    from myna.errors import StoreError
     from myna.settings import load_settings
     from myna.store.audit import entries
     from myna.store.database import opened
+    from myna.store.swap import DATABASE
 
     settings = load_settings(data_dir=data_dir)
+    if settings.database is None and not (settings.data_dir / DATABASE).exists():
+        raise StoreError(f"{settings.data_dir} has no {DATABASE}: name the data directory with --data-dir.")
     before: int | None = None
     left = limit or None
     async with opened(settings.data_dir, settings.database) as database:

@@ -58,12 +58,11 @@ def is_known(name: str) -> bool:
 
 
 class Writer:
-    """An archive in the making, beside its place until `finish`."""
+    """An archive in the making: until `finish` gives it its ``path`` it is ``draft``, on the same disk."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, draft: Path) -> None:
         self.path = path
-        self._draft = path.with_name(path.name + ".part")
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._draft = draft
         self._file = os.fdopen(os.open(self._draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "w+b")
         self._zip = zipfile.ZipFile(self._file, "w", zipfile.ZIP_DEFLATED, compresslevel=3)
         self.members: dict[str, Member] = {}
@@ -115,7 +114,8 @@ class Reader:
         except FileNotFoundError:
             raise StoreError(f"There is no file {path}.") from None
         except (zipfile.BadZipFile, OSError) as error:
-            raise StoreError(f"{path} is not a backup, or was cut off: {error}.") from error
+            reason = getattr(error, "strerror", None) or error
+            raise StoreError(f"{path} is not a backup, or was cut off: {reason}.") from error
         try:
             self.manifest = self._read_manifest()
         except BaseException:
@@ -167,6 +167,8 @@ class Reader:
             raise self._damaged(f"{name} cannot be read ({error})") from error
 
     def _read_manifest(self) -> Manifest:
+        if MANIFEST not in self._zip.namelist():
+            raise StoreError(f"{self.path} is no backup of Myna's: it has no {MANIFEST}.")
         try:
             with self._zip.open(MANIFEST) as member:
                 document: Any = json.loads(b"".join(_up_to(member, _MOST_MANIFEST_BYTES)))

@@ -7,12 +7,16 @@ so that the ones its rows name are those of that moment too, unless they are del
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 import myna
 from myna.errors import StorageFull, StoreError
@@ -25,6 +29,10 @@ from myna.store.upgrade import upgrade
 LAST = "last-backup.json"
 """In the directory of backups: when the last one was made, and where it is."""
 ATTEMPTS = 5
+LOCK = "lock"
+"""In the directory of a backup in the making: held by its process."""
+JUST_MADE_SECONDS = 60
+"""So old such a directory is at least, if its process has had the time to hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +68,23 @@ def make(data_dir: Path, url: str | None, target: Path, tell: transfer.Tell) -> 
         raise StoreError(f"There is nothing to back up: {data_dir / DATABASE} does not exist.")
     made_at = time.time_ns() // 1_000_000
     try:
-        writer = Writer(target)
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _workspace(target.parent) as folder:
+            writer = Writer(target, folder / "draft")
+            try:
+                lost = _files(data_dir, url, writer, folder / DATABASE, tell)
+                tell("compressing the database")
+                writer.add(DATABASE, folder / DATABASE)
+                schema = sqlite.revision(folder / DATABASE)
+                assert schema is not None, "the copy was just made"
+                if (settings := data_dir / SETTINGS).is_file():
+                    writer.add(SETTINGS, settings)
+                writer.finish(version=myna.__version__, made_at=made_at, schema=schema)
+            except BaseException:
+                writer.discard()
+                raise
     except OSError as error:
-        raise StoreError(f"{target} cannot be written: {error.strerror or error}.") from error
-    try:
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-") as folder:
-            copy = Path(folder) / DATABASE
-            lost = _files(data_dir, url, writer, copy, tell)
-            tell("compressing the database")
-            writer.add(DATABASE, copy)
-            schema = sqlite.revision(copy)
-            assert schema is not None, "the copy was just made"
-        if (settings := data_dir / SETTINGS).is_file():
-            writer.add(SETTINGS, settings)
-        writer.finish(version=myna.__version__, made_at=made_at, schema=schema)
-    except OSError as error:
-        writer.discard()
         raise StorageFull(f"The backup could not be written to {target.parent}: {error.strerror or error}.") from error
-    except BaseException:
-        writer.discard()
-        raise
     files = sum(name.startswith("files/") for name in writer.members)
     made = Backup(str(target.resolve()), target.stat().st_size, made_at, files, lost)
     _note(data_dir, made)
@@ -101,6 +106,17 @@ def prune(folder: Path, keep: int) -> list[Path]:
     for path in doomed:
         path.unlink()
     return doomed
+
+
+@contextmanager
+def _workspace(beside: Path) -> Iterator[Path]:
+    """A directory for a backup in the making. What processes that were killed have left is removed."""
+    for left in beside.glob(".backup-*"):
+        if time.time() - left.stat().st_mtime > JUST_MADE_SECONDS:
+            with suppress(Timeout), FileLock(left / LOCK, blocking=False):
+                shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".backup-") as folder, FileLock(Path(folder) / LOCK):
+        yield Path(folder)
 
 
 def _files(data_dir: Path, url: str | None, writer: Writer, copy: Path, tell: transfer.Tell) -> int:

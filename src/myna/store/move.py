@@ -36,6 +36,8 @@ def move(data_dir: Path, url: str | None, to: str, tell: transfer.Tell) -> int:
             f"(--to {EMBEDDED}); from one server to another PostgreSQL's own tools do it.",
             param="to",
         )
+    if url is None and not data_dir.is_dir():
+        raise StoreError(f"There is nothing to move: {data_dir} does not exist.")
     lock = directory.take(data_dir)
     try:
         swap.finish(data_dir)

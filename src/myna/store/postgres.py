@@ -91,8 +91,9 @@ def locate(given: str) -> URL:
         url = None
     if url is None or url.get_backend_name() not in ("postgresql", "postgres") or not url.database:
         raise ConfigurationError(
-            "The setting database_url must be like postgresql://USER:PASSWORD@HOST:5432/DATABASE; "
-            "leave it out to keep everything in the data directory.",
+            f"{'That' if url is None else url_text(url, as_given=True)} is no PostgreSQL database: one is named like "
+            "postgresql://USER:PASSWORD@HOST:5432/DATABASE. Without the setting database_url everything is kept in the "
+            "data directory.",
             param="database_url",
         )
     try:
@@ -195,9 +196,9 @@ def upgrade(url: URL, *, scripts: Path = migrations.SCRIPTS, head: str = migrati
         engine.dispose()
 
 
-def url_text(url: URL) -> str:
-    """A URL for people: without the password."""
-    return url.set(drivername="postgresql").render_as_string(hide_password=True)
+def url_text(url: URL, *, as_given: bool = False) -> str:
+    """A URL for people: without the password, and but ``as_given`` without the driver."""
+    return (url if as_given else url.set(drivername="postgresql")).render_as_string(hide_password=True)
 
 
 def explain(error: BaseException, url: URL) -> StoreError:

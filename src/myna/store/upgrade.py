@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from myna.errors import StoreError
 from myna.store import migrations, sqlite
+
+logger = logging.getLogger(__name__)
 
 
 def upgrade(path: Path, *, scripts: Path = migrations.SCRIPTS, head: str = migrations.HEAD) -> Path | None:
@@ -43,6 +46,7 @@ def upgrade(path: Path, *, scripts: Path = migrations.SCRIPTS, head: str = migra
             f"Upgrading {path} from schema {current} to {head} failed: {error}. "
             f"Everything is as before; use the previous version of Myna meanwhile. A copy is {backup}."
         ) from error
+    logger.warning("Upgraded %s from schema %s to %s; a copy from before is %s", path, current, head, backup)
     return backup
 
 
