@@ -11,6 +11,19 @@ import typer
 import myna
 from myna.cli import accounts, audit
 from myna.cli.interrupts import ends_on_interrupt
+from myna.cli.options import (
+    AdapterOption,
+    BackendOption,
+    DataOption,
+    DialectOption,
+    JsonOption,
+    MaxTokensOption,
+    ModelOption,
+    QuantOption,
+    SeedOption,
+    SystemOption,
+    TemperatureOption,
+)
 from myna.errors import MynaError
 
 __all__ = ["app", "main"]
@@ -30,36 +43,6 @@ app = typer.Typer(
 
 app.add_typer(accounts.app, name="accounts")
 app.command(epilog="\b\nExamples:\n  myna audit\n  myna audit --action key. --limit 0 --json")(audit.audit)
-
-ModelOption = Annotated[
-    str | None,
-    typer.Option(
-        "--model", "-m", metavar="NAME|PATH", help="A model's name, hf:owner/repo, a GGUF file or a model's directory."
-    ),
-]
-QuantOption = Annotated[
-    str | None,
-    typer.Option("--quant", metavar="FORMAT", help="Weights: auto (the file's own), w4, w8, bf16, f32."),
-]
-AdapterOption = Annotated[
-    list[str] | None, typer.Option("--adapter", metavar="NAME=DIR", help="A LoRA adapter of the model; repeatable.")
-]
-BackendOption = Annotated[
-    str | None, typer.Option("--backend", metavar="NAME", help="auto, native, or transformers: run by PyTorch.")
-]
-DataOption = Annotated[
-    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where chats and models are kept (MYNA_DATA_DIR).")
-]
-SystemOption = Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", help="Instructions for the model.")]
-SeedOption = Annotated[int | None, typer.Option(min=0, max=2**64 - 1, help="The same seed gives the same answer.")]
-TemperatureOption = Annotated[
-    float | None, typer.Option("--temperature", "-t", min=0, max=2, help="0 always takes the likeliest word.")
-]
-MaxTokensOption = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Longest answer, in tokens.")]
-DialectOption = Annotated[
-    str | None, typer.Option("--dialect", metavar="NAME", help="How the model is talked to, such as chatml or alpaca.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def _print_version(wanted: bool) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
+from myna.cli.options import DataOption
+
 if TYPE_CHECKING:
     from myna.server.accounts import Accounts
     from myna.settings import Settings
@@ -32,9 +34,6 @@ app = typer.Typer(
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The user's name.")]
 GenerateOption = Annotated[bool, typer.Option("--generate", help="Make a password up and print it.")]
-DataOption = Annotated[
-    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where chats and models are kept (MYNA_DATA_DIR).")
-]
 
 
 @app.command("list", epilog="\b\nExample:\n  myna accounts list")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from myna.cli.options import DataOption
+
 if TYPE_CHECKING:
     from myna.store.audit import Entry, Filter
 
@@ -23,9 +25,7 @@ def audit(
     text: Annotated[str | None, typer.Option("--text", metavar="TEXT", help="Only entries that contain it.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="At most so many; 0 for all.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
-    data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", metavar="DIR", help="Where chats and models are kept (MYNA_DATA_DIR).")
-    ] = None,
+    data_dir: DataOption = None,
 ) -> None:
     """Show who did what.
 
