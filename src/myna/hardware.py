@@ -121,9 +121,9 @@ def available_memory() -> int:
     return memory().available
 
 
-def resident_memory(process: int, root: Path = ROOT) -> int | None:
+def resident_memory(process: int) -> int | None:
     """Bytes of memory that a process holds; None where that cannot be told, or there is no such process."""
-    fields = parse_meminfo(_read(root / f"proc/{process}/status"))
+    fields = parse_meminfo(_read(ROOT / f"proc/{process}/status"))
     if "VmRSS" in fields:
         return fields["VmRSS"]
     try:

@@ -2,7 +2,7 @@
 
 import type { Usage } from "./types";
 
-export interface ContextMark {
+interface ContextMark {
   at: "beginning" | "cut";
   /** What the model's context holds. */
   tokens: number;

@@ -7,7 +7,7 @@ export interface Piece {
   text: string;
 }
 
-export interface Difference {
+interface Difference {
   pieces: Piece[];
   /** Runs of words that one text has and the other has not. */
   places: number;

@@ -18,7 +18,7 @@ export interface Page {
 /** With all words about accounts. */
 const loadAll = <T>(load: () => Promise<T>) => withStrings("admin", withStrings("security", withStrings("account", load)));
 
-export const PAGES: readonly Page[] = [
+const PAGES: readonly Page[] = [
   {
     path: "/account",
     title: () => strings.account.account,

@@ -117,7 +117,7 @@ export function visible(text: string): { text: string; sign: boolean }[] {
   );
 }
 
-export interface Summary {
+interface Summary {
   count: number;
   /** e to the mean of the negative log-probabilities: as many equally likely tokens would have been as hard to guess. */
   perplexity: number;

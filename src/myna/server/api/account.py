@@ -1,4 +1,4 @@
-"""One's own account: the password, and the browsers that are signed in."""
+"""One's own account: its password, the browsers that are signed in, what it has used, taking it along, deleting it."""
 
 from __future__ import annotations
 

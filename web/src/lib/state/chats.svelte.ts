@@ -4,7 +4,7 @@ import { api, explain } from "../api";
 import { periodOf, type Period } from "../format";
 import { isOpen, type Chat, type ChatFilter, type Run } from "../types";
 
-export interface ChatGroup {
+interface ChatGroup {
   period: Period;
   chats: Chat[];
 }

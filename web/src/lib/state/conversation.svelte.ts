@@ -11,7 +11,7 @@ import { TextBuffer } from "./buffer";
 import { farthest, Texts } from "./texts";
 import { toasts } from "./toasts.svelte";
 
-export type Followed = Pick<EventStream, "follow" | "unfollow" | "follows">;
+type Followed = Pick<EventStream, "follow" | "unfollow" | "follows">;
 
 /** Who wants to know what becomes of a conversation. */
 export interface Owner {

@@ -4,7 +4,7 @@ import { read, write } from "../storage";
 import { touch } from "../touch";
 
 /** The field where messages are written, as others may use it. */
-export interface ComposerField {
+interface ComposerField {
   focus(): void;
   fill(text: string): void;
 }

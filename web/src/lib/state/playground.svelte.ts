@@ -27,7 +27,7 @@ export class Continuation {
   error = $state<string | null>(null);
 }
 
-export interface PlaygroundSettings {
+interface PlaygroundSettings {
   model: string;
   count: number;
   parameters: Parameters | null;

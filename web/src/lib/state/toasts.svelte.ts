@@ -3,7 +3,7 @@
 const SHOWN_MS = 6000;
 
 /** Something that can be done about what a notice says, as long as it is shown. */
-export interface ToastAction {
+interface ToastAction {
   text: string;
   run: () => void;
 }
