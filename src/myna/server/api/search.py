@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -25,6 +26,8 @@ EXAMINED_AT_ONCE, EXAMINED = 100, 300
 """Messages that have all the words and are read to see whether they have the phrase; in all, for one page."""
 CHARACTERS = 1_000_000
 """Of these messages together; so no query keeps the server long, and a page may end before it is full."""
+TOGETHER = 50_000
+"""Characters of messages that are read in one piece of work beside the event loop; one message may have more."""
 
 
 @router.get("")
@@ -43,8 +46,8 @@ async def find(
         titles = await _titles(scope, terms) if before is None else []
         hits, following = await _messages(scope, terms, before, limit)
         of_hits = await chats.of_ids(scope, {hit.chat_id for hit in hits})
-    # Texts are read beside the event loop, one at a time: what was written to be slow to read stops nobody else.
-    snippets = [await asyncio.to_thread(snippet, hit.text, terms) for hit in hits]
+    # Texts are read beside the event loop: what was written to be slow to read stops nobody else.
+    snippets = await asyncio.to_thread(lambda: [snippet(hit.text, terms) for hit in hits])
     return types.Found.model_validate({
         "titles": [{"chat": chat, "snippet": snippet(chat.title or "", terms)} for chat in titles],
         "messages": [
@@ -77,16 +80,36 @@ async def _messages(
     examined = characters = 0
     while True:
         found = await search.candidates(scope, terms, before, at_once)
-        for candidate in found:
-            if len(hits) == limit or examined == EXAMINED or characters > CHARACTERS:
-                return hits, before
-            if not unsure or await asyncio.to_thread(has_all, candidate.text, unsure):
-                hits.append(candidate)
-            before = candidate.entry
-            examined += 1
-            characters += len(candidate.text)
+        for some in _together(found):
+            lacking = await asyncio.to_thread(_lacking, some, unsure) if unsure else set()
+            for candidate in some:
+                if len(hits) == limit or examined == EXAMINED or characters > CHARACTERS:
+                    return hits, before
+                if candidate.entry not in lacking:
+                    hits.append(candidate)
+                before = candidate.entry
+                examined += 1
+                characters += len(candidate.text)
         if len(found) < at_once:
             return hits, None
+
+
+def _together(found: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """The candidates in their order, in groups that are read together."""
+    group: list[Candidate] = []
+    characters = 0
+    for candidate in found:
+        if group and characters + len(candidate.text) > TOGETHER:
+            yield group
+            group, characters = [], 0
+        group.append(candidate)
+        characters += len(candidate.text)
+    if group:
+        yield group
+
+
+def _lacking(found: Sequence[Candidate], terms: Sequence[Term]) -> set[int]:
+    return {candidate.entry for candidate in found if not has_all(candidate.text, terms)}
 
 
 def _fits(text: str, terms: list[Term]) -> bool:
