@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -209,6 +210,13 @@ def test_formulas_diagrams_and_code_are_drawn_under_the_strict_policy(visiting: 
     assert "print(1)" in plain
     assert "a\tb\n1\t2" in plain
     assert plain.endswith("A note[1].\n\n[1]\n\nAt the end.")
+    # For a word processor what it looks like comes with it, and nothing of the page.
+    page.get_by_role("button", name="Copy", exact=True).last.click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    rich = page.evaluate("async () => (await (await navigator.clipboard.read())[0].getType('text/html')).text()")
+    assert "<tr><td>1</td><td>2</td></tr>" in rich
+    assert "<pre><code>print(1)" in rich
+    assert not re.search("class=|<button|<figure", rich)
 
 
 def test_markdown_made_to_be_slow_does_not_hold_the_page_up(visiting: Visit) -> None:

@@ -65,6 +65,7 @@ def test_what_a_model_thought_is_folded_and_not_copied(visit: Callable[..., Visi
     expect(thought).to_have_attribute("aria-expanded", "false")
     expect(answer.get_by_text("birds")).to_have_count(0)
     answer.get_by_role("button", name="Copy", exact=True).click()
+    expect(answer.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == "A myna."
     thought.click()
     expect(answer.get_by_text("birds")).to_be_visible()

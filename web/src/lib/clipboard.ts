@@ -9,6 +9,21 @@ export async function copyText(text: string): Promise<boolean> {
   }
 }
 
+/** Copies Markdown, and with it what it looks like: programs take which of the two they can. */
+export async function copyMarkdown(source: string): Promise<boolean> {
+  const rich = import("./markdown/copy").then(({ toRich }) => new Blob([toRich(source)], { type: "text/html" }));
+  try {
+    await navigator.clipboard.write([
+      new ClipboardItem({ "text/plain": new Blob([source], { type: "text/plain" }), "text/html": rich }),
+    ]);
+    return true;
+  } catch {
+    // A browser that takes text alone, or what draws Markdown could not be fetched.
+    rich.catch(() => undefined);
+    return copyText(source);
+  }
+}
+
 function copyThroughSelection(text: string): boolean {
   const area = document.createElement("textarea");
   area.value = text;

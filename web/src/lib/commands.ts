@@ -4,7 +4,7 @@
  */
 
 import type { IconName } from "../components/Icon.svelte";
-import { copyText } from "./clipboard";
+import { copyMarkdown } from "./clipboard";
 import { currentPage } from "./pages";
 import { router } from "./router.svelte";
 import { app } from "./state/app.svelte";
@@ -106,7 +106,7 @@ function lastAnswer() {
 function copyLastAnswer(): void {
   const answer = lastAnswer();
   if (!answer) return;
-  void copyText(answer.text).then((copied) => {
+  void copyMarkdown(answer.text).then((copied) => {
     toasts.show(copied ? strings.message.copied : strings.message.copyFailed, copied ? "info" : "error");
   });
 }

@@ -1,4 +1,4 @@
-/** Markdown for other programs, as text without its signs. */
+/** Markdown for other programs: as text without its signs, and as HTML. */
 
 import { BlockSplitter, definitions, notes } from "./blocks";
 import { renderBlock } from "./render";
@@ -6,6 +6,30 @@ import { renderBlock } from "./render";
 /** A text as it is read: lists with their marks, tables with tabs, formulas as they were written. */
 export function toText(source: string): string {
   return text(rendered(source)).replace(/[ \t]+\n/g, "\n").replace(/\n{3,}/g, "\n\n").trim();
+}
+
+/** What another program needs of our elements; the rest is how they look here. */
+const MEANT: ReadonlySet<string> = new Set(["href", "start"]);
+
+/** A text as word processors take it: headings, lists, tables, code and links, with nothing of this page. */
+export function toRich(source: string): string {
+  const root = rendered(source);
+  for (const heading of root.querySelectorAll("[class^=h]")) {
+    const level = /^h[1-6]$/.exec(heading.className)?.[0];
+    if (level && /^H[1-6]$/.test(heading.tagName)) replace(heading, level, ...heading.childNodes);
+  }
+  for (const code of root.querySelectorAll("pre > code")) code.textContent = code.textContent;
+  for (const box of root.querySelectorAll("figure, .table-box")) box.replaceWith(...box.querySelectorAll("pre, table"));
+  for (const element of root.querySelectorAll("*")) {
+    for (const name of element.getAttributeNames()) if (!MEANT.has(name)) element.removeAttribute(name);
+  }
+  return root.innerHTML;
+}
+
+function replace(element: Element, tag: string, ...children: Node[]): void {
+  const other = document.createElement(tag);
+  other.append(...children);
+  element.replaceWith(other);
 }
 
 function rendered(source: string): HTMLElement {
