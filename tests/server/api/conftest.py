@@ -92,12 +92,14 @@ class ScriptedHub:
         self._path("scripted").write_bytes(b"x" * 100)
 
     def _path(self, name: str) -> Path:
-        return self.directory / f"{name}.gguf"
+        return self.directory / f"{name.replace('/', '-')}.gguf"
 
     def resolve(self, name: str) -> SimpleNamespace:
         for entry in CATALOG:
             if name in (entry.name, entry.name.upper()):
                 return SimpleNamespace(name=entry.name, kind="catalog", entry=entry)
+        if name == "hf:owner/bird":
+            return SimpleNamespace(name=name, kind="huggingface", entry=None)
         raise NotFound(f"There is no model {name!r}. Did you mean scripted?", param="model")
 
     def find(self, name: str) -> Path | None:

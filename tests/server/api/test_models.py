@@ -104,6 +104,16 @@ async def test_cancelling_a_fetch(served: Served) -> None:
     await served.call("POST", "/api/models/bigger/pull/cancel", expect=409)
 
 
+async def test_what_is_fetched_by_its_place_is_listed_until_it_is_given_up(served: Served) -> None:
+    path = "/api/models/hf:owner%2Fbird/pull"
+    await served.call("POST", path, expect=202)
+    listed = (await served.call("GET", "/api/models"))["models"]
+    assert (listed[-1]["name"], listed[-1]["pull"]["state"]) == ("hf:owner/bird", "running"), "also after a reload"
+    await served.call("POST", f"{path}/cancel")
+    listed = (await served.call("GET", "/api/models"))["models"]
+    assert "hf:owner/bird" not in [model["name"] for model in listed]
+
+
 async def test_a_server_that_ends_does_not_wait_for_a_fetch(served: Served) -> None:
     await served.call("POST", "/api/models/bigger/pull", expect=202)  # the fixture ends the server under it
 

@@ -298,7 +298,9 @@ class Library:
         on_disk = [local for local in self._hub.local() if local.entry is None or local.entry.kind == "chat"]
         self._cards.read(local.path for local in on_disk)  # all at once
         known = [entry.name for entry in catalog.models() if entry.kind == "chat"]
-        names = dict.fromkeys([*(local.name for local in on_disk), *known, self.default])
+        fetched = (self._hub.resolve(name) for name in list(self._fetches))
+        others = [reference.name for reference in fetched if reference.kind == "huggingface"]
+        names = dict.fromkeys([*(local.name for local in on_disk), *known, self.default, *others])
         models = []
         for name in names:
             with contextlib.suppress(NotFound):  # a default that is a file, and the file is gone

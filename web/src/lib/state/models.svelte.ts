@@ -92,6 +92,11 @@ class Models {
   changed(model: Model): void {
     const before = this.find(model.name);
     if (before?.pull && model.on_disk) toasts.show(strings.models.ready(model.title));
+    // Neither on disk nor in the catalog: it was fetched by its place, and that was given up.
+    if (!model.on_disk && model.pull === null && model.name.startsWith("hf:")) {
+      this.all = this.all.filter(({ name }) => name !== model.name);
+      return;
+    }
     this.all = before
       ? this.all.map((known) => (known.name === model.name ? model : known))
       : [...this.all, model];
