@@ -77,6 +77,8 @@ def test_a_long_chat_opens_at_its_end_with_little_and_scrolls_to_its_beginning(v
     page.get_by_role("button", name="Jump to the latest").click()
     expect(answers(page).last).to_contain_text(f"Message {COUNT - 1} of generated text")
     assert drawn(page)[-1] == COUNT
+    for each in ("projects", "models", "presets", "licences", "account/preferences"):
+        assert asked.count(f"api/{each}") == 1, f"{each}: asked for once as the page begins"
 
 
 def test_an_address_with_a_message_opens_there_and_keys_go_on(visit, filled: ScriptedServer) -> None:

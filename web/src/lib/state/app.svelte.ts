@@ -179,7 +179,7 @@ class App {
     for (const entry of waiting()) this.#keep(entry.chatId).adopt(entry);
     this.#resumeTemporary();
     this.show(router.chatId);
-    await Promise.all([chats.load(), projects.load(), models.load(), this.#loadModelChoices(), this.#loadPreferences()]);
+    await Promise.all([chats.load(), projects.load(), this.#loadModelChoices(), this.#loadPreferences()]);
   }
 
   /** A request was not answered for want of a session; or its user may now do less, and is still signed in. */
@@ -473,7 +473,7 @@ class App {
     this.connection = state;
     if (state === "open") {
       retryWaiting();
-      // Progress and loading of models are not among the stored changes.
+      // Progress and loading of models are not among the stored changes: they are asked for when they are heard of.
       void models.load();
       if (preferences.current === null) void this.#loadPreferences();
       lookForNewer();
@@ -485,6 +485,7 @@ class App {
     } else if (state === "lost" && !this.locked) {
       // A session that ended closes the socket, as a server that went away does.
       void this.check();
+      if (!models.loaded) void models.load();
     }
   }
 }

@@ -10,7 +10,15 @@ class PreferencesState {
   /** Null until they are known. */
   current = $state.raw<Preferences | null>(null);
 
-  async load(): Promise<void> {
+  #loading: Promise<void> | null = null;
+
+  /** Whoever wants them while they are on their way waits for the same answer. */
+  load(): Promise<void> {
+    this.#loading ??= this.#load().finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  async #load(): Promise<void> {
     this.changed(await api.preferences());
   }
 
