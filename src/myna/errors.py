@@ -17,6 +17,7 @@
     │   │   ├── AccountDisabled
     │   │   ├── CodeRequired            the password is right, and a second factor is asked for
     │   │   ├── WrongCode               of a second factor
+    │   │   ├── WrongPasskey            not known, or what it signed is not right
     │   │   └── SetUpRequired           nobody may be without a second factor
     │   └── TooManyAttempts           to sign in
     ├── LimitReached                more than a user or key may ask for, for now
@@ -82,6 +83,7 @@ __all__ = [
     "Unauthenticated",
     "UnsupportedParameter",
     "WrongCode",
+    "WrongPasskey",
     "WrongPassword",
 ]
 
@@ -223,6 +225,12 @@ class WrongCode(Unauthenticated):
     """The code of a second factor is not right, or was used already."""
 
     code = "wrong_code"
+
+
+class WrongPasskey(Unauthenticated):
+    """A passkey is not known here, or what it has signed is not right."""
+
+    code = "wrong_passkey"
 
 
 class SetUpRequired(Unauthenticated):

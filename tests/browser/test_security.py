@@ -15,10 +15,22 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import MynaServer, Visit
 from tests.browser.doing import composer
-from tests.browser.people import ANNA, FORBIDDEN, NOT_SIGNED_IN, PASSWORD, Owner, choose_password, fill_in, signed_out
+from tests.browser.people import (
+    ANNA,
+    FORBIDDEN,
+    NOT_SIGNED_IN,
+    PASSWORD,
+    Owner,
+    choose,
+    choose_password,
+    fill_in,
+    signed_out,
+)
 from tests.server.accounts.identity_provider import CLIENT, identity_provider
 
 Open = Callable[..., Visit]
+BY_NAME = "://localhost:"
+"""The same server under the name that passkeys need."""
 AT_THE_PROVIDER = ("another host: http://127.0.0.1", "fonts.googleapis.com")
 """Its own pages, and a font that they would like."""
 
@@ -37,7 +49,7 @@ def stranger(visit: Open, owner: Owner) -> Callable[..., Page]:
 
     def open_one(path: str = "/", **options: object) -> Page:
         visiting = visit(owner.server, **options)
-        visiting.watch.expected = (NOT_SIGNED_IN, FORBIDDEN, "WebSocket", "status of 400")
+        visiting.watch.expected = (NOT_SIGNED_IN, FORBIDDEN, "WebSocket", "status of 400", BY_NAME)
         return visiting.page(path)
 
     return open_one
@@ -120,6 +132,58 @@ def test_a_second_factor_is_set_up_and_asked_for(stranger: Callable[..., Page], 
     dialog.get_by_label("Code").fill(codes[1])
     dialog.get_by_role("button", name="Switch off").click()
     expect(page.get_by_text("Not set up.")).to_be_visible()
+
+
+WITHOUT_JSON = """() => {
+  delete PublicKeyCredential.parseRequestOptionsFromJSON;
+  delete PublicKeyCredential.prototype.toJSON;
+}"""
+"""As browsers are that have passkeys and do not read the specification's JSON."""
+
+
+def test_a_passkey_signs_in_without_a_password(stranger: Callable[..., Page], owner: Owner) -> None:
+    owner.make("Vera")
+    by_address = stranger("/account/security")
+    fill_in(by_address, "Vera")
+    there = by_address.get_by_role("link", name="http://localhost:")
+    expect(there).to_be_visible()
+    page = stranger(str(there.get_attribute("href")))
+    chrome = page.context.new_cdp_session(page)
+    chrome.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    made = chrome.send("WebAuthn.addVirtualAuthenticator", {"options": {**options, "isUserVerified": True}})
+    fill_in(page, "Vera")
+    page.get_by_role("button", name="Add a passkey").click()
+    dialog = page.get_by_role("dialog", name="Add a passkey")
+    dialog.get_by_label("Password", exact=True).fill(PASSWORD)
+    dialog.get_by_role("button", name="Continue").click()
+    rows = page.get_by_role("list", name="Passkeys").get_by_role("listitem")
+    expect(rows).to_contain_text("Chrome on Linux")
+    rows.get_by_role("button", name="Rename").click()
+    page.get_by_role("dialog").get_by_label("Name").fill("My laptop")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(rows).to_contain_text("My laptop")
+
+    enter = page.get_by_role("button", name="Sign in with a passkey")
+    for prepare in ("() => undefined", WITHOUT_JSON):
+        choose(page, "Sign out")
+        expect(enter).to_be_visible()
+        page.evaluate(prepare)
+        enter.click()
+        expect(composer(page)).to_be_visible()
+        expect(page.get_by_role("button", name="Vera: account and more")).to_be_visible()
+
+    choose(page, "Sign out")
+    verified = {"authenticatorId": made["authenticatorId"], "isUserVerified": False}
+    chrome.send("WebAuthn.setUserVerified", verified)
+    enter.click()
+    expect(page.get_by_role("alert")).to_contain_text("It was cancelled")
+    chrome.send("WebAuthn.setUserVerified", {**verified, "isUserVerified": True})
+    vera = next(user for user in owner.ask("GET", "/api/users")["users"] if user["name"] == "Vera")
+    assert vera["passkeys"] == 1
+    owner.ask("DELETE", f"/api/users/{vera['id']}/passkeys")
+    enter.click()
+    expect(page.get_by_role("alert")).to_contain_text("not known here")
 
 
 def test_who_has_lost_everything_is_let_in_by_an_owner(stranger: Callable[..., Page], owner: Owner) -> None:

@@ -27,6 +27,7 @@ LEAVES = {
     tree.AccountDisabled("x"): 401,
     tree.CodeRequired("x"): 401,
     tree.WrongCode("x"): 401,
+    tree.WrongPasskey("x"): 401,
     tree.SetUpRequired("x"): 401,
     tree.TooManyAttempts("x", retry_after=1): 429,
     tree.TooLarge("x"): 413,

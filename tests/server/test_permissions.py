@@ -64,6 +64,8 @@ def test_every_entry_that_is_open_is_meant_to_be() -> None:
         "POST /api/setup",
         "POST /api/invitations/look",
         "POST /api/sign-up",
+        "POST /api/passkeys",
+        "POST /api/passkeys/finish",
         "POST /api/provider",
         "POST /api/provider/finish",
     }

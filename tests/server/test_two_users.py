@@ -18,6 +18,8 @@ from sqlalchemy import select
 from starlette.types import Message, Scope
 
 from myna.server.openai.missing import is_missing
+from myna.store import passkeys
+from myna.store.passkeys import Passkey
 from myna.store.records import now
 from myna.store.tables import metadata
 from tests.server.people import ORIGIN, House, Person
@@ -78,7 +80,10 @@ TRIES: dict[str, Try] = {
     "PATCH /api/account/keys/{key}": Try({"name": "mine"}, (404, 403)),
     "DELETE /api/account/keys/{key}": Try(answers=(404, 403)),
     "DELETE /api/invitations/{invitation}": Try(answers=(403,)),
+    "PATCH /api/account/passkeys/{passkey}": Try({"name": "mine"}, (404, 403)),
+    "DELETE /api/account/passkeys/{passkey}": Try(answers=(404, 403)),
     "DELETE /api/users/{user}/second-factor": Try(answers=(403,)),
+    "DELETE /api/users/{user}/passkeys": Try(answers=(403,)),
     "PATCH /api/users/{user}": Try({"role": "member"}, (403,)),
     "DELETE /api/users/{user}": Try(answers=(403,)),
     "GET /api/chats/{chat}": Try(),
@@ -220,6 +225,10 @@ async def something_of_everything(home: House, ann: Person) -> dict[str, str]:
         if (await ann.call("GET", f"/v1/batches/{ids['batch']}", expect=200))["status"] == "completed":
             break
         await asyncio.sleep(0.02)
+    async with home.accounts.database.transaction() as transaction:
+        passkey = Passkey(ann.id, "passkey_1", SECRET, "localhost", b"credential", b"key", 0, False, 1, None)
+        await passkeys.add(transaction.owned_by(ann.id), passkey)
+    ids["passkey"] = passkey.id
     ids["preset"] = str(uuid.uuid4())
     preset = {"id": ids["preset"], "name": SECRET, "system_prompt": SECRET}
     await ann.call("POST", "/api/presets", preset, 201)

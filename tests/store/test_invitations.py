@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from myna.errors import NotFound
-from myna.store import invitations, provider_identities, second_factors, users
+from myna.store import invitations, passkeys, provider_identities, second_factors, users
 from myna.store.database import Database
 from myna.store.invitations import Invitation
+from myna.store.passkeys import Passkey
 from myna.store.provider_identities import ProviderIdentity
 from tests.store.rows import user
 
@@ -57,6 +58,30 @@ async def test_codes_and_steps_are_taken_once(database: Database) -> None:
         await second_factors.remove(scope)
         assert await second_factors.find(scope) is None
         assert await second_factors.codes_left(scope) == 0
+
+
+async def test_a_passkey_is_used_once_for_each_count_and_what_was_asked_answered_once(database: Database) -> None:
+    async with database.transaction() as transaction:
+        await users.add(transaction, user("ann"))
+        scope = transaction.owned_by("ann")
+        for each, uses in (("passkey_1", 3), ("passkey_2", 0)):
+            key = Passkey("ann", each, "Phone", "localhost", each.encode(), b"key", uses, False, 1, None)
+            await passkeys.add(scope, key)
+        assert [await passkeys.use(scope, "passkey_1", uses, 5) for uses in (3, 4, 4, 0)] == [False, True, False, False]
+        assert [await passkeys.use(scope, "passkey_2", uses, 5) for uses in (0, 0)] == [True, True]
+        found = await passkeys.find(transaction, b"passkey_1")
+        assert found is not None
+        assert (found.id, found.uses, found.last_used_at) == ("passkey_1", 4, 5)
+        assert await passkeys.counts(transaction, ["ann", "ben"]) == {"ann": 2}
+        with pytest.raises(NotFound):
+            await passkeys.remove(transaction.owned_by("ben"), "passkey_1")
+        assert await passkeys.remove(scope, "passkey_1") == "Phone"
+        assert await passkeys.remove_all(scope) == 1
+
+        for number, digest in enumerate((b"1", b"2", b"3")):
+            await passkeys.ask(transaction, digest, 0, 10 + number, most=2)
+        taken = [await passkeys.take(transaction, digest, 11) for digest in (b"1", b"2", b"3", b"3")]
+        assert taken == [False, False, True, False], "the first made room, the second is over, the third is taken"
 
 
 async def test_one_person_of_a_provider_is_one_user(database: Database) -> None:

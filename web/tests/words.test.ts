@@ -19,7 +19,7 @@ const sources = Object.values(
 /** Names, keys of the keyboard, units and words that a language writes as English does. */
 const SAME_IN: Record<string, readonly string[]> = {
   "*": ["Myna", "Enter", "Esc", "Shift", "SQLite", "PostgreSQL", "OpenAI", "TOTP", "SHA-256", "Top-p", "Top-k", "Min-p"],
-  de: ["Chats", "Prompt", "Prompts", "Name", "Admin", "Token", "Tokens", "Version", "Administration", "Status", "Seed", "Code", "Export", "Repository"],
+  de: ["Chats", "Prompt", "Prompts", "Name", "Admin", "Token", "Tokens", "Version", "Administration", "Status", "Seed", "Code", "Export", "Repository", "Passkey", "Passkeys"],
   fr: ["Licence", "Message", "Messages", "Conversation", "Prompt", "Prompts", "Version", "Administration", "Date", "Actions", "Type", "Code", "Export", "Sessions", "Invitations"],
   es: ["Chats", "Prompt", "Prompts", "Token", "Tokens", "Error"],
   zh: [],

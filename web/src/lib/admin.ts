@@ -11,6 +11,7 @@ export type Limits<T> = Record<(typeof LIMITS)[number], T>;
 export interface KnownUser extends Account, Limits<number | null> {
   limits: Limits<number>;
   tokens_today: number;
+  passkeys: number;
 }
 
 export interface Counts {

@@ -28,6 +28,7 @@ import type {
   Preset,
   Project,
   Node,
+  Passkey,
   PendingFactor,
   Preferences,
   PreferencesChange,
@@ -40,6 +41,7 @@ import type {
   Started,
   User,
 } from "./types";
+import type { Json } from "./passkeys";
 import type { PlaygroundLine } from "./state/playground.svelte";
 import type { TokenPage } from "./tokens";
 
@@ -184,6 +186,15 @@ export const api = {
     ask<{ location: string }>("POST", "/api/provider", { purpose, ...more }),
   finishWithProvider: (code: string, state: string, iss: string | null) =>
     ask<Session>("POST", "/api/provider/finish", { code, state, ...(iss === null ? {} : { iss }) }),
+  askForPasskey: () => ask<{ options: Json }>("POST", "/api/passkeys", {}),
+  signInWithPasskey: (credential: Json) => ask<Session>("POST", "/api/passkeys/finish", { credential }),
+  passkeys: () => request<{ passkeys: Passkey[] }>("GET", "/api/account/passkeys"),
+  beginPasskey: (proof: Proof) => request<{ options: Json }>("POST", "/api/account/passkeys", proof),
+  addPasskey: (credential: Json, name: string) =>
+    request<Passkey>("POST", "/api/account/passkeys/finish", { credential, name }),
+  renamePasskey: (id: string, name: string) =>
+    request<Passkey>("PATCH", `/api/account/passkeys/${segment(id)}`, { name }),
+  removePasskey: (id: string) => request<void>("DELETE", `/api/account/passkeys/${segment(id)}`),
   providerLink: () => request<ProviderLink>("GET", "/api/account/provider"),
   unlinkProvider: () => request<void>("DELETE", "/api/account/provider"),
   lookAtInvitation: (secret: string) => ask<InvitationState>("POST", "/api/invitations/look", { secret }),
@@ -219,6 +230,7 @@ export const api = {
   makeUser: (name: string, role: Role) => request<User & { password: string }>("POST", "/api/users", { name, role }),
   changeUser: (id: string, change: { role?: Role; disabled?: boolean; password?: true }) =>
     request<Account & { password?: string }>("PATCH", `/api/users/${segment(id)}`, change),
+  resetPasskeys: (id: string) => request<void>("DELETE", `/api/users/${segment(id)}/passkeys`),
   resetFactor: (id: string) => request<void>("DELETE", `/api/users/${segment(id)}/second-factor`),
   deleteUser: (id: string) => request<void>("DELETE", `/api/users/${segment(id)}`),
 
@@ -293,6 +305,7 @@ const WITHOUT_DETAILS: ReadonlySet<string> = new Set([
   "store_unavailable",
   "wrong_password",
   "wrong_code",
+  "wrong_passkey",
   "second_factor_required",
   "second_factor_setup_required",
 ]);

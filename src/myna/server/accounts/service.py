@@ -10,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.util import find_spec
 from typing import Literal
 
 from myna.errors import MynaError, Refused
@@ -52,6 +53,8 @@ class Accounts:
         self.provider: Provider | None = None
         """Who else says who people are; the application sets it."""
         self.password_sign_in = settings.password_sign_in
+        self.passkeys = settings.password_sign_in and find_spec("webauthn") is not None
+        """Whether they can be checked. Where passwords are off, the identity provider alone says who may come in."""
         self.connections = Connections()
         self.passwords = Passwords()
         self.by_address = Throttle(free=10, longest=60)
@@ -59,6 +62,8 @@ class Accounts:
         self.failures = Failures()
         self.by_code = Throttle(free=5, longest=600)
         """Of codes: there are so few that a user's wait long, wherever strangers try them."""
+        self.ceremonies = Throttle(free=20, longest=60)
+        """Of browsers that are asked for a passkey, which a stranger can have be as often as he likes."""
         self.sign_ups = Throttle(free=5, longest=60)
         self._deeds = Rates()
         self.files = settings.data_dir / "files"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,7 @@ from myna.server.identity import Identity
 from myna.store import audit, sessions, users
 from myna.store.pages import new_id
 from myna.store.records import now
+from myna.store.scope import Transaction
 from myna.store.sessions import Method, Session
 from myna.store.users import User
 
@@ -98,6 +100,7 @@ async def begin(
     agent: str | None,
     method: Method = "password",
     with_second: bool = False,
+    prove: Callable[[Transaction], Awaitable[None]] | None = None,
 ) -> tuple[Identity, str]:
     """A new session of a user, and its token, which is kept nowhere.
 
@@ -108,6 +111,7 @@ async def begin(
         agent: what it calls itself.
         method: how that was shown.
         with_second: whether his second factor was checked as well.
+        prove: does what must be true in the moment that the session begins, or raises.
 
     Raises:
         WrongPassword: the user was changed or deleted since, or has a second factor by now.
@@ -130,6 +134,8 @@ async def begin(
             raise WrongPassword(WRONG)
         if method == "password" and user.id in accounts.directory.second_factors and not with_second:
             raise WrongPassword(WRONG)
+        if prove is not None:
+            await prove(transaction)
         scope = transaction.owned_by(user.id)
         surplus = accounts.directory.sessions_of(user.id)[MAX_SESSIONS - 1 :]
         await sessions.remove(scope, *(one.id for one in surplus))

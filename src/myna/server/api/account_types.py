@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
 from myna.server.api.types import Answer, Request
 
@@ -164,6 +164,22 @@ class KeyPatch(Request):
     tokens_per_minute: Tokens | None = None
 
 
+class SignedPasskey(Request):
+    """Body of ``POST /api/passkeys/finish``: what ``navigator.credentials.get`` gave, as JSON."""
+
+    credential: dict[str, JsonValue]
+
+
+class PasskeyName(Request):
+    """Body of ``PATCH /api/account/passkeys/{id}``."""
+
+    name: KeyName
+
+
+class NewPasskey(SignedPasskey, PasskeyName):
+    """Body of ``POST /api/account/passkeys/finish``: what ``navigator.credentials.create`` gave."""
+
+
 class NewUser(Request):
     """Body of ``POST /api/users``; without a password one is made up and answered once."""
 
@@ -205,6 +221,7 @@ class Session(Answer):
     sign_up: Literal["closed", "invitation", "open"]
     provider: str | None = None
     password_sign_in: bool = True
+    passkeys: bool = False
     recovery_codes: list[str] | None = None
 
 
@@ -252,6 +269,29 @@ class RecoveryCodes(Answer):
     """New recovery codes, which are shown this once."""
 
     recovery_codes: list[str]
+
+
+class PasskeyOptions(Answer):
+    """What a browser's authenticator is asked, as the specification writes it in JSON."""
+
+    options: dict[str, JsonValue]
+
+
+class Passkey(Answer):
+    """A passkey as its user sees it; ``synced``: on more than one device."""
+
+    id: str
+    name: str
+    site: str
+    synced: bool
+    created_at: int
+    last_used_at: int | None
+
+
+class PasskeyList(Answer):
+    """Answer to ``GET /api/account/passkeys``."""
+
+    passkeys: list[Passkey]
 
 
 class InvitationState(Answer):
@@ -374,6 +414,7 @@ class KnownUser(User):
 
     limits: Limits
     tokens_today: int
+    passkeys: int
 
 
 class UserList(Answer):

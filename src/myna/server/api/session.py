@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
@@ -14,6 +15,7 @@ from myna.server.api.services import Known, Services
 from myna.server.auth import COOKIE
 from myna.server.identity import Identity, caller_of
 from myna.store import changes
+from myna.store.scope import Transaction
 from myna.store.sessions import Method
 from myna.store.users import User
 
@@ -103,6 +105,7 @@ async def begin_session(
     *,
     method: Method = "password",
     with_second: bool = False,
+    prove: Callable[[Transaction], Awaitable[None]] | None = None,
     recovery_codes: list[str] | None = None,
 ) -> types.Session:
     """Sign a user in, whoever has shown that it is he, as `sign_in.begin` has it: the cookie, and what a tab needs."""
@@ -113,6 +116,7 @@ async def begin_session(
         agent=request.headers.get("user-agent"),
         method=method,
         with_second=with_second,
+        prove=prove,
     )
     _set_cookie(request, response, COOKIE, token, path="/")
     return await describe_session(services, accounts, caller, recovery_codes)
@@ -154,5 +158,6 @@ async def describe_session(
         sign_up=accounts.options.current.sign_up,
         provider=None if accounts.provider is None else accounts.provider.name,
         password_sign_in=accounts.password_sign_in,
+        passkeys=accounts.passkeys and accounts.state == "accounts",
         recovery_codes=recovery_codes,
     )

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from myna.errors import InvalidParameter
-from myna.server.accounts import Accounts, second_factor, users
+from myna.server.accounts import Accounts, passkeys, second_factor, users
 from myna.server.accounts.names import name_key
 from myna.server.api import account_types as types
 from myna.server.api.services import Known
@@ -42,7 +42,8 @@ async def list_users(
     ]
     found.sort(key=lambda user: user.name_key)
     rest = [user for user in found if after is None or user.name_key > after]
-    page = [_known(accounts, user, meter) for user in rest[:limit]]
+    counts = await passkeys.counts(accounts, [user.id for user in rest[:limit]])
+    page = [_known(accounts, user, meter, counts.get(user.id, 0)) for user in rest[:limit]]
     following = rest[limit - 1].name_key if len(rest) > limit else None
     return types.UserList(users=page, total=len(found), next=following)
 
@@ -69,12 +70,13 @@ async def delete_user(request: Request, accounts: Known, user_id: str) -> None:
     await users.delete(accounts, identity_of(request), user_id)
 
 
-def _known(accounts: Accounts, user: User, meter: Meter) -> types.KnownUser:
+def _known(accounts: Accounts, user: User, meter: Meter, count: int) -> types.KnownUser:
     own = Limits(user.requests_per_minute, user.tokens_per_minute, user.tokens_per_day)
     return types.KnownUser(
         **_described(accounts, user).model_dump(),
         limits=types.Limits.model_validate(meter.limits_of(own)),
         tokens_today=meter.usage.today(user.id),
+        passkeys=count,
     )
 
 

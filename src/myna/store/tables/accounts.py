@@ -1,7 +1,8 @@
 """Users, their browsers' sessions, their API keys, and what else lets them in.
 
 Secrets are not here, only what tells them: of a password its argon2id hash; of a session's token, a key, an invitation
-(256 random bits each) and a recovery code a SHA-256, by which they are found. The secret of a second factor is.
+(256 random bits each) and a recovery code a SHA-256, by which they are found; of a passkey its public key. The secret
+of a second factor is.
 """
 
 from __future__ import annotations
@@ -120,6 +121,33 @@ recovery_codes = Table(
     Column("used_at", BigInteger),
     PrimaryKeyConstraint("owner", "digest"),
     ForeignKeyConstraint(["owner"], ["users.id"], ondelete="CASCADE"),
+)
+
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("owner", OWNER, nullable=False),
+    Column("id", OBJECT_ID, nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("site", String(253), nullable=False),  # the host name that it was made for, and works with
+    Column("credential", LargeBinary(1023), nullable=False),  # by what the authenticator knows it
+    Column("public_key", LargeBinary, nullable=False),  # as COSE has it
+    Column("uses", BigInteger, nullable=False),  # the authenticator's own count; 0 where it keeps none
+    Column("synced", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    PrimaryKeyConstraint("owner", "id"),
+    UniqueConstraint("credential"),
+    ForeignKeyConstraint(["owner"], ["users.id"], ondelete="CASCADE"),
+)
+
+passkey_challenges = Table(
+    "passkey_challenges",
+    metadata,
+    # Nobody's yet: of what a browser was asked to sign, a hash that says nothing of whom it was asked for.
+    Column("digest", DIGEST, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("digest"),
 )
 
 provider_identities = Table(

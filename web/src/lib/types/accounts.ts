@@ -84,6 +84,8 @@ export interface Session {
   /** What the identity provider is called, if there is one. */
   provider: string | null;
   password_sign_in: boolean;
+  /** Whether people may sign in with them. */
+  passkeys: boolean;
   /** Of a second factor that this sign-in has set up; shown this once. */
   recovery_codes: string[] | null;
   /** How the first account is made: with the token that the terminal shows, or without; null: there are accounts. */
@@ -123,6 +125,17 @@ export interface Needs {
 export interface Proof {
   password?: string;
   code?: string;
+}
+
+export interface Passkey {
+  id: string;
+  name: string;
+  /** The host name that it works with. */
+  site: string;
+  /** Whether it is on several devices. */
+  synced: boolean;
+  created_at: number;
+  last_used_at: number | null;
 }
 
 export interface ApiKey {

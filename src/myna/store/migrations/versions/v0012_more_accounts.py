@@ -1,4 +1,4 @@
-"""More of accounts: invitations, second factors, other providers, preferences."""
+"""More of accounts: invitations, second factors, passkeys, other providers, preferences."""
 
 from __future__ import annotations
 
@@ -53,6 +53,28 @@ def upgrade() -> None:
         sa.Column("used_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("owner", "digest", name="pk_recovery_codes"),
         sa.ForeignKeyConstraint(["owner"], ["users.id"], name="fk_recovery_codes_users", ondelete="CASCADE"),
+    )
+    op.create_table(
+        "passkeys",
+        sa.Column("owner", sa.String(64), nullable=False),
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("site", sa.String(253), nullable=False),
+        sa.Column("credential", sa.LargeBinary(1023), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("uses", sa.BigInteger(), nullable=False),
+        sa.Column("synced", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_used_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("owner", "id", name="pk_passkeys"),
+        sa.UniqueConstraint("credential", name="uq_passkeys_credential"),
+        sa.ForeignKeyConstraint(["owner"], ["users.id"], name="fk_passkeys_users", ondelete="CASCADE"),
+    )
+    op.create_table(
+        "passkey_challenges",
+        sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name="pk_passkey_challenges"),
     )
     op.create_table(
         "provider_identities",

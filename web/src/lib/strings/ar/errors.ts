@@ -7,6 +7,7 @@ const words: typeof en = {
     not_signed_in: "لم تسجّل الدخول.",
     wrong_password: "الاسم وكلمة المرور غير متطابقين.",
     wrong_code: "الرمز غير صحيح أو سبق استخدامه.",
+    wrong_passkey: "لم يُثبت مفتاح المرور هذا أنك أنت. أعد المحاولة أو سجّل الدخول بطريقة أخرى.",
     second_factor_setup_required: "على الجميع هنا تفعيل عامل تحقق ثانٍ.",
     second_factor_required: "أدخل رمز عامل التحقق الثاني.",
     provider_error: "فشل مزوّد الهوية.",

@@ -7,6 +7,7 @@ const words: typeof en = {
     not_signed_in: "Du bist nicht angemeldet.",
     wrong_password: "Name und Passwort passen nicht zusammen.",
     wrong_code: "Der Code stimmt nicht oder wurde schon benutzt.",
+    wrong_passkey: "Dieser Passkey hat nicht gezeigt, dass du es bist. Versuche es noch einmal, oder melde dich anders an.",
     second_factor_setup_required: "Hier braucht jeder einen zweiten Faktor.",
     second_factor_required: "Gib den Code deines zweiten Faktors ein.",
     provider_error: "Der Anbieter für die Anmeldung hat versagt.",

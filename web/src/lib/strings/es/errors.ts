@@ -7,6 +7,7 @@ const words: typeof en = {
     not_signed_in: "No has iniciado sesión.",
     wrong_password: "El nombre y la contraseña no coinciden.",
     wrong_code: "El código no es correcto o ya se ha usado.",
+    wrong_passkey: "Esta llave de acceso no ha mostrado que eres tú. Inténtalo de nuevo o inicia sesión de otra forma.",
     second_factor_setup_required: "Aquí todos necesitan un segundo factor.",
     second_factor_required: "Escribe el código de tu segundo factor.",
     provider_error: "El proveedor de identidad ha fallado.",

@@ -7,6 +7,7 @@ const words: typeof en = {
     not_signed_in: "Vous n’êtes pas connecté.",
     wrong_password: "Le nom et le mot de passe ne correspondent pas.",
     wrong_code: "Le code n’est pas correct ou a déjà servi.",
+    wrong_passkey: "Cette clé d’accès n’a pas montré que c’est vous. Réessayez, ou connectez-vous autrement.",
     second_factor_setup_required: "Ici, tout le monde a besoin d’un second facteur.",
     second_factor_required: "Saisissez le code de votre second facteur.",
     provider_error: "Le fournisseur d’identité a échoué.",
