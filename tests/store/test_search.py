@@ -91,7 +91,11 @@ async def test_no_query_is_an_error_or_means_more_than_its_words(filled: Databas
             assert await titled(filled, query) == [], terms
 
 
-async def test_the_latest_come_first_a_page_at_a_time(database: Database) -> None:
+@pytest.mark.parametrize("latest", [search.LATEST, 2])
+async def test_the_latest_come_first_a_page_at_a_time(
+    database: Database, latest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "LATEST", latest)  # looked through by PostgreSQL before it asks the index
     async with database.write(OWNER) as scope:
         await add_chat(scope, *(f"same {number}" for number in range(7)))
     listed: list[str] = []

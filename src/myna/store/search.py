@@ -15,7 +15,21 @@ from dataclasses import dataclass
 from itertools import count, groupby
 from typing import Any
 
-from sqlalchemy import CTE, BigInteger, Connection, Row, Select, cast, delete, func, insert, literal, select, text
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 from sqlalchemy.types import Text
 
@@ -27,6 +41,9 @@ from myna.store.tables.search import search_documents, search_owners
 
 OWNER_BITS = 40
 """Of a row's number, below its owner's."""
+_WITHIN = (1 << OWNER_BITS) - 1
+LATEST = 2_000
+"""Rows that PostgreSQL looks through before it asks the index of words."""
 READ_CHARACTERS = 50_000
 """Of a text, where what was found is looked for to be shown."""
 _MATCHING = text(
@@ -75,19 +92,32 @@ async def copy_messages(scope: Scope, ids: CTE) -> None:
 
 async def titled(scope: Scope, terms: Sequence[Term], limit: int) -> list[str]:
     """The ids of chats whose titles have all the words, those made last first."""
-    number = await _number(scope)
-    if number is None:
+    if (known := await _known(scope)) is None:
         return []
-    statement = _matching(scope, number, "t", terms, None, limit).with_only_columns(search_documents.c.chat_id)
+    statement = _matching(scope, known.number, "t", terms, None, limit)
     return [row.chat_id for row in await scope.all(statement)]
 
 
 async def candidates(scope: Scope, terms: Sequence[Term], before: int | None, limit: int) -> list[Candidate]:
     """Messages that have all the words, the latest first, after the row ``before``; their texts from the beginning."""
-    number = await _number(scope)
-    if number is None:
+    if (known := await _known(scope)) is None:
         return []
-    found = _matching(scope, number, "m", terms, before, limit).subquery()
+    if _dialect(scope) == "sqlite":
+        return await _texts(scope, _matching(scope, known.number, "m", terms, before, limit))
+    # PostgreSQL cannot tell whether a word is common, and would look through everything for a rare one, or sort half of
+    # everything for a common one. So the latest are looked through, where common ones are; then the index is asked.
+    newest = (known.newest or 0) & _WITHIN
+    following = newest + 1 if before is None else min(before, newest + 1)
+    found = await _texts(scope, _latest(scope, known.number, terms, following, limit))
+    if len(found) < limit and following > LATEST:
+        older = _matching(scope, known.number, "m", terms, following - LATEST, limit - len(found))
+        found += await _texts(scope, older)
+    return found
+
+
+async def _texts(scope: Scope, matching: Select[Any]) -> list[Candidate]:
+    """What these rows of the index are of, the latest first."""
+    found = matching.subquery()
     statement = (
         scope.select(
             messages,
@@ -152,13 +182,8 @@ async def _replace(scope: Scope, kind: str, said: str, **key: str) -> None:
     await scope.run(insert(search_documents).values(row))
 
 
-async def _number(scope: Scope) -> int | None:
-    row = await scope.first(scope.select(search_owners, search_owners.c.number))
-    return None if row is None else int(row.number)
-
-
-async def _next(scope: Scope) -> tuple[int, int]:
-    """The owner's number, and the one of the next row of his. Writers take turns, so nobody else gets it too."""
+async def _known(scope: Scope) -> Row[Any] | None:
+    """The owner's ``number``, and ``newest``, that of the latest row of his; None where he never had any."""
     rows = literal(1 << OWNER_BITS, BigInteger)
     first = search_owners.c.number * rows
     newest = (
@@ -166,12 +191,16 @@ async def _next(scope: Scope) -> tuple[int, int]:
         .where(search_documents.c.entry >= first, search_documents.c.entry < first + rows)
         .scalar_subquery()
     )
-    statement = scope.select(search_owners, search_owners.c.number, newest.label("newest"))
-    row = await scope.first(statement)
+    return await scope.first(scope.select(search_owners, search_owners.c.number, newest.label("newest")))
+
+
+async def _next(scope: Scope) -> tuple[int, int]:
+    """The owner's number, and the one of the next row of his. Writers take turns, so nobody else gets it too."""
+    row = await _known(scope)
     if row is None:
         following = select(func.coalesce(func.max(search_owners.c.number), 0) + 1).scalar_subquery()
         await scope.run(insert(search_owners).values(owner=scope.owner, number=following))
-        row = await scope.first(statement)
+        row = await _known(scope)
         assert row is not None
     return row.number, (row.newest or row.number << OWNER_BITS) + 1
 
@@ -180,8 +209,7 @@ def _matching(
     scope: Scope, number: int, kind: str, terms: Sequence[Term], before: int | None, limit: int
 ) -> Select[Any]:
     """The rows of an owner that have all the words, the latest first."""
-    tag = f"{number}{kind}"
-    asked = [(tag + word, is_beginning) for term in terms for word, is_beginning in term.words]
+    asked = _asked(number, kind, terms)
     lowest, highest = number << OWNER_BITS, (number + 1) << OWNER_BITS
     before = highest if before is None else min(lowest + before, highest)
     rows = scope.select(search_documents)
@@ -190,14 +218,33 @@ def _matching(
         match = " AND ".join(f'"{word}"{"*" if is_beginning else ""}' for word, is_beginning in asked)
         found = _MATCHING.bindparams(asked=match, before=before, most=limit).columns(search_documents.c.entry)
         rows = rows.where(search_documents.c.entry.in_(found))
-    else:
-        match = " & ".join(f"'{word}'{':*' if is_beginning else ''}" for word, is_beginning in asked)
-        rows = rows.where(
-            search_documents.c.words.op("@@")(cast(match, TSQUERY)),
-            search_documents.c.entry > lowest,
-            search_documents.c.entry < before,
-        )
-    return rows.order_by(search_documents.c.entry.desc()).limit(limit)
+        return rows.order_by(search_documents.c.entry.desc()).limit(limit)
+    # A sum has no index: the words' own is used, never that of the numbers.
+    entry = search_documents.c.entry + 0
+    rows = rows.where(_has(search_documents.c.words, asked), entry > lowest, entry < before)
+    return rows.order_by(entry.desc()).limit(limit)
+
+
+def _latest(scope: Scope, number: int, terms: Sequence[Term], before: int, limit: int) -> Select[Any]:
+    """The same among the messages and titles that came just before, which PostgreSQL reads one after the other."""
+    end = (number << OWNER_BITS) + before
+    columns = search_documents.c
+    rows = scope.select(search_documents, columns.entry, columns.message_id, columns.words)
+    rows = rows.where(columns.entry > number << OWNER_BITS, columns.entry >= end - LATEST, columns.entry < end)
+    # The offset keeps the condition on the words out of there, and with it their index.
+    latest = rows.order_by(columns.entry.desc()).offset(0).subquery()
+    found = select(latest.c.entry, latest.c.message_id).where(_has(latest.c.words, _asked(number, "m", terms)))
+    return found.order_by(latest.c.entry.desc()).limit(limit)
+
+
+def _asked(number: int, kind: str, terms: Sequence[Term]) -> list[tuple[str, bool]]:
+    return [(f"{number}{kind}{word}", is_beginning) for term in terms for word, is_beginning in term.words]
+
+
+def _has(kept: ColumnElement[Any], asked: Sequence[tuple[str, bool]]) -> ColumnElement[bool]:
+    """PostgreSQL's condition that a row has all these words."""
+    match = " & ".join(f"'{word}'{':*' if is_beginning else ''}" for word, is_beginning in asked)
+    return kept.op("@@", is_comparison=True)(cast(match, TSQUERY))
 
 
 def _kept(dialect: str, tag: str, found: Sequence[str]) -> Any:
@@ -214,5 +261,5 @@ def _dialect(scope: Scope) -> str:
 def _candidate(rows: Sequence[Row[Any]]) -> Candidate:
     """Of the rows of one message, a row a part."""
     row = rows[0]
-    entry = row.entry & ((1 << OWNER_BITS) - 1)
+    entry = row.entry & _WITHIN
     return Candidate(entry, row.id, row.chat_id, row.role, row.created_at, "".join(part.text for part in rows))
