@@ -16,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks import pages, webui
+from benchmarks import pages, search, webui
 from benchmarks.documents import read_results, save_results, write_parts
 from benchmarks.report import figure, table
 from myna import hardware
@@ -165,7 +166,6 @@ async def _turns(directory: Path) -> Results:
 
 def turns(directory: Path) -> Results:
     """See `_turns`. In a thread: Playwright has an event loop in this one."""
-    from concurrent.futures import ThreadPoolExecutor
 
     async def work() -> Results:
         async with opened(directory) as database:
@@ -222,6 +222,9 @@ def measure(names: list[str], webui_at: Path | None) -> Results:
             results["rest"] = rest(browser, idle)
             print("rest", results["rest"], flush=True)
             idle.stop()
+        if "search" in names:
+            with ThreadPoolExecutor(1) as pool:
+                results["search"] = pool.submit(search.compare).result()
         if webui_at is not None:
             results["webui"] = webui.measure(browser, webui_at, MESSAGES, BYTES)
             print("webui", results["webui"], flush=True)
@@ -286,7 +289,7 @@ def part(results: Results) -> str:
 
 def main() -> None:
     """Read the command line, measure, print, write."""
-    everything = ["first", "long", "stream", "paste", "turns", "rest"]
+    everything = ["first", "long", "stream", "paste", "turns", "rest", "search"]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default=",".join(everything), help="what to measure, by commas; none: only write")
     parser.add_argument("--webui", type=Path, help="a virtual environment with Open WebUI, to measure beside")
@@ -301,7 +304,7 @@ def main() -> None:
     made = part(results)
     print(made)
     if given.write:
-        write_parts(given.write, {"app": made})
+        write_parts(given.write, {"app": made, "search": search.part(results["search"])})
 
 
 if __name__ == "__main__":

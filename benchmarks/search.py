@@ -1,7 +1,8 @@
-"""How long a search takes over many messages: `python -m benchmarks.search [--messages 100000] [--url postgresql://…]`.
+"""How long a search takes over many messages: `python -m benchmarks.search [--write docs/performance.md]`.
 
 A database is filled with words as often as languages have them (Zipf's law), a tenth of it in Chinese, and asked what
-people and those who wish to be slow ask. Times are of the whole answer of `GET /api/search`, without HTTP.
+people and those who wish to be slow ask: SQLite, and PostgreSQL where it is installed, in a server of its own. Times
+are of the whole answer of `GET /api/search`, without HTTP.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from benchmarks.documents import save_results, write_parts
+from benchmarks.report import figure, table
 from myna.chat import TextPart
 from myna.server.api.search import find
 from myna.store import messages, search
@@ -27,13 +31,16 @@ from myna.store.database import Database, opened
 from myna.store.records import Message, now
 from myna.store.tables.chats import chats, parts
 from myna.store.tables.chats import messages as message_table
+from tests import postgres
 
 OWNER = "local"
+MESSAGES, REPEATS = 100_000, 15
 VOCABULARY, CHARACTERS = 30_000, 3_000
 WORDS = 120
 """Of a message, on average."""
 A_CHAT = 40
 """Messages."""
+Results = dict[str, Any]
 
 
 class Language:
@@ -45,15 +52,15 @@ class Language:
         words = {"".join(random_numbers.choices(letters, k=random_numbers.randint(2, 11))) for _ in range(VOCABULARY)}
         self.words = sorted(words, key=lambda word: (len(word), word))
         self.characters = [chr(0x4E00 + number) for number in range(CHARACTERS)]
-        self._words = [1 / (rank + 3) for rank in range(len(self.words))]
-        self._characters = [1 / (rank + 3) for rank in range(CHARACTERS)]
+        self._words = list(accumulate(1 / (rank + 3) for rank in range(len(self.words))))
+        self._characters = list(accumulate(1 / (rank + 3) for rank in range(CHARACTERS)))
 
     def text(self) -> str:
         """What one message says."""
         length = self._random.randint(WORDS // 4, WORDS * 7 // 4)
         if self._random.random() < 0.1:
-            return "".join(self._random.choices(self.characters, self._characters, k=length))
-        return " ".join(self._random.choices(self.words, self._words, k=length)).capitalize() + "."
+            return "".join(self._random.choices(self.characters, cum_weights=self._characters, k=length))
+        return " ".join(self._random.choices(self.words, cum_weights=self._words, k=length)).capitalize() + "."
 
 
 def rows(count: int, language: Language) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]]:
@@ -76,10 +83,13 @@ def rows(count: int, language: Language) -> Iterator[tuple[dict[str, Any], list[
 
 def fill(connection: Connection, count: int, language: Language) -> float:
     """Store this many messages and index them; seconds of the indexing."""
-    for chat, said, texts in rows(count, language):
+    for number, (chat, said, texts) in enumerate(rows(count, language)):
         connection.execute(insert(chats), chat)
         connection.execute(insert(message_table), said)
         connection.execute(insert(parts), texts)
+        if number in (10, 100) and connection.dialect.name == "postgresql":
+            # Else it looks through the whole table for each row that refers to another, as when that was empty.
+            connection.exec_driver_sql("ANALYZE")
     began = time.perf_counter()
     search.rebuild(connection)
     return time.perf_counter() - began
@@ -107,21 +117,27 @@ def questions(language: Language) -> dict[str, str]:
     }
 
 
-async def measure(database: Database, language: Language, repeats: int) -> None:
-    """Print what each question takes."""
+async def measure(database: Database, language: Language, repeats: int) -> Results:
+    """What each question takes: milliseconds of the median and of the worst, and how many messages were found."""
     services: Any = SimpleNamespace(database=database)
-    print(f"{'':28}{'median ms':>10}{'worst ms':>10}{'hits':>6}")
+    results: Results = {}
     for name, question in questions(language).items():
         times = []
         for _ in range(repeats):
             began = time.perf_counter()
             found = await find(services, OWNER, question, None, 20)
             times.append((time.perf_counter() - began) * 1000)
-        print(f"{name:28}{statistics.median(times):10.1f}{max(times):10.1f}{len(found.messages):6}")
+        results[name] = {
+            "median_ms": statistics.median(times),
+            "worst_ms": max(times),
+            "hits": len(found.messages),
+        }
+        print(f"{name:28}{statistics.median(times):10.1f}{max(times):10.1f}{len(found.messages):6}", flush=True)
+    return results
 
 
-async def measure_adding(database: Database, language: Language, count: int = 200) -> None:
-    """Print what a message more costs, in a transaction of its own."""
+async def measure_adding(database: Database, language: Language, count: int = 200) -> float:
+    """Milliseconds of a message more, in a transaction of its own."""
     times = []
     async with database.read(OWNER) as scope:
         row = await scope.first(scope.select(chats, chats.c.id).limit(1))
@@ -134,41 +150,61 @@ async def measure_adding(database: Database, language: Language, count: int = 20
         async with database.write(OWNER) as scope:
             await messages.add(scope, message)
         times.append((time.perf_counter() - began) * 1000)
-    print(f"adding a message: {statistics.median(times):.1f} ms (median of {count})")
+    return statistics.median(times)
 
 
-async def run(count: int, repeats: int, url: str | None) -> None:
-    """Fill a new database and measure."""
+async def run(count: int, repeats: int, url: str | None) -> Results:
+    """Fill a new database, that of ``url`` or one in a temporary directory, and measure."""
     language = Language(random.Random(1))
     with tempfile.TemporaryDirectory() as directory:
         async with opened(Path(directory), url) as database:
             async with database.transaction() as transaction:
                 seconds = await transaction.connection.run_sync(fill, count, language)
-            print(f"{count:,} messages indexed in {seconds:.1f} s")
-            if url is None:
-                async with database.read(OWNER) as scope:
-                    from sqlalchemy import text
-
-                    sizes = await scope.all(text(
-                        "SELECT name, sum(pgsize) AS size FROM dbstat WHERE name IN "
-                        "('parts', 'search_documents', 'search_index_data') GROUP BY name"
-                    ))  # fmt: skip
-                print("  ".join(f"{row.name}: {row.size / 2**20:.0f} MiB" for row in sizes))
-            else:
-                async with database.transaction() as transaction:
+                if url is not None:  # as PostgreSQL itself does after a while
                     await transaction.connection.exec_driver_sql("ANALYZE")
-            await measure(database, language, repeats)
-            await measure_adding(database, language)
+            print(f"{'SQLite' if url is None else 'PostgreSQL'}: {count:,} messages indexed in {seconds:.1f} s")
+            print(f"{'':28}{'median ms':>10}{'worst ms':>10}{'hits':>6}")
+            asked = await measure(database, language, repeats)
+            added = await measure_adding(database, language)
+    print(f"adding a message: {added:.1f} ms")
+    return {"indexed_s": seconds, "asked": asked, "added_ms": added}
+
+
+def compare(count: int = MESSAGES, repeats: int = REPEATS) -> Results:
+    """Both databases; PostgreSQL where it is installed, as a server of its own."""
+    results: Results = {"messages": count, "SQLite": asyncio.run(run(count, repeats, None))}
+    if postgres.installed() is not None:
+        with postgres.serving() as server:
+            results["PostgreSQL"] = asyncio.run(run(count, repeats, server.create()))
+    save_results("search", results)
+    return results
+
+
+def part(results: Results) -> str:
+    """The table of docs/performance.md."""
+    places = [place for place in ("SQLite", "PostgreSQL") if place in results]
+    rows = []
+    for name in results[places[0]]["asked"]:
+        cells = [results[place]["asked"][name] for place in places]
+        rows.append((name, *(f"{figure(cell[unit])} ms" for cell in cells for unit in ("median_ms", "worst_ms"))))
+    head = ("what is asked", *(f"{place}, {word}" for place in places for word in ("median", "worst")))
+    added = " and ".join(f"{figure(results[place]['added_ms'])} ms ({place})" for place in places)
+    return (
+        f"{results['messages']:,} messages of generated words. The goal is 50 ms.\n\n{table(head, rows)}\n\n"
+        f"A message more is stored and indexed in {added}."
+    )
 
 
 def main() -> None:
     """Read the command line and go."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=100_000)
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--url", help="an empty PostgreSQL database; without it, SQLite in a temporary directory")
+    parser.add_argument("--messages", type=int, default=MESSAGES)
+    parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--write", type=Path, help="the document whose measured part to replace")
     arguments = parser.parse_args()
-    asyncio.run(run(arguments.messages, arguments.repeats, arguments.url))
+    made = part(compare(arguments.messages, arguments.repeats))
+    if arguments.write:
+        write_parts(arguments.write, {"search": made})
 
 
 if __name__ == "__main__":
