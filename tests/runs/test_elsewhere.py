@@ -131,6 +131,19 @@ async def test_a_chat_that_is_deleted_elsewhere_stops_its_run_and_no_other(both:
         await here.service.stop(OWNER, created.run.id)
 
 
+async def test_who_hears_nothing_of_a_deletion_finds_it_at_the_next_words_and_ends(both: Both) -> None:
+    here, there = both
+    doomed = Talk(here.service, here.backend)
+    _, reply = await doomed.ask("Never mind.")
+    reply.start()
+    assert here.database.peers is not None
+    await here.database.peers.leave()
+    await there.service.delete_chat(OWNER, doomed.chat_id)
+    reply.say("to nobody")
+    async with asyncio.timeout(10):
+        await reply.closed.wait()
+
+
 async def test_what_a_process_leaves_that_dies_is_marked_by_another(
     tmp_path: Path, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> None:

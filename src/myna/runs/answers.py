@@ -31,8 +31,9 @@ class Answers:
         answer.start()
 
     def over(self, owner: str, run_id: str) -> None:
-        """One has ended."""
-        self._at_work.pop((owner, run_id), None)
+        """The log of one has ended; so does the answer, of which a log that was discarded knows nothing."""
+        if (answer := self._at_work.pop((owner, run_id), None)) is not None:
+            answer.abandon()
 
     def find(self, owner: str, run_id: str) -> Answer | None:
         """The answer of a run, if it is at work here."""
