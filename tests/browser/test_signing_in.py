@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import MynaServer, Visit
-from tests.browser.doing import SHORT, SUM, answers, ask, chat_id, composer, questions, send, wait_until_done
+from tests.browser.conftest import MynaServer, ScriptedServer, Visit
+from tests.browser.doing import SHORT, SUM, answers, ask, chat_id, composer, questions, send, wait_until_done, words
 from tests.browser.people import (
     ANNA,
     FORBIDDEN,
@@ -150,6 +150,26 @@ def test_a_session_that_ends_in_the_middle_of_work_loses_nothing(anna: Visit, ow
     expect(answers(page)).to_have_count(1)
     assert "half a thought" not in ask(page, SUM)
     expect(questions(page)).to_have_count(2)
+
+
+def test_an_answer_goes_on_while_its_reader_is_signed_out(visit: Open, own_scripted: ScriptedServer) -> None:
+    owner = Owner(own_scripted)
+    user = owner.make("Gerd")
+    visiting = visit(own_scripted)
+    visiting.watch.expected = (NOT_SIGNED_IN, "WebSocket")
+    page = visiting.page()
+    sign_in(page, "Gerd")
+    send(page, "#rate=20 #say " + " ".join(f"feather-{number}" for number in range(1, 31)))
+    expect(answers(page)).to_contain_text("feather-2")
+    composer(page).fill("half a thought")
+    again = str(owner.ask("PATCH", f"/api/users/{user}", password=True)["password"])
+    expect(signed_out(page)).to_be_visible()
+    fill_in(page, "Gerd", again)
+    expect(signed_out(page)).to_have_count(0)
+    wait_until_done(page)
+    assert words(page).endswith("feather-29 feather-30")
+    assert words(page).count("feather-2 ") == 1
+    expect(composer(page)).to_have_value("half a thought")
 
 
 def test_what_is_sent_without_a_session_goes_out_once_after_signing_in(anna: Visit) -> None:

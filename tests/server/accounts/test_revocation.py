@@ -208,6 +208,48 @@ async def test_the_answers_of_who_is_deleted_end_and_leave_nothing(home: House, 
                 assert await scope.all(scope.select(table)) == [], table.name
 
 
+@pytest.mark.parametrize("what", ["expired", "demoted"])
+async def test_an_answer_outlives_the_session_that_asked_for_it(
+    home: House, ann: Page, ben: Page, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    await ann.call("PATCH", f"/api/users/{ben.id}", {"role": "admin"}, expect=200)
+    home.backend.gate = asyncio.Event()
+    ids = [str(uuid.uuid4()) for _ in range(4)]
+    message = {"id": ids[1], "parent_id": None, "text": "Hi"}
+    asked = {"message": message, "run": {"id": ids[2], "message_id": ids[3]}}
+    follow = json.dumps({"type": "follow", "run": ids[2], "after": 0})
+    async with ben.tab() as tab:
+        await ben.call("POST", f"/api/chats/{ids[0]}/messages", asked, expect=201)
+        await tab.send(follow)
+        await asyncio.to_thread(home.backend.paused.wait, 10)
+        run = home.app.state.api.runs.live(ben.id, ids[2])
+        assert run is not None
+        if what == "expired":
+            with monkeypatch.context() as patch:
+                patch.setattr("myna.server.accounts.service.now", lambda: 3_000_000_000_000)
+                await home.accounts.end_expired()
+                assert await closed(tab) == 1008
+                assert (await ben.http.get(f"/api/chats/{ids[0]}")).status_code == 401
+            for person, name in ((ann, "Ann"), (ben, "Ben")):
+                await person.sign_in(name=name)
+        else:
+            await ann.call("PATCH", f"/api/users/{ben.id}", {"role": "member"}, expect=200)
+            assert await closed(tab) == 1008
+            assert (await ben.http.get("/api/users")).status_code == 403
+    assert not run.ended.is_set()
+    async with ben.tab() as tab:
+        await tab.send(follow)
+        home.backend.gate.set()
+        async with asyncio.timeout(10):
+            await run.ended.wait()
+            heard = ""
+            while "there!" not in heard:
+                heard += str(await tab.recv())
+    opened = (await ben.http.get(f"/api/chats/{ids[0]}")).json()
+    assert opened["messages"][1]["status"] == "complete"
+    assert opened["messages"][1]["parts"] == [{"type": "text", "text": "Hello there!"}]
+
+
 async def test_the_answers_of_who_is_disabled_end_with_what_they_have(home: House, ann: Page, ben: Page) -> None:
     home.backend.gate = asyncio.Event()
     ids = [str(uuid.uuid4()) for _ in range(4)]
