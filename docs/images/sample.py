@@ -16,6 +16,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from playwright.sync_api import Page
+
 from myna.chat import Message as Turn
 from myna.chat import TextPart
 from myna.store import chats, messages, projects, usage
@@ -76,9 +78,18 @@ CHATS = (
     ("Verbs of motion in Russian", "Explain идти and ходить with examples.", 20, None),
     ("鸟的名字", "八哥和鹩哥有什么区别", 26, None),
 )
-SHORT = (
-    "That depends on three things, and the first matters most.\n\n- **Warmth**: above ten degrees at night.\n"
-    "- **Light**: six hours of sun.\n- **Patience**: a week outside by day alone helps."
+SAID = (
+    MYNA,
+    "When the nights stay **warm**, above ten degrees: in most places after the middle of May. Set them outside by day "
+    "alone for a week first.",
+    "`people.sort(key=lambda each: (each.family, each.given))` sorts by the family name, then by the given one.",
+    "*Since Monday the radiators in my flat do not get warm.* Begin with that, and ask by when they will be repaired.",
+    "Four to six hours where it stands warm. It is ready when it has doubled and smells a little of apples.",
+    "*Wren*, *Swallow*, *Little Tern*, *Dipper*, *Sandpiper*, *Avocet*, *Linnet*, *Wagtail*, *Siskin*, *Dunlin*.",
+    "A dense one of hawthorn and hazel, open at the ground. Leaves that lie below it keep the nest warm in winter.",
+    "By Chambéry and Modane, through the tunnel below Mont Cenis: about four hours.",
+    "*Я иду в школу*: I am on my way there now. *Я хожу в школу*: I go there again and again.",
+    "鹩哥的头后有黄色肉垂。八哥没有。",
 )
 PROJECTS = ("Garden", "Thesis")
 DAY_MS = 24 * 60 * 60 * 1000
@@ -93,13 +104,13 @@ def fill(data_dir: Path, owner: str = "local") -> None:
             known = {name: str(uuid.uuid5(uuid.NAMESPACE_DNS, owner + name)) for name in PROJECTS}
             for name, made in known.items():
                 await projects.create(scope, Project(made, name, "Answer briefly.", at, at, 0))
-            for title, question, days, project in CHATS:
+            for (title, question, days, project), said in zip(CHATS, SAID, strict=True):
                 at = now() - days * DAY_MS - 600_000
                 chat, asked, answered = (str(uuid.uuid4()) for _ in range(3))
                 row = Chat(chat, title, MODEL, None, at, at, 0, "user")
                 place = known[project] if project else None
                 await chats.create(scope, dataclasses.replace(row, project_id=place))
-                answer = ANSWERS.get(question, SHORT)
+                answer = ANSWERS.get(question, said)
                 for made in (
                     Message(asked, chat, None, "user", (TextPart(question),), "complete", None, at),
                     Message(answered, chat, asked, "assistant", (TextPart(answer),), "complete", MODEL, at + 1),
@@ -136,8 +147,14 @@ def answer(turns: tuple[Turn, ...], begun: str = "") -> Script:
     return Script(ANSWERS[asked], thinks=asked == WAVES, hang=asked == SONGS)
 
 
-REACH = {"usage": lambda page: page.get_by_role("slider").first.wait_for()}
-"""Instead of what the tests do there: here are figures to show."""
+def _find(page: Page) -> None:
+    places.press(page, "sidebar.find")
+    page.get_by_role("dialog").get_by_role("textbox").fill("warm")
+    page.get_by_role("dialog").locator("mark").nth(2).wait_for()
+
+
+REACH = {"usage": lambda page: page.get_by_role("slider").first.wait_for(), "what was found": _find}
+"""Instead of what the tests do there: here are figures to show, and chats to find."""
 
 
 def ask_in_places() -> None:
