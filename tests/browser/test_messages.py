@@ -87,6 +87,16 @@ def test_texts_are_edited_in_place_or_as_a_copy(visit, scripted: ScriptedServer)
     expect(answers(page).last).to_contain_text("Edited")
     expect(answers(other).last).to_contain_text("The dog")
 
+    # Given up by a slip, it can be had back.
+    more(page, "Edit")
+    field.fill("The cow sat on the mat.")
+    field.press("Escape")
+    expect(field).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(field).to_have_value("The cow sat on the mat.")
+    expect(field).to_be_focused()
+    page.get_by_role("button", name="Cancel").click()
+
     # Two tabs edit one message: the second is told, and loses nothing.
     for tab in (page, other):
         more(tab, "Edit")

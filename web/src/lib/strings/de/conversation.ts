@@ -13,6 +13,7 @@ const words: typeof en = {
     edited: "Bearbeitet",
     editedAt: (time) => `Bearbeitet ${time}`,
     elsewhere: "Diese Nachricht wurde inzwischen in einem anderen Tab geändert. Dein Text ist noch hier: Speichere ihn trotzdem oder als Kopie.",
+    dropped: "Deine Änderungen wurden verworfen.",
     fork: "In einen neuen Chat abzweigen",
     forked: "Das ist die Abzweigung, ein eigener Chat.",
     compare: "Fassungen vergleichen",

@@ -12,6 +12,7 @@ export default {
     edited: "Edited",
     editedAt: (time: string) => `Edited ${time}`,
     elsewhere: "This message was changed in another tab meanwhile. Your text is kept here: save it anyway, or as a copy.",
+    dropped: "Your changes were dropped.",
     fork: "Fork into a new chat",
     forked: "This is the fork, a chat of its own.",
     compare: "Compare versions",

@@ -13,6 +13,7 @@ const words: typeof en = {
     edited: "Editado",
     editedAt: (time) => `Editado ${time}`,
     elsewhere: "Este mensaje se cambió mientras tanto en otra pestaña. Tu texto sigue aquí: guárdalo de todos modos o como copia.",
+    dropped: "Se descartaron tus cambios.",
     fork: "Bifurcar en un chat nuevo",
     forked: "Esta es la bifurcación, un chat propio.",
     compare: "Comparar versiones",

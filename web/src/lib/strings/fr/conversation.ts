@@ -13,6 +13,7 @@ const words: typeof en = {
     edited: "Modifié",
     editedAt: (time) => `Modifié ${time}`,
     elsewhere: "Ce message a été modifié entre-temps dans un autre onglet. Votre texte est conservé ici\u00a0: enregistrez-le quand même, ou comme copie.",
+    dropped: "Vos modifications ont été abandonnées.",
     fork: "Dériver vers une nouvelle discussion",
     forked: "Voici la dérivation, une discussion à part entière.",
     compare: "Comparer les versions",

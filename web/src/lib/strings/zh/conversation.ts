@@ -13,6 +13,7 @@ const words: typeof en = {
     edited: "已编辑",
     editedAt: (time) => `编辑于 ${time}`,
     elsewhere: "此消息刚刚在另一个标签页中被修改。你的文字仍保留在这里：可以仍然保存，或另存为副本。",
+    dropped: "你的更改已放弃。",
     fork: "分叉为新对话",
     forked: "这是分叉出来的独立对话。",
     compare: "比较版本",
