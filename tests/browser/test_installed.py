@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -91,6 +92,14 @@ def test_without_the_server_it_shows_what_was_loaded(visit: Callable[..., Visit]
     expect(answers(page)).to_contain_text("A first chat to keep")
     page.wait_for_function(f"async () => (await ({KEPT_CHATS})(0)).length === 30")
 
+    page.evaluate(
+        """(preset) => fetch("/api/presets", {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(preset),
+        }).then(() => undefined)""",
+        {"id": str(uuid.uuid4()), "name": "Brief", "system_prompt": "Be brief.", "is_default": True},
+    )
     own_scripted.kill()
     page.reload()
     expect(answers(page)).to_contain_text("A first chat to keep")
@@ -103,6 +112,11 @@ def test_without_the_server_it_shows_what_was_loaded(visit: Callable[..., Visit]
     wait_until_done(page)
     expect(answers(page).last).to_contain_text("Written without the server")
     expect(page.get_by_text("You can read what was loaded lately.")).to_have_count(0)
+    page.keyboard.press("Control+Shift+o")
+    expect(questions(page)).to_have_count(0)
+    with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/messages")) as sent:
+        ask(page, "What was chosen before counts again")
+    assert sent.value.post_data_json["chat"]["system_prompt"] == "Be brief."
 
 
 def test_signing_out_leaves_nothing_of_a_person(visit: Callable[..., Visit], own_scripted: ScriptedServer) -> None:

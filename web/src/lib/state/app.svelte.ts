@@ -455,6 +455,7 @@ class App {
     void chats.load();
     void projects.load();
     void models.load();
+    void this.#loadModelChoices();
     void this.#loadPreferences();
     void this.conversation?.load();
   }
