@@ -98,6 +98,9 @@ def test_one_message_to_several_models_and_on_with_one_of_them(
     page.reload()
     expect(columns.nth(1)).to_contain_text("Both at once")
     page.get_by_role("button", name="Stop all").click()
+    with page.context.expect_page() as beside:
+        page.get_by_role("link", name="New comparison").click(modifiers=["Control"])
+    expect(beside.value.get_by_label("Message", exact=True)).to_be_visible()
     page.get_by_role("button", name="Go on with this: 1.").click()
     chat_id(page)
     expect(page.get_by_label("Version 1 of 2")).to_be_visible()
