@@ -128,6 +128,17 @@ def test_texts_are_edited_in_place_or_as_a_copy(visit, scripted: ScriptedServer)
     expect(answers(page)).to_have_count(1)
 
 
+def test_what_is_edited_stays_in_sight_at_the_end_of_a_chat(visit, scripted: ScriptedServer) -> None:
+    page = visit(scripted).page()
+    ask(page, "#paragraphs=6")
+    # By the keyboard or a half hidden button: the page is at its end, and the editor makes it longer.
+    questions(page).first.get_by_role("button", name="Edit").evaluate("button => button.click()")
+    editor = page.get_by_role("textbox", name="Edit message")
+    expect(editor).to_be_focused()
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    expect(editor).to_be_in_viewport()
+
+
 def test_a_branch_becomes_a_chat(visit, scripted: ScriptedServer) -> None:
     page = visit(scripted).page()
     ask(page, "#say One.")

@@ -102,7 +102,7 @@ export class Viewport {
   /** After the rows are in the page: what is held or followed is put where it belongs. */
   settle(): void {
     if (!this.#scroller || !this.#column) return;
-    if (this.following) {
+    if (this.following && !this.#isWritten()) {
       this.#scroller.scrollTop = this.#scroller.scrollHeight;
     } else if (this.#held !== null) {
       const element = this.elementOf(this.#held);
@@ -135,6 +135,12 @@ export class Viewport {
   /** Its height, as it was measured or guessed. */
   heightAt(index: number): number {
     return (this.offsets[index + 1] ?? 0) - (this.offsets[index] ?? 0) - this.#gap;
+  }
+
+  /** Whether somebody writes in a message, which must not move away from under the hands. */
+  #isWritten(): boolean {
+    const field = document.activeElement;
+    return field instanceof HTMLTextAreaElement && this.#column!.contains(field);
   }
 
   #look(): void {
