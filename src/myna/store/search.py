@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import count, groupby
+from itertools import count, groupby, islice
 from typing import Any
 
 from sqlalchemy import (
@@ -20,8 +20,10 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Insert,
     Row,
     Select,
+    bindparam,
     cast,
     delete,
     func,
@@ -31,6 +33,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import Text
 
 from myna.store import words
@@ -159,12 +162,14 @@ def rebuild(connection: Connection) -> int:
         )
         for kind, key, statement in (("t", "chat_id", titles), ("m", "message_id", said)):
             found = connection.execute(statement, execution_options={"yield_per": _BATCH})
-            for each, rows in groupby(found, key=lambda row: row.id):
-                different = words.distinct("".join(row.text for row in rows))
-                kept = _kept(connection.dialect.name, f"{number}{kind}", different)
-                row = {"entry": next(entries), "owner": owner, "chat_id": None, "message_id": None, key: each}
-                connection.execute(insert(search_documents).values(**row, words=kept))
-                indexed += 1
+            rows = (
+                {"entry": next(entries), "owner": owner, "chat_id": None, "message_id": None, key: each}
+                | {"kept": _kept(connection, f"{number}{kind}", words.distinct("".join(row.text for row in of_one)))}
+                for each, of_one in groupby(found, key=lambda row: row.id)
+            )
+            while batch := list(islice(rows, _BATCH)):
+                connection.execute(_add(connection), batch)
+                indexed += len(batch)
     return indexed
 
 
@@ -177,9 +182,9 @@ async def _replace(scope: Scope, kind: str, said: str, **key: str) -> None:
     if not found:
         return
     number, entry = await _next(scope)
-    kept = _kept(_dialect(scope), f"{number}{kind}", found)
-    row = {"entry": entry if gone is None else gone.entry, "owner": scope.owner, **key, "words": kept}
-    await scope.run(insert(search_documents).values(row))
+    connection = scope.transaction.connection
+    row = {"entry": entry if gone is None else gone.entry, "owner": scope.owner, **key}
+    await connection.execute(_add(connection), row | {"kept": _kept(connection, f"{number}{kind}", found)})
 
 
 async def _known(scope: Scope) -> Row[Any] | None:
@@ -247,11 +252,16 @@ def _has(kept: ColumnElement[Any], asked: Sequence[tuple[str, bool]]) -> ColumnE
     return kept.op("@@", is_comparison=True)(cast(match, TSQUERY))
 
 
-def _kept(dialect: str, tag: str, found: Sequence[str]) -> Any:
-    """Words as a row holds them: SQLite's triggers put the tag before each."""
-    if dialect == "sqlite":
-        return " ".join(found)
-    return func.array_to_tsvector(cast([tag + word for word in found], ARRAY(Text)))
+def _add(connection: Connection | AsyncConnection) -> Insert:
+    """Adds a row with what `_kept` gives as ``kept``."""
+    if connection.dialect.name == "sqlite":
+        return insert(search_documents).values(words=bindparam("kept", type_=Text))
+    return insert(search_documents).values(words=func.array_to_tsvector(bindparam("kept", type_=ARRAY(Text))))
+
+
+def _kept(connection: Connection | AsyncConnection, tag: str, found: Sequence[str]) -> str | list[str]:
+    """Words as they are given to a row: SQLite's triggers put the tag before each."""
+    return " ".join(found) if connection.dialect.name == "sqlite" else [tag + word for word in found]
 
 
 def _dialect(scope: Scope) -> str:
