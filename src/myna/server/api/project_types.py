@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from myna.server.api.types import Answer, Chat, Id, Project, Request
+from myna.server.api.types import Answer, Chat, Id, Project, Request, storable, without_null
 
 MAX_INSTRUCTIONS = 8_000
 """Characters; as many as a user's own instructions have."""
@@ -14,20 +14,8 @@ MAX_BULK = 5_000
 """Chats named in one request."""
 
 
-def _named(text: str) -> str:
-    if "\0" in text or not text.strip():
-        raise ValueError("must not be empty or contain the null character")
-    return text
-
-
-def _storable(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain the null character")
-    return text
-
-
-Name = Annotated[str, Field(max_length=100), AfterValidator(_named)]
-Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_storable)]
+Name = Annotated[str, Field(max_length=100), AfterValidator(storable)]
+Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(without_null)]
 
 
 class NewProject(Request):

@@ -18,6 +18,7 @@ from myna.server.api.types.base import (
     SystemPrompt,
     Text,
     Title,
+    storable,
     without_null,
 )
 from myna.server.api.types.chats import (
@@ -140,5 +141,6 @@ __all__ = [
     "Usage",
     "WaitingPatch",
     "given",
+    "storable",
     "without_null",
 ]

@@ -22,7 +22,8 @@ def without_null(text: str) -> str:
     return text
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
+    """As `without_null`; ValueError also where there is nothing but space."""
     if not without_null(text).strip():
         raise ValueError("must not be empty")
     return text
@@ -30,10 +31,10 @@ def _storable(text: str) -> str:
 
 ID_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 Id = Annotated[str, Field(pattern=ID_PATTERN, examples=["UUID, lower case"])]
-Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_storable)]
-PresetName = Annotated[str, Field(max_length=80), AfterValidator(_storable)]
-Title = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
-ModelName = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(storable)]
+PresetName = Annotated[str, Field(max_length=80), AfterValidator(storable)]
+Title = Annotated[str, Field(max_length=200), AfterValidator(storable)]
+ModelName = Annotated[str, Field(max_length=500), AfterValidator(storable)]
 SystemPrompt = Annotated[str, Field(max_length=MAX_SYSTEM_PROMPT), AfterValidator(without_null)]
 """Empty: none at all."""
 StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_LENGTH), AfterValidator(without_null)]
