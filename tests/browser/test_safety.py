@@ -221,9 +221,17 @@ def test_formulas_diagrams_and_code_are_drawn_under_the_strict_policy(visiting: 
 
 def test_markdown_made_to_be_slow_does_not_hold_the_page_up(visiting: Visit) -> None:
     page = visiting.page()
+    crowded = [
+        "|a" * 100 + "|\n" + "|-" * 100 + "|\n" + ("|a" * 100 + "|\n") * 800,
+        "- [ ] a\n" * 20_000,
+        "$x$ " * 5000,
+    ]
     slow = ["[" * 30_000, "`" * 30_000, "*a " * 20_000, "> " * 2000, "$" * 20_000, "[a](" * 10_000, "x" * 300_000]
+    slow += [*crowded, "# a\n" * 20_000]
     open_chat_with(page, "\n\n".join(["First.", *slow, "**Last.**"]))
     expect(page.locator(".prose").last).to_contain_text("Last.")
+    assert page.locator(".prose").last.locator(".block").count() < 1000
+    assert page.locator("td, li, .katex").count() < 2000
     page.get_by_role("button", name="Copy", exact=True).last.click()
 
 

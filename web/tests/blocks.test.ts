@@ -88,7 +88,8 @@ test("only the tail is parsed again: the time of a long answer does not grow wit
   let source = "";
   for (let count = 1; count <= 3000; count += 1) {
     source += paragraph;
-    assert.equal(splitter.update(source, false).length, count);
+    // From the 301st on they are put together, forty of these at a time.
+    assert.equal(splitter.update(source, false).length, count <= 300 ? count : 300 + Math.ceil((count - 300) / 40));
   }
 });
 
@@ -115,6 +116,22 @@ for (const source of FENCES) {
     }
   });
 }
+
+test("thousands of small blocks are drawn in runs, which are the same while the text grows", () => {
+  const source = "# a\n\n".repeat(5000) + "```js\nlet a\n```\n\n" + "b\n\n".repeat(5000) + "end";
+  const whole = new BlockSplitter().update(source, true);
+  assert.equal(whole.join(""), source);
+  assert.ok(whole.length < 400);
+  assert.ok(whole.some((block) => block.startsWith("```js\nlet a\n```")));
+  const growing = new BlockSplitter();
+  let settled: string[] = [];
+  for (let at = 0; at < source.length; at += 3001) {
+    const blocks = growing.update(source.slice(0, at), false);
+    assert.deepEqual(blocks.slice(0, Math.max(0, settled.length - 3)), settled.slice(0, -3));
+    settled = blocks;
+  }
+  assert.deepEqual(growing.update(source, true), whole);
+});
 
 test("a long block is told from others without being parsed", () => {
   assert.deepEqual(fenceOf("\n```py x\na\n\nb\n```\n\n"), { language: "py", code: "a\n\nb", closed: true });

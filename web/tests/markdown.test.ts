@@ -77,6 +77,8 @@ test("text made to be slow is known, and what people write is not", () => {
     "[a](".repeat(50_000),
     "$".repeat(10_000),
     "<".repeat(10_000),
+    `|${"a|".repeat(100)}\n`.repeat(200),
+    "- [ ] a\n".repeat(10_000),
   ];
   for (const text of slow) assert.ok(isHard(text), text.slice(0, 20));
   const fine = [

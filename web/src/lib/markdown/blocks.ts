@@ -7,6 +7,20 @@ import { continuation, fenceOf } from "./fence";
 import { isTangled } from "./hard";
 import { topLevel } from "./parser";
 
+/** Blocks that each are drawn by themselves; of a text that has more, those that follow are drawn in runs. */
+const MOST_ALONE = 300;
+/** Letters from which on a run is long enough. */
+const RUN_LENGTH = 2000;
+
+/** Appends a block: as one of its own, or to a run that is not full. The same blocks always become the same runs. */
+function append(blocks: string[], block: string): void {
+  const last = blocks.length - 1;
+  const run = blocks[last];
+  const joins = last >= MOST_ALONE && run !== undefined && run.length < RUN_LENGTH && block.length < RUN_LENGTH;
+  if (joins && !fenceOf(run) && !fenceOf(block)) blocks[last] = run + block;
+  else blocks.push(block);
+}
+
 export class BlockSplitter {
   #settled: string[] = [];
   #settledLength = 0;
@@ -27,7 +41,7 @@ export class BlockSplitter {
       if (more !== null) {
         this.#source = source;
         this.#tail[this.#tail.length - 1] += more;
-        return [...this.#settled, ...this.#tail];
+        return this.#all(this.#tail);
       }
     }
     if (!source.startsWith(this.#source) || complete) this.#reset();
@@ -36,7 +50,13 @@ export class BlockSplitter {
     if (!complete) this.#settle(tail);
     this.#tail = tail;
     this.#inFence = !complete && fenceOf(tail.at(-1) ?? "")?.closed === false;
-    return [...this.#settled, ...tail];
+    return this.#all(tail);
+  }
+
+  #all(tail: string[]): string[] {
+    const all = [...this.#settled];
+    for (const block of tail) append(all, block);
+    return all;
   }
 
   #split(text: string, growing: boolean): string[] {
@@ -62,7 +82,7 @@ export class BlockSplitter {
    */
   #settle(tail: string[]): void {
     for (const block of tail.splice(0, Math.max(0, tail.length - 2))) {
-      this.#settled.push(block);
+      append(this.#settled, block);
       this.#settledLength += block.length;
     }
   }

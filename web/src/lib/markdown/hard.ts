@@ -10,13 +10,25 @@ const LONGEST_LINE = 50_000;
 /** Signs of the same kind in a row, or brackets that are open at once. */
 const MOST_SIGNS = 300;
 const DEEPEST = 40;
+/** Signs of one block that each make an element: cells, links, lines of a list. */
+const MOST_ELEMENTS = 12_000;
 
 const IN_A_ROW = new RegExp(`([\\[\\](){}<>*_~\`!$&|\\\\])\\1{${MOST_SIGNS},}`);
 const QUOTES = new RegExp(`^[ \\t]*(?:>[ \\t]?|(?:[-+*]|\\d{1,9}[.)])[ \\t]){${DEEPEST},}`, "m");
 
 /** Whether a block, or a whole source, is not to be parsed. */
 export function isHard(source: string): boolean {
-  return source.length > LONGEST_BLOCK || isTangled(source);
+  return source.length > LONGEST_BLOCK || isTangled(source) || isCrowded(source);
+}
+
+/** Whether a block becomes more elements than the page can lay out at once. */
+function isCrowded(source: string): boolean {
+  let elements = 0;
+  for (let at = 0; at < source.length; at += 1) {
+    const sign = source.charCodeAt(at);
+    if (sign === 124 || sign === 91 || sign === 10) elements += 1;
+  }
+  return elements > MOST_ELEMENTS;
 }
 
 /** Whether the blocks of a source cannot be told apart in time. */

@@ -26,10 +26,16 @@ const BLOCK: [RegExp, boolean][] = [
   [/^ {0,3}\\\[([\s\S]*)$/, true],
 ];
 
+/** A text up to its first empty line. Where a block may begin is asked at each paragraph, and matters within it alone. */
+function paragraphOf(source: string): string {
+  const end = source.search(/\n[ \t]*\n/);
+  return end === -1 ? source : source.slice(0, end);
+}
+
 const block: TokenizerExtension = {
   name: "formulaBlock",
   level: "block",
-  start: (source) => /(?:^|\n) {0,3}(?:\$\$|\\\[|\\begin\{)/.exec(source)?.index,
+  start: (source) => /(?:^|\n) {0,3}(?:\$\$|\\\[|\\begin\{)/.exec(paragraphOf(source))?.index,
   tokenizer(source): Formula | undefined {
     const head = source.slice(0, LONGEST_FORMULA);
     if (!/^ {0,3}(?:\$\$|\\\[|\\begin\{)/.test(head)) return undefined;
@@ -84,7 +90,7 @@ export interface Note extends Tokens.Generic {
 const note: TokenizerExtension = {
   name: "note",
   level: "block",
-  start: (source) => /(?:^|\n)\[\^/.exec(source)?.index,
+  start: (source) => /(?:^|\n)\[\^/.exec(paragraphOf(source))?.index,
   tokenizer(source): Note | undefined {
     const match = /^\[\^([\w-]{1,40})\]:[ \t]+([^\n]*(?:\n(?: {2,}|\t)[^\n]*\S[^\n]*)*)(?:\n|$)/.exec(source);
     if (!match) return undefined;

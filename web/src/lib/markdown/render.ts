@@ -101,10 +101,16 @@ function plainHtml(code: string, lines: number): string {
   return runsOf(code).map((run) => `<span class="run">${escape(run)}</span>`).join("");
 }
 
+/** Formulas of one block that are drawn; what a model writes has a dozen. */
+const MOST_FORMULAS = 200;
+/** Of the block that is being rendered. */
+let formulasLeft = MOST_FORMULAS;
+
 /** A formula drawn, or its source until that can be and where it cannot. */
 function formulaHtml({ tex, display, open }: Formula): string {
   const source = `<code class="source">${escape(tex)}</code>`;
-  const drawn = open ? null : formula(tex, display);
+  const drawn = open || formulasLeft <= 0 ? null : formula(tex, display);
+  formulasLeft -= 1;
   const tag = display ? "div" : "span";
   if (drawn === null) return `<${tag} class="formula" dir="ltr">${source}</${tag}>`;
   if ("html" in drawn) return `<${tag} class="formula${display ? " display" : ""}" dir="ltr">${drawn.html}</${tag}>`;
@@ -184,9 +190,11 @@ export function renderBlock(
   notes: readonly string[] = [],
 ): DocumentFragment {
   numbered = notes;
+  formulasLeft = MOST_FORMULAS;
   // Code is not parsed, however long it is.
-  const fence = block.length > LONG_FENCE ? fenceOf(block) : null;
-  if (!fence && isHard(block)) return asWritten(block);
+  const hard = isHard(block);
+  const fence = hard || block.length > LONG_FENCE ? fenceOf(block) : null;
+  if (hard && !fence) return asWritten(block);
   const source = definitions === "" ? block : `${block}\n\n${definitions}`;
   const html = fence ? codeHtml(fence.language, fence.code, fence.closed) : toHtml(source, growing);
   const formulas = html.includes('class="katex');
