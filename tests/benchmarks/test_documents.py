@@ -48,7 +48,10 @@ def test_results_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     ("document", "parts"),
     [
         ("README.md", {"summary"}),
-        ("docs/performance.md", {"summary", "missed", "speed", "growth", "parity", "fuzz", "api", "storm", "app"}),
+        (
+            "docs/performance.md",
+            {"summary", "missed", "speed", "growth", "parity", "fuzz", "api", "storm", "app", "search"},
+        ),
     ],
 )
 def test_our_documents_have_the_parts_that_the_scripts_write(document: str, parts: set[str]) -> None:
