@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
-from myna.server.api.types import Answer, Request
+from myna.server.api.types import Answer, Request, without_null
 
 Role = Literal["owner", "admin", "member"]
 Permission = Literal["all", "read", "inference"]
@@ -23,16 +23,14 @@ MAX_INSTRUCTIONS = 8_000
 """Characters: a few pages, which every chat's context can spare."""
 
 
-def _without_null(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain the null character")
-    return text.strip()
+def _trimmed(text: str) -> str:
+    return without_null(text).strip()
 
 
 Language = Literal["en", "de", "fr", "es", "zh", "ar"]
 Theme = Literal["system", "light", "dark", "contrast"]
 DisplayName = Annotated[str, Field(max_length=64), AfterValidator(_printable)]
-Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_without_null)]
+Instructions = Annotated[str, Field(max_length=MAX_INSTRUCTIONS), AfterValidator(_trimmed)]
 Secret = Annotated[str, Field(min_length=1, max_length=1024)]
 Code = Annotated[str, Field(min_length=1, max_length=64)]
 UserName = Annotated[str, Field(max_length=256)]

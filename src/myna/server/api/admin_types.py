@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from myna.server.api.account_types import Requests, Time, Tokens
 from myna.server.api.types import Answer, ModelName, Request
-
-SignUp = Literal["closed", "invitation", "open"]
+from myna.store.options import SignUp
 
 
 class OptionsPatch(Request):

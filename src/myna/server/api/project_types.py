@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from myna.server.api.account_types import MAX_INSTRUCTIONS
 from myna.server.api.types import Answer, Chat, Id, Project, Request, storable, without_null
 
-MAX_INSTRUCTIONS = 8_000
-"""Characters; as many as a user's own instructions have."""
 MAX_BULK = 5_000
 """Chats named in one request."""
 
