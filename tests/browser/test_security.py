@@ -26,6 +26,7 @@ from tests.browser.people import (
     fill_in,
     signed_out,
 )
+from tests.browser.test_look import serious_problems
 from tests.server.accounts.identity_provider import CLIENT, identity_provider
 
 Open = Callable[..., Visit]
@@ -147,7 +148,7 @@ def test_a_passkey_signs_in_without_a_password(stranger: Callable[..., Page], ow
     fill_in(by_address, "Vera")
     there = by_address.get_by_role("link", name="http://localhost:")
     expect(there).to_be_visible()
-    page = stranger(str(there.get_attribute("href")))
+    page = stranger(str(there.get_attribute("href")), bypass_csp=True)
     chrome = page.context.new_cdp_session(page)
     chrome.send("WebAuthn.enable")
     options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
@@ -160,6 +161,7 @@ def test_a_passkey_signs_in_without_a_password(stranger: Callable[..., Page], ow
     rows = page.get_by_role("list", name="Passkeys").get_by_role("listitem")
     expect(rows).to_contain_text("Chrome on Linux")
     rows.get_by_role("button", name="Rename").click()
+    assert serious_problems(page) == []
     page.get_by_role("dialog").get_by_label("Name").fill("My laptop")
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
     expect(rows).to_contain_text("My laptop")
@@ -178,6 +180,7 @@ def test_a_passkey_signs_in_without_a_password(stranger: Callable[..., Page], ow
     chrome.send("WebAuthn.setUserVerified", verified)
     enter.click()
     expect(page.get_by_role("alert")).to_contain_text("It was cancelled")
+    assert serious_problems(page) == []
     chrome.send("WebAuthn.setUserVerified", {**verified, "isUserVerified": True})
     vera = next(user for user in owner.ask("GET", "/api/users")["users"] if user["name"] == "Vera")
     assert vera["passkeys"] == 1
