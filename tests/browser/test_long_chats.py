@@ -88,6 +88,9 @@ def test_an_address_with_a_message_opens_there_and_keys_go_on(visit, filled: Scr
     expect(marked).to_be_focused()
     expect(marked).to_be_in_viewport()
     expect(marked).to_have_attribute("aria-posinset", "201")
+    for _ in range(4):
+        page.keyboard.press("PageDown")
+    expect(marked).not_to_be_in_viewport()
     page.keyboard.press("Alt+ArrowDown")
     expect(page.locator("article:focus")).to_contain_text("Message 201 of generated text")
     page.keyboard.press("Alt+ArrowUp")
