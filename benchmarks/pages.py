@@ -10,6 +10,8 @@ from playwright.sync_api import Page
 
 FRAMES = """async ({seconds, pixels, selector}) => {
   const scroller = selector === null ? null : document.querySelector(selector);
+  // The wheel is what tells the page that a person scrolls.
+  scroller?.dispatchEvent(new WheelEvent("wheel", {bubbles: true}));
   const frames = [];
   const began = performance.now();
   let before = began;
@@ -49,8 +51,8 @@ PASTED = """() => {
   window.pasted = new Promise((resolve) => {
     document.activeElement.addEventListener("keydown", () => {
       const began = performance.now();
-      document.activeElement.addEventListener("input", () =>
-        requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began))), {once: true});
+      const painted = () => requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began)));
+      for (const event of ["input", "paste"]) document.activeElement.addEventListener(event, painted, {once: true});
     });
   });
 }"""

@@ -121,6 +121,17 @@ def _tokens(page: Page) -> None:
     expect(page.get_by_role("group", name=say(page, "tokens.alternatives"))).to_be_visible()
 
 
+def _paste(page: Page) -> None:
+    page.get_by_role("textbox", name=say(page, "composer.label"), exact=True).evaluate(
+        """field => {
+          const clipboardData = new DataTransfer();
+          clipboardData.setData("text/plain", "A bird sings.\\n".repeat(2000));
+          field.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true, cancelable: true}));
+        }"""
+    )
+    expect(page.get_by_role("group", name=say(page, "composer.pasted"))).to_be_visible()
+
+
 def _drawings(page: Page) -> None:
     box = page.get_by_role("textbox", name=say(page, "composer.label"), exact=True)
     box.fill(DRAWINGS)
@@ -259,6 +270,7 @@ def _found(page: Page) -> None:
 
 PLACES = (
     Place("first screen", shown_in="model settings"),
+    Place("long text pasted", reach=_paste),
     Place("conversation", reach=converse, shown_in="more for a message"),
     Place("answer's details", reach=_in_conversation("message.details")),
     Place("tokens and alternatives", reach=_tokens),

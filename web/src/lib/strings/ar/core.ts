@@ -56,6 +56,9 @@ const words: typeof en = {
     note: "النماذج الصغيرة تخطئ. تحقّق مما يهمّك.",
     restored: (reason) => `لم تُرسل: ${reason} ما زال نصّك هنا.`,
     dismiss: "إغلاق",
+    pasted: "النص الملصق",
+    editPasted: "تعديل النص الملصق",
+    removePasted: "إزالة النص الملصق",
   },
 
   transcript: {

@@ -57,6 +57,9 @@ const words: typeof en = {
     note: "Kleine Modelle machen Fehler. Prüfe, worauf es ankommt.",
     restored: (reason) => `Nicht gesendet: ${reason} Dein Text ist noch da.`,
     dismiss: "Schließen",
+    pasted: "Eingefügter Text",
+    editPasted: "Eingefügten Text bearbeiten",
+    removePasted: "Eingefügten Text entfernen",
   },
 
   transcript: {

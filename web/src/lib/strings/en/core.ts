@@ -57,6 +57,9 @@ export default {
     note: "Small models make mistakes. Check what matters.",
     restored: (reason: string) => `Not sent: ${reason} Your text is still here.`,
     dismiss: "Dismiss",
+    pasted: "Pasted text",
+    editPasted: "Edit the pasted text",
+    removePasted: "Remove the pasted text",
   },
 
   transcript: {

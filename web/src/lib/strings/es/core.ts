@@ -57,6 +57,9 @@ const words: typeof en = {
     note: "Los modelos pequeños se equivocan. Comprueba lo que importa.",
     restored: (reason) => `No se envió: ${reason} Tu texto sigue aquí.`,
     dismiss: "Cerrar",
+    pasted: "Texto pegado",
+    editPasted: "Editar el texto pegado",
+    removePasted: "Quitar el texto pegado",
   },
 
   transcript: {

@@ -56,6 +56,9 @@ const words: typeof en = {
     note: "Les petits modèles se trompent. Vérifiez ce qui compte.",
     restored: (reason) => `Non envoyé : ${reason} Votre texte est toujours là.`,
     dismiss: "Fermer",
+    pasted: "Texte collé",
+    editPasted: "Modifier le texte collé",
+    removePasted: "Retirer le texte collé",
   },
 
   transcript: {

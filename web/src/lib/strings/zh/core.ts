@@ -56,6 +56,9 @@ const words: typeof en = {
     note: "小模型会出错，重要内容请核实。",
     restored: (reason) => `未发送：${reason}你的文字还在这里。`,
     dismiss: "关闭",
+    pasted: "粘贴的文字",
+    editPasted: "编辑粘贴的文字",
+    removePasted: "移除粘贴的文字",
   },
 
   transcript: {
