@@ -9,10 +9,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from filelock import FileLock
+
 from myna.server.web import STATIC
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 SOURCES = ("src", "public", "worker", "index.html", "vite.config.ts", "package-lock.json")
+ONE_AT_A_TIME = FileLock(WEB / ".building.lock")
+"""Each worker of a test run comes for the modules and the pages; the first makes them."""
 
 
 def node() -> list[str]:
@@ -50,8 +54,9 @@ def modules() -> Path:
     """`web/node_modules` with the development tools, installed from the lock file if it is missing or older."""
     installed = WEB / "node_modules" / ".package-lock.json"
     wanted = (WEB / "package-lock.json").stat().st_mtime
-    if not (WEB / "node_modules" / "axe-core").is_dir() or installed.stat().st_mtime < wanted:
-        run(*npm(), "ci", "--no-audit", "--no-fund")
+    with ONE_AT_A_TIME:
+        if not (WEB / "node_modules" / "axe-core").is_dir() or installed.stat().st_mtime < wanted:
+            run(*npm(), "ci", "--no-audit", "--no-fund")
     return WEB / "node_modules"
 
 
@@ -59,10 +64,11 @@ def build() -> Path:
     """The built application where `myna serve` looks for it, made anew if a source is newer."""
     sources = [file for name in SOURCES for file in [WEB / name, *(WEB / name).rglob("*")] if file.is_file()]
     page = STATIC / "index.html"
-    if not page.is_file() or page.stat().st_mtime < max(file.stat().st_mtime for file in sources):
-        run(*node(), str(modules() / "vite" / "bin" / "vite.js"), "build", "--logLevel", "warn")
-        shutil.rmtree(STATIC, ignore_errors=True)
-        shutil.copytree(WEB / "dist", STATIC, copy_function=shutil.copy)
+    with ONE_AT_A_TIME:
+        if not page.is_file() or page.stat().st_mtime < max(file.stat().st_mtime for file in sources):
+            run(*node(), str(modules() / "vite" / "bin" / "vite.js"), "build", "--logLevel", "warn")
+            shutil.rmtree(STATIC, ignore_errors=True)
+            shutil.copytree(WEB / "dist", STATIC, copy_function=shutil.copy)
     return STATIC
 
 

@@ -71,7 +71,7 @@ def read(file: ModelFile, source: Source) -> np.ndarray:
         ("matrix", MATRIX),
         ("layers.{}.x.1.w", MATRIX[2:4]),
         (Rows("matrix", 3, 2), MATRIX[3:5]),
-        (Rows("matrix", lambda config: config.width, 1), MATRIX[4:5]),
+        pytest.param(Rows("matrix", lambda config: config.width, 1), MATRIX[4:5], id="Rows from a size"),
         (Part("matrix", 1, 3), MATRIX[4:8]),
         (Part("vector", 2, 3), VECTOR[8:]),
         (QueryKeyValue("matrix", "q"), MATRIX[:6]),
