@@ -235,6 +235,20 @@ def test_markdown_made_to_be_slow_does_not_hold_the_page_up(visiting: Visit) -> 
     page.get_by_role("button", name="Copy", exact=True).last.click()
 
 
+def test_a_formula_paints_over_nothing_but_itself(visiting: Visit) -> None:
+    page = visiting.page()
+    open_chat_with(page, r"Before $x\rlap{\text{This is not what was written here}}$ and what was.")
+    words = page.locator(".katex-html .textrm")
+    expect(words).to_have_count(1)
+    painted = words.evaluate(
+        """words => {
+          const { right, top, bottom } = words.getBoundingClientRect();
+          return words.contains(document.elementFromPoint(right - 5, (top + bottom) / 2));
+        }"""
+    )
+    assert not painted
+
+
 def test_a_diagram_made_to_be_endless_is_not_drawn(visit, scripted: ScriptedServer) -> None:
     page = visit(scripted).page()
     drawing = "```mermaid\nblock-beta\n  a space:{} b\n```\n\n"
