@@ -212,7 +212,7 @@ def test_formulas_diagrams_and_code_are_drawn_under_the_strict_policy(visiting: 
     assert plain.endswith("A note[1].\n\n[1]\n\nAt the end.")
     # For a word processor what it looks like comes with it, and nothing of the page.
     page.get_by_role("button", name="Copy", exact=True).last.click()
-    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    expect(page.get_by_title("Copied")).to_be_visible()  # and not the one of the table
     rich = page.evaluate("async () => (await (await navigator.clipboard.read())[0].getType('text/html')).text()")
     assert "<tr><td>1</td><td>2</td></tr>" in rich
     assert "<pre><code>print(1)" in rich
