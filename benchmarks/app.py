@@ -260,6 +260,12 @@ def part(results: Results) -> str:
         ("click on the long chat: its end is painted", f"{chat['open_ms']:.0f} ms", "300 ms", NONE),
         ("load the page at its address: its end is painted", f"{chat['load_ms']:.0f} ms", "", other("open_ms", "ms")),
         ("scroll it, 3,000 pixels a second", f"{chat['scroll']['per_second']:.0f} frames/s", "50 frames/s", NONE),
+        (
+            "scroll long code in it, 2,000 pixels a second",
+            f"{chat['code']['per_second']:.0f} frames/s",
+            "50 frames/s",
+            NONE,
+        ),
         ("memory of its page after all of it was seen", f"{chat['heap_bytes'] / 1e6:.0f} MB", "", NONE),
         (f"200 tokens/s behind {LINES:,} lines: slowest frame", f"{flow['slowest_ms']:.0f} ms", "50 ms", NONE),
         (f"paste {PASTED_LINES:,} lines", f"{bulk['paste_ms']:.0f} ms", "200 ms", NONE),
