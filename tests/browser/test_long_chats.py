@@ -66,6 +66,10 @@ def test_a_long_chat_opens_at_its_end_with_little_and_scrolls_to_its_beginning(v
     region.focus()
     page.keyboard.press("Home")
     expect(questions(page).first).to_contain_text("Message 0 of generated text")
+    page.keyboard.press("End")
+    expect(answers(page).last).to_contain_text(f"Message {COUNT - 1} of generated text")
+    page.keyboard.press("Home")
+    expect(questions(page).first).to_contain_text("Message 0 of generated text")
     assert drawn(page)[0] == 1
     assert len(drawn(page)) < 15
     page.mouse.move(600, 400)
@@ -107,7 +111,8 @@ def test_a_text_that_does_not_come_says_so_and_comes_when_asked_again(visit, fil
     page.route("**/messages?ids=*", lambda route: route.fulfill(status=503, json={}))
     page.get_by_role("region", name="Conversation").focus()
     page.keyboard.press("Home")
-    expect(page.get_by_text("This message could not be loaded.").first).to_be_visible()
+    expect(questions(page).first).to_have_attribute("aria-posinset", "1")
+    expect(questions(page).first).to_contain_text("This message could not be loaded.")
     page.unroute("**/messages?ids=*")
     page.get_by_role("button", name="Try again").first.click()
     expect(questions(page).first).to_contain_text("Message 0 of generated text")
