@@ -33,6 +33,15 @@ class Served:
         """Resident bytes of the process and all of its children; pages that they share count once."""
         return sum(_resident(each) for each in [self.process, *self.process.children(recursive=True)])
 
+    def engines(self) -> set[int]:
+        """Ids of the processes that run models; others come and go."""
+        found = set()
+        for child in self.process.children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "myna.engine.worker" in child.cmdline():
+                    found.add(child.pid)
+        return found
+
 
 @contextlib.contextmanager
 def served(command: list[str], model: str, environment: Mapping[str, str]) -> Iterator[Served]:

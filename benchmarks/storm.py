@@ -176,7 +176,7 @@ async def storm(server: Served, requests: int, streams: int, seed: int) -> dict[
     async with client(server.base, streams + 1) as http:
         before = await answers(http, server.model)
         memory = server.resident()
-        engines = {process.pid for process in server.process.children(recursive=True)}
+        engines = server.engines()
         gate = asyncio.Semaphore(streams)
         ends: Counter[str] = Counter()
 
@@ -205,7 +205,7 @@ async def storm(server: Served, requests: int, streams: int, seed: int) -> dict[
             "blocks_used": figures["kv_blocks_used"],
             "running": figures["requests_running"] + figures["requests_waiting"],
             "same_answers": await answers(http, server.model) == before,
-            "same_engine": engines == {process.pid for process in server.process.children(recursive=True)},
+            "same_engine": engines == server.engines(),
             "resident_before": memory,
             "resident_after": server.resident(),
         }

@@ -22,6 +22,7 @@ from myna.store import (
     invitations,
     keys,
     messages,
+    passkeys,
     preferences,
     presets,
     projects,
@@ -51,6 +52,7 @@ CONVERSATION, COMPLETION, RESPONSE = "conv_1", "chatcmpl-1", "resp_1"
 BATCH, PROJECT = "batch_1", "00000000-0000-4000-8000-000000000001"
 PRESET = "00000000-0000-4000-8000-000000000002"
 FILE, UPLOAD, PART, ENDPOINT, DELIVERY = "file-1", "upload_1", "part_1", "we_1", "wh_1"
+PASSKEY = "passkey_1"
 
 NOT_FOUND: dict[str, Ask] = {
     "chats.get": lambda scope, ids: chats.get(scope, ids[0]),
@@ -86,6 +88,8 @@ NOT_FOUND: dict[str, Ask] = {
     "webhooks.get": lambda scope, ids: webhooks.get(scope, ENDPOINT),
     "webhooks.update": lambda scope, ids: webhooks.update(scope, ENDPOINT, url="https://stolen.example/"),
     "webhooks.remove": lambda scope, ids: webhooks.remove(scope, ENDPOINT),
+    "passkeys.rename": lambda scope, ids: passkeys.rename(scope, PASSKEY, "stolen"),
+    "passkeys.remove": lambda scope, ids: passkeys.remove(scope, PASSKEY),
     "presets.update": lambda scope, ids: presets.update(scope, PRESET, name="stolen", is_default=True),
     "presets.remove": lambda scope, ids: presets.remove(scope, PRESET),
     "responses.chain": lambda scope, ids: responses.chain(scope, RESPONSE),
@@ -94,6 +98,7 @@ EMPTY: dict[str, Ask] = {
     "invitations.count": lambda scope, ids: invitations.count(scope),
     "second_factors.find": lambda scope, ids: second_factors.find(scope),
     "second_factors.codes_left": lambda scope, ids: second_factors.codes_left(scope),
+    "passkeys.of_owner": lambda scope, ids: passkeys.of_owner(scope),
     "provider_identities.of_owner": lambda scope, ids: provider_identities.of_owner(scope),
     "preferences.get": lambda scope, ids: _preferences(scope),
     "presets.find": lambda scope, ids: presets.find(scope, PRESET),
@@ -103,6 +108,7 @@ EMPTY: dict[str, Ask] = {
     "acknowledgements.listed": lambda scope, ids: acknowledgements.listed(scope),
     "chats.find": lambda scope, ids: chats.find(scope, ids[0]),
     "chats.of_ids": lambda scope, ids: chats.of_ids(scope, [ids[0]]),
+    "chats.size": lambda scope, ids: chats.size(scope, ids[0]),
     "chats.page": lambda scope, ids: chats.page(scope, None, 10),
     "projects.find": lambda scope, ids: projects.find(scope, PROJECT),
     "projects.of_ids": lambda scope, ids: projects.of_ids(scope, [PROJECT]),
@@ -145,6 +151,8 @@ HARMLESS: dict[str, Ask] = {
     "second_factors.use_step": lambda scope, ids: second_factors.use_step(scope, 9),
     "second_factors.use_code": lambda scope, ids: second_factors.use_code(scope, b"code", 9),
     "second_factors.remove": lambda scope, ids: second_factors.remove(scope),
+    "passkeys.use": lambda scope, ids: passkeys.use(scope, PASSKEY, 9, 9),
+    "passkeys.remove_all": lambda scope, ids: passkeys.remove_all(scope),
     "provider_identities.remove": lambda scope, ids: provider_identities.remove(scope, "https://id.example"),
     "messages.begin": lambda scope, ids: messages.begin(scope, ids[1], run_id=new_id(), model="m"),
     "messages.set_status": lambda scope, ids: messages.set_status(scope, ids[1], "failed"),
@@ -176,7 +184,7 @@ OWN_ROWS_ONLY = {
     "files.add", "batches.add", "uploads.add", "webhooks.add", "preferences.change",
     "completions.add", "responses.add", "presets.add", "acknowledgements.add",
     "invitations.add", "second_factors.begin", "second_factors.confirm", "second_factors.replace_codes",
-    "provider_identities.add",
+    "provider_identities.add", "passkeys.add",
 }  # fmt: skip
 
 
@@ -194,6 +202,7 @@ def test_the_sweep_below_knows_every_query() -> None:
             invitations,
             second_factors,
             provider_identities,
+            passkeys,
             preferences,
             keys,
             sessions,
@@ -267,6 +276,8 @@ async def test_nobody_reaches_anybody_elses_rows(database: Database) -> None:
         await second_factors.confirm(scope, 2, [b"code"])
         known = provider_identities.ProviderIdentity("one", "https://id.example", "7", None, 1, None)
         await provider_identities.add(scope, known)
+        secret = passkeys.Passkey("one", PASSKEY, "secret", "localhost", b"id", b"key", 1, False, 1, None)
+        await passkeys.add(scope, secret)
         await conversations.create(scope, CONVERSATION, {"label": "secret"}, [{"id": "item"}])
         labelled = {"id": COMPLETION, "model": "m", "metadata": {"label": "secret"}}
         await completions.add(scope, labelled, [{"role": "user"}])
