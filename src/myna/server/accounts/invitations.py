@@ -193,7 +193,9 @@ async def join(transaction: Transaction, accounts: Accounts, user: User, invitat
     except Conflict as error:
         raise error if error.param is None else Conflict(TAKEN, param="name") from None
     by = {} if invitation is None else {"invitation": invitation.id}
-    await audit.record(transaction, identity(user), "user.sign_up", "user", user.id, role=user.role, **by)
+    await audit.record(
+        transaction, identity(user), "user.sign_up", "user", user.id, name=user.name, role=user.role, **by
+    )
 
 
 def _may_still(accounts: Accounts, invitation: Invitation) -> bool:
