@@ -6,6 +6,7 @@ import resource
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -92,6 +93,28 @@ def test_two_tabs_that_send_at_once_lose_nothing(visit, scripted: ScriptedServer
     ids = ",".join(node["id"] for node in tree)
     texts = {message["parts"][0]["text"] for message in scripted.get(f"{path}/messages?ids={ids}")["messages"]}
     assert {"You said: From the first tab", "You said: From the second tab"} <= texts
+
+
+@pytest.mark.parametrize("days", [-3, 400], ids=["behind", "ahead"])
+def test_a_browser_whose_clock_is_wrong_puts_nothing_out_of_order(visit, own_scripted: ScriptedServer, days) -> None:
+    visiting = visit(own_scripted)
+    visiting.context.clock.set_fixed_time(datetime.now() + timedelta(days=days))
+    page = visiting.page()
+    ask(page, "The older chat")
+    page.get_by_role("link", name="New chat").click()
+    for question in ("The newer chat", "And a second question"):
+        ask(page, question)
+    answers(page).first.get_by_role("button", name="Answer again").click()
+    wait_until_done(page)
+    for _ in range(2):
+        expect(answers(page)).to_have_count(1)
+        expect(page.get_by_role("group", name="Version 2 of 2")).to_be_visible()
+        expect(page.get_by_role("navigation", name="Chats").locator("a[href^='/chat/']")).to_have_text(
+            ["The newer chat", "The older chat"]
+        )
+        page.reload()
+    answers(page).first.get_by_role("button", name="Previous version").click()
+    expect(questions(page)).to_contain_text(["The newer chat", "And a second question"])
 
 
 def sign_in_at(page: Page, name: str) -> None:
