@@ -10,6 +10,7 @@ import asyncio
 import errno
 import re
 import tempfile
+import unicodedata
 import zipfile
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
@@ -21,6 +22,7 @@ from typing import IO, Any, cast
 import msgspec
 
 from myna.errors import Conflict, NotFound, StorageFull
+from myna.server.filenames import MOST_BYTES, file_name
 from myna.store import takeout
 from myna.store.blobs import Blobs
 from myna.store.database import Database
@@ -28,6 +30,10 @@ from myna.store.files import COLUMNS
 from myna.store.tables.files import files
 
 BLOCK = 256 << 10
+LEVEL = 3
+"""How hard is tried to make it small: twice as fast as the usual 6, for an eighth more bytes."""
+_FIRST = (1980, 1, 1, 0, 0, 0)
+"""Time begins here in a ZIP archive."""
 READ_AT_ONCE = 2
 """Archives for which the database is read at the same time: each holds one of its few connections for reading."""
 
@@ -39,6 +45,7 @@ chats/ID.json          one chat each: {{"chat": its title, model, project and se
                        "messages": every message of every branch, oldest first. "parent_id" is the message that it
                        follows (null: it begins the chat); messages with one parent are branches, and the chat's
                        "leaf_id" ends the one that was shown last. "parts" has the text in order}}
+markdown/DAY TITLE.md  the same chats to read: of each the branch that was shown last
 data/TABLE.jsonl       everything else, one JSON object a line: preferences, projects, presets, usage by day, sessions,
                        API keys (without their secrets), and what programs stored through the API
 files/ID-NAME          the files; data/files.jsonl says what each is called
@@ -50,11 +57,13 @@ their hashes; nor is anything of other people.
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A member of the archive that lies in the spool."""
+    """A member of the archive that lies in a spool. ``at``: when it was changed last, in Unix milliseconds."""
 
     name: str
+    spool: IO[bytes]
     offset: int
     length: int
+    at: int | None = None
 
 
 class Takeout:
@@ -104,10 +113,9 @@ class Takeouts:
         stack = AsyncExitStack()
         stack.callback(self._busy.discard, owner)
         try:
-            # Without a name on the disk: whatever happens, nothing of it stays behind.
-            spool = stack.enter_context(tempfile.TemporaryFile(dir=self._data_dir))  # noqa: SIM115 (the stack closes it)
+            spool, readable = (stack.enter_context(unnamed(self._data_dir)) for _ in range(2))
             async with self._reading:
-                pieces, blobs = await self._collect(owner, spool)
+                pieces, blobs = await self._collect(owner, spool, readable)
         except BaseException:
             await stack.aclose()
             raise
@@ -116,14 +124,20 @@ class Takeouts:
             "README.txt": README.format(origin=origin, name=account["name"], day=day).encode(),
             "account.json": msgspec.json.encode(account),
         }
-        return Takeout(self._packed(owner, stack, spool, texts, pieces, blobs), stack)
+        return Takeout(self._packed(owner, stack, texts, pieces, blobs), stack)
 
-    async def _collect(self, owner: str, spool: IO[bytes]) -> tuple[list[_Piece], list[tuple[str, str]]]:
-        """Write all rows to the spool; what is where, and which blobs belong into the archive under which names."""
+    async def _collect(
+        self, owner: str, spool: IO[bytes], readable: IO[bytes]
+    ) -> tuple[list[_Piece], list[tuple[str, str]]]:
+        """Write all rows to one spool and the Markdown of chats, which is made with them, to the other.
+
+        What is where, and which blobs belong into the archive under which names.
+        """
         pieces: list[_Piece] = []
+        names = _Names()
 
         def finish(name: str, since: int) -> None:
-            pieces.append(_Piece(name, since, spool.tell() - since))
+            pieces.append(_Piece(name, spool, since, spool.tell() - since))
 
         async with self._database.read(owner) as scope:
             current: str | None = None
@@ -136,11 +150,14 @@ class Takeouts:
                 await _write(spool, lines)
             if current is not None:
                 finish(f"data/{current}.jsonl", since)
-            async for chat_id, document in takeout.conversations(scope):
-                since = spool.tell()
-                async for part in document:
-                    await _write(spool, part)
-                finish(f"chats/{_safe(chat_id)}.json", since)
+            async for chat in takeout.conversations(scope):
+                starts = spool.tell(), readable.tell()
+                async for document, text in chat.pieces:
+                    await _write(spool, document)
+                    await _write(readable, text)
+                named = (f"chats/{_safe(chat.id)}.json", f"markdown/{names.of(chat)}.md")
+                for name, file, start in zip(named, (spool, readable), starts, strict=True):
+                    pieces.append(_Piece(name, file, start, file.tell() - start, chat.updated_at))
             stored = await scope.all(scope.select(files, *COLUMNS))
             blobs = [(f"files/{_safe(row.id)}-{_safe(row.filename)}", row.blob) for row in stored]
         return pieces, blobs
@@ -149,7 +166,6 @@ class Takeouts:
         self,
         owner: str,
         stack: AsyncExitStack,
-        spool: IO[bytes],
         texts: dict[str, bytes],
         pieces: list[_Piece],
         blobs: list[tuple[str, str]],
@@ -160,11 +176,11 @@ class Takeouts:
                 with archive.member(name) as member:
                     member.write(text)
             for piece in pieces:
-                with archive.member(piece.name) as member:
-                    spool.seek(piece.offset)
+                with archive.member(piece.name, piece.at) as member:
+                    piece.spool.seek(piece.offset)
                     left = piece.length
                     while left:
-                        block = spool.read(min(BLOCK, left))
+                        block = piece.spool.read(min(BLOCK, left))
                         left -= len(block)
                         await asyncio.to_thread(member.write, block)
                         yield archive.take()
@@ -187,6 +203,11 @@ class Takeouts:
             yield archive.take()
 
 
+def unnamed(data_dir: Path) -> IO[bytes]:
+    """A file without a name on the disk: whatever happens, nothing of it stays behind."""
+    return tempfile.TemporaryFile(dir=data_dir)  # the caller closes it
+
+
 async def _write(spool: IO[bytes], content: bytes) -> None:
     """Write to the disk beside the event loop. Raises StorageFull."""
     try:
@@ -195,6 +216,24 @@ async def _write(spool: IO[bytes], content: bytes) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise StorageFull("The server's disk has no room for the archive. Whoever runs it has to free some.") from error
+
+
+class _Names:
+    """Names of chats' files: readable, and different also where large and small letters are the same."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def of(self, chat: takeout.Conversation) -> str:
+        """The day and the title, with a number where another chat has them too."""
+        day = datetime.fromtimestamp(chat.created_at / 1000, UTC).date().isoformat()
+        base = name = f"{day} {file_name(chat.title or '', 'Untitled')}"
+        number = 1
+        while (key := unicodedata.normalize("NFKC", name).casefold()) in self._taken:
+            number += 1
+            name = f"{base} ({number})"
+        self._taken.add(key)
+        return name
 
 
 class _Archive:
@@ -212,10 +251,13 @@ class _Archive:
     def flush(self) -> None:
         """Nothing waits."""
 
-    def member(self, name: str) -> IO[bytes]:
-        """A new member, to be written and closed before the next."""
-        about = zipfile.ZipInfo(name, datetime.now(UTC).timetuple()[:6])
+    def member(self, name: str, at: int | None = None) -> IO[bytes]:
+        """A new member, to be written and closed before the next. ``at``: its time in Unix milliseconds, if not now."""
+        time = datetime.now(UTC) if at is None else datetime.fromtimestamp(at / 1000, UTC)
+        about = zipfile.ZipInfo(name, max(time.timetuple()[:6], _FIRST))
         about.compress_type = zipfile.ZIP_DEFLATED
+        # Public from Python 3.13 on; the archive's own level is that of members without a date.
+        setattr(about, "compress_level" if hasattr(about, "compress_level") else "_compresslevel", LEVEL)
         about.external_attr = 0o600 << 16
         return self._zip.open(about, "w", force_zip64=True)
 
@@ -232,4 +274,5 @@ class _Archive:
 
 def _safe(name: str) -> str:
     """A name that is one step of a path wherever the archive is unpacked."""
-    return re.sub(r"[^\w.-]+", "_", name).strip(".")[-100:] or "_"
+    safe = re.sub(r"[^\w.-]+", "_", name).encode()[-MOST_BYTES:].decode(errors="ignore")
+    return safe.strip(".") or "_"

@@ -7,6 +7,7 @@ import io
 import json
 import uuid
 import zipfile
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -92,6 +93,30 @@ async def test_all_that_is_ones_own_is_in_the_archive_and_nothing_else(
     async with home.app.state.database.transaction() as transaction:
         (entry,) = await audit.entries(transaction, Filter(action="account.export"))
     assert entry.actor_name == "Ann"
+
+
+async def test_chats_are_there_to_read_too(home: House, ann: Person) -> None:
+    first, second = [await converse(ann, "Plan a garden") for _ in range(2)]
+    for chat, title in ((first, "a/b: \u202eCON"), (second, "A_B_ con")):
+        await ann.call("PATCH", f"/api/chats/{chat}", {"title": title}, 200)
+    document = await ann.call("GET", f"/api/chats/{first}", expect=200)
+    form = {"files": {"file": ("花" * 99 + ".txt", b"x")}, "data": {"purpose": "user_data"}}
+    await ann.call("POST", "/v1/files", None, 200, **form)
+    archive = await archive_of(ann)
+    day = datetime.fromtimestamp(document["chat"]["created_at"] / 1000, UTC).date().isoformat()
+    names = [name for name in archive.namelist() if name.startswith("markdown/")]
+    assert names == [f"markdown/{day} a_b_ CON.md", f"markdown/{day} A_B_ con (2).md"]
+    text = archive.read(names[0]).decode()
+    assert text.startswith("# a/b: CON\n\n- Begun: ")
+    assert "2 messages of other branches are not shown here" in text
+    asked, answered = text.split("\n---\n")[1:]
+    assert asked.startswith("\n## User\n")
+    assert asked.endswith("*1 other version*\n\nPlan a garden\n")
+    assert answered.startswith("\n## Assistant · ")
+    said = json.loads(archive.read(f"chats/{first}.json"))
+    last = next(each for each in said["messages"] if each["id"] == said["chat"]["leaf_id"])
+    assert "".join(part["text"] for part in last["parts"] if part["type"] == "text").strip() in answered
+    assert all(len(step.encode()) < 256 for name in archive.namelist() for step in name.split("/"))
 
 
 async def test_another_page_cannot_begin_one(home: House) -> None:
