@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
+
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.conftest import MynaServer
+from tests.browser.conftest import MynaServer, ScriptedServer
 from tests.browser.doing import (
     LONG,
     SHORT,
@@ -142,6 +144,81 @@ def test_a_refused_message_goes_back_into_the_composer(visit, server: MynaServer
     page.unroute("**/api/chats/*/messages")
     ask(page, SHORT)
     expect(page.get_by_role("alert")).to_have_count(0)
+
+
+class Held:
+    """The requests for a path: while it is closed, none is answered."""
+
+    def __init__(self, page: Page, path: str) -> None:
+        self.closed = True
+        self._routes: list[Route] = []
+        page.route(f"**{path}", self._take)
+
+    def release(self) -> None:
+        """Let the latest go, and all that come."""
+        self.closed = False
+        self._routes.pop().continue_()
+
+    def _take(self, route: Route) -> None:
+        if self.closed:
+            self._routes.append(route)
+        else:
+            route.continue_()
+
+
+def send_early(page: Page, text: str) -> None:
+    """Into a chat that is still on its way."""
+    expect(page.get_by_role("status", name="Loading the conversation")).to_be_attached()
+    composer(page).fill(text)
+    composer(page).press("Enter")
+    expect(composer(page)).to_have_value("")
+    composer(page).press("Enter")
+    expect(page.get_by_role("main").get_by_text(text, exact=True)).to_be_visible()
+
+
+def test_what_is_sent_while_its_chat_loads_goes_there_once(visit, scripted: ScriptedServer) -> None:
+    page = visit(scripted).page()
+    ask(page, "#say one")
+    slow = chat_id(page)
+    page.get_by_role("link", name="New chat").click()
+    ask(page, "#say other")
+    loading = Held(page, f"/api/chats/{slow}")
+    page.locator(f"aside [data-chat='{slow}'] a").click()
+    send_early(page, "said early")
+    # Who moves on has sent it all the same, and nowhere else.
+    page.go_back()
+    expect(answers(page).last).to_contain_text("other")
+    with page.expect_response(f"**/api/chats/{slow}/messages") as sent:
+        loading.release()
+    assert sent.value.status == 201
+    expect(questions(page)).to_have_count(1)
+    page.go_forward()
+    expect(answers(page).last).to_contain_text("You said: said early")
+    # Nor is it lost with the page.
+    loading.closed = True
+    page.reload()
+    send_early(page, "said before the reload")
+    loading.closed = False
+    page.reload()
+    expect(answers(page).last).to_contain_text("You said: said before the reload")
+    page.reload()
+    expect(answers(page)).to_have_count(3)
+    expect(questions(page)).to_have_count(3)
+
+
+def test_what_was_sent_to_a_chat_that_is_gone_is_given_back(visit, scripted: ScriptedServer) -> None:
+    visiting = visit(scripted)
+    visiting.watch.expected = ("404",)
+    page = visiting.page()
+    expect(composer(page)).to_be_focused()
+    gone = uuid.uuid4()
+    page.evaluate(f"history.pushState(null, '', '/chat/{gone}')")
+    loading = Held(page, f"/api/chats/{gone}")
+    page.evaluate("dispatchEvent(new PopStateEvent('popstate'))")
+    send_early(page, "for a chat that is gone")
+    loading.release()
+    expect(page.get_by_role("alert")).to_contain_text("no chat")
+    expect(composer(page)).to_have_value("for a chat that is gone")
 
 
 def test_a_page_opened_without_a_server_says_so_and_recovers(visit, server: MynaServer) -> None:

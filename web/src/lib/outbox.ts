@@ -7,10 +7,16 @@ import { api, ApiError, NetworkError } from "./api";
 import { unsent } from "./storage";
 import type { NewMessage, NewRun, Started } from "./types";
 
-export type Outgoing = { chatId: string; createdAt: number } & (
-  | { kind: "message"; body: NewMessage }
-  | { kind: "run"; body: NewRun }
-);
+export type OutgoingMessage = {
+  chatId: string;
+  createdAt: number;
+  kind: "message";
+  body: NewMessage;
+  /** Sent before its chat was here: what it follows, and which model it goes to, are known when that is. */
+  early?: true;
+};
+
+export type Outgoing = OutgoingMessage | { chatId: string; createdAt: number; kind: "run"; body: NewRun };
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 8000;
@@ -36,25 +42,29 @@ export function keep(entry: Outgoing): void {
   unsent.write(runIdOf(entry), JSON.stringify(entry));
 }
 
+/** An entry has arrived, or is the caller's to keep. */
+export function release(entry: Outgoing): void {
+  unsent.write(runIdOf(entry), null);
+}
+
 /**
  * Sends what is kept until the server takes or refuses it. `delayed` is told when an attempt had no answer, or only that
  * the server can store nothing for now.
  * Throws ApiError when the server refuses; the entry is then forgotten, and its text is the caller's to keep.
  */
 export async function deliver(entry: Outgoing, delayed: () => void): Promise<Started> {
-  const run = runIdOf(entry);
   for (let attempt = 0; ; attempt += 1) {
     try {
       const started = await post(entry);
-      unsent.write(run, null);
+      release(entry);
       return started;
     } catch (error) {
       if (!passes(error)) {
-        unsent.write(run, null);
+        release(entry);
         throw error;
       }
       delayed();
-      await pause(Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempt));
+      await pause(attempt);
     }
   }
 }
@@ -73,7 +83,9 @@ function post(entry: Outgoing): Promise<Started> {
   return entry.kind === "message" ? api.postMessage(entry.chatId, entry.body) : api.postRun(entry.chatId, entry.body);
 }
 
-function pause(milliseconds: number): Promise<void> {
+/** Until the server is back, or some seconds that grow with the attempts (from 0) that had no answer. */
+export function pause(attempt: number): Promise<void> {
+  const milliseconds = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempt);
   return new Promise((resolve) => {
     const resume = (): void => {
       sleepers.delete(resume);

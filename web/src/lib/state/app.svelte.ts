@@ -179,6 +179,7 @@ class App {
     for (const entry of waiting()) this.#keep(entry.chatId).adopt(entry);
     this.#resumeTemporary();
     this.show(router.chatId);
+    for (const each of this.#kept.values()) if (each.early.length > 0 && each !== this.conversation) void each.load();
     await Promise.all([chats.load(), projects.load(), this.#loadModelChoices(), this.#loadPreferences()]);
   }
 

@@ -3,7 +3,7 @@
 import { api, ApiError, explain } from "../api";
 import type { EventStream } from "../events";
 import { newId } from "../ids";
-import { deliver, keep, runIdOf, type Outgoing } from "../outbox";
+import { deliver, keep, pause, release, runIdOf, type Outgoing, type OutgoingMessage } from "../outbox";
 import { childrenByParent, pathThrough, without } from "../tree";
 import { isOpen, type Chat, type Message, type NewRun, type Node, type Run, type RunEvent, type Started, type Tuning } from "../types";
 import { ChatMessage } from "./message.svelte";
@@ -27,6 +27,8 @@ export class Conversation {
   chat = $state.raw<Chat | null>(null);
   messages = $state.raw<ChatMessage[]>([]);
   leafId = $state<string | null>(null);
+  /** What was sent before the chat was here. It goes out as soon as that is, whether or not it is still on screen. */
+  early = $state.raw<readonly OutgoingMessage[]>([]);
 
   readonly children = $derived(childrenByParent(this.messages));
   readonly path = $derived(pathThrough(this.messages, this.children, this.leafId));
@@ -62,7 +64,7 @@ export class Conversation {
   }
 
   get sending(): boolean {
-    return this.#starting.size > 0;
+    return this.#starting.size > 0 || this.early.length > 0;
   }
 
   /** A chat that does not exist on the server before its first message. */
@@ -85,8 +87,8 @@ export class Conversation {
     for (const message of this.messages) if (message.runId !== null) this.events.unfollow(message.runId);
   }
 
-  /** Fetches everything; what the server does not have and is not being sent is gone. */
-  async load(): Promise<void> {
+  /** Fetches everything; what the server does not have and is not being sent is gone. `attempt` counts from 0. */
+  async load(attempt = 0): Promise<void> {
     if (this.messages.length === 0) this.state = "loading";
     try {
       const { chat, tree, messages, runs } = await api.chat(this.id);
@@ -96,11 +98,14 @@ export class Conversation {
       this.#merge(chat, messages, runs);
       this.state = "ready";
     } catch (error) {
-      if (this.sending) this.state = "ready";
+      if (this.#starting.size > 0) this.state = "ready";
       else if (error instanceof ApiError && error.status < 500) this.state = "missing";
+      else if (this.early.length > 0) return void pause(attempt).then(() => this.load(attempt + 1));
       else this.state = "failed";
       this.error = explain(error);
     }
+    if (this.state === "ready") this.#sendEarly();
+    else if (this.state === "missing") this.#refuseEarly();
   }
 
   /**
@@ -120,7 +125,8 @@ export class Conversation {
 
   /** `tuning` is what the chat is made with, if it does not exist yet. */
   send(text: string, model: string, tuning?: Tuning): void {
-    this.#sendBelow(this.last?.id ?? null, text, model, tuning);
+    if (this.state === "ready") this.#sendBelow(this.last?.id ?? null, text, model, tuning);
+    else this.adopt({ ...this.#compose(null, text, model), early: true });
   }
 
   /** An edit is a new message beside the old one, which stays as another version. */
@@ -147,6 +153,10 @@ export class Conversation {
   /** Sends what an earlier page left unsent. */
   adopt(entry: Outgoing): void {
     keep(entry);
+    if (entry.kind === "message" && entry.early) {
+      this.early = [...this.early, entry];
+      return;
+    }
     this.#starting.add(runIdOf(entry));
     this.#unconfirmed += 1;
     this.#stage(entry);
@@ -267,6 +277,10 @@ export class Conversation {
   // Sending.
 
   #sendBelow(parentId: string | null, text: string, model: string, tuning?: Tuning): void {
+    this.adopt(this.#compose(parentId, text, model, tuning));
+  }
+
+  #compose(parentId: string | null, text: string, model: string, tuning?: Tuning): OutgoingMessage {
     const chat = {
       ...tuning,
       ...(this.#projectId === null ? {} : { project_id: this.#projectId }),
@@ -278,7 +292,31 @@ export class Conversation {
       run: { id: newId(), message_id: newId(), ...(model === "" ? {} : { model }) },
       ...(Object.keys(chat).length === 0 ? {} : { chat }),
     };
-    this.adopt({ chatId: this.id, createdAt: Date.now(), kind: "message", body });
+    return { chatId: this.id, createdAt: Date.now(), kind: "message", body };
+  }
+
+  /** The chat is here: each goes below what is last now, unless another tab has sent it already. */
+  #sendEarly(): void {
+    const entries = this.early;
+    this.early = [];
+    for (const { early: _, body, ...entry } of entries) {
+      if (this.messages.some(({ id }) => id === body.message.id)) {
+        release({ ...entry, body });
+        continue;
+      }
+      const message = { ...body.message, parent_id: this.last?.id ?? null };
+      const model = this.chat?.model;
+      this.adopt({ ...entry, body: { ...body, message, run: { ...body.run, ...(model ? { model } : {}) } } });
+    }
+  }
+
+  /** There is no such chat: what was sent to it is its writer's again. */
+  #refuseEarly(): void {
+    const entries = this.early;
+    if (entries.length === 0) return;
+    this.early = [];
+    entries.forEach(release);
+    this.owner.refused(this, entries.map(({ body }) => body.message.text).join("\n\n"), this.error ?? "");
   }
 
   #start(body: NewRun): void {
