@@ -149,6 +149,7 @@ def test_a_branch_becomes_a_chat(visit, scripted: ScriptedServer) -> None:
     page.get_by_role("menuitem", name="Fork into a new chat").click()
     page.wait_for_function("before => !location.pathname.endsWith(before)", arg=before)
     expect(answers(page)).to_have_count(1)
+    expect(page.get_by_role("link", name="Branch · #say One.").first).to_have_attribute("aria-current", "page")
     assert ask(page, "#say Another way.") == "Another way."
     page.goto(f"/chat/{before}")
     wait_until_done(page)

@@ -101,6 +101,18 @@ async def test_a_fork_has_the_branch_with_its_tokens_and_nothing_else(database: 
             await branches.fork(scope, made.id, new_id(), new_id())
 
 
+async def test_a_fork_that_is_given_a_title_is_the_only_one_of_it(database: Database) -> None:
+    async with database.write(OWNER) as scope:
+        made, (asked,) = await add_chat(scope, "one")
+        again = new_id()
+        titles = [
+            (await branches.fork(scope, made.id, asked.id, fork_id, title)).title
+            for fork_id, title in ((new_id(), "50% _"), (again, "50% _"), (again, "50% _"), (new_id(), "50% _"))
+        ]
+        assert titles == ["50% _", "50% _ (2)", "50% _ (2)", "50% _ (3)"]
+        assert (await branches.fork(scope, made.id, asked.id, new_id(), "50")).title == "50"
+
+
 async def test_a_long_branch_is_forked_by_a_few_statements(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(branches, "_BATCH", 16)
     async with database.write(OWNER) as scope:

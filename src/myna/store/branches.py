@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import uuid
 from typing import Any
 
@@ -14,6 +15,7 @@ from myna.store import chats, messages, search
 from myna.store.records import Chat, Message, MessagePart, now
 from myna.store.scope import Scope
 from myna.store.tables.base import ID
+from myna.store.tables.chats import chats as chat_rows
 from myna.store.tables.chats import messages as message_rows
 from myna.store.tables.chats import parts as part_rows
 
@@ -81,10 +83,11 @@ async def copy(scope: Scope, message_id: str, new_id: str, text: str) -> tuple[C
     return await chats.update(scope, message.chat_id, leaf_id=new_id, updated_at=at), made
 
 
-async def fork(scope: Scope, chat_id: str, message_id: str, new_id: str) -> Chat:
+async def fork(scope: Scope, chat_id: str, message_id: str, new_id: str, title: str | None = None) -> Chat:
     """Make a chat of a branch, from its root to ``message_id``, token ids included.
 
     The ids of its messages follow from its own and theirs, so that a request that is sent again makes nothing.
+    ``title`` is what it is called, with a number behind it if the owner has a chat of that title; None: as the source.
 
     Raises:
         NotFound: the owner has no such chat, or it no such message.
@@ -104,7 +107,15 @@ async def fork(scope: Scope, chat_id: str, message_id: str, new_id: str) -> Chat
         raise Conflict("This branch is still being written; stop it or wait for its end.", param="message_id")
     at = now()
     chat = dataclasses.replace(
-        source, id=new_id, leaf_id=leaf_id, created_at=at, updated_at=at, version=1, pinned_at=None, archived_at=None
+        source,
+        id=new_id,
+        title=source.title if title is None else await _untaken(scope, title),
+        leaf_id=leaf_id,
+        created_at=at,
+        updated_at=at,
+        version=1,
+        pinned_at=None,
+        archived_at=None,
     )
     await chats.create(scope, chat)
     ids = [row.id for row in above]
@@ -112,6 +123,14 @@ async def fork(scope: Scope, chat_id: str, message_id: str, new_id: str) -> Chat
     for start in range(0, len(branch), _BATCH):
         await _copy_rows(scope, new_id, branch[start : start + _BATCH])
     return chat
+
+
+async def _untaken(scope: Scope, title: str) -> str:
+    begins_so = chat_rows.c.title.startswith(title, autoescape=True)
+    taken = {row.title for row in await scope.all(scope.select(chat_rows, chat_rows.c.title).where(begins_so))}
+    if title not in taken:
+        return title
+    return next(numbered for n in itertools.count(2) if (numbered := f"{title} ({n})") not in taken)
 
 
 async def _copy_rows(scope: Scope, chat_id: str, branch: list[tuple[str | None, str]]) -> None:

@@ -35,7 +35,10 @@ async def test_forking_a_branch(served: Served) -> None:
     answer = first["messages"][1]["id"]
     await served.exchange("two", "dos", answer)
     path, fork = f"/api/chats/{served.chat_id}/fork", {"id": new_id(), "message_id": answer}
+    fork["title"] = "Branch · one"
     forked = await served.call("POST", path, fork, expect=201)
+    assert forked["title"] == "Branch · one"
+    await served.call("POST", path, {**fork, "id": new_id(), "title": "x" * 201}, expect=400)
     assert await served.call("POST", path, fork, expect=201) == forked
     opened = await served.call("GET", f"/api/chats/{fork['id']}")
     assert [message["parts"][0]["text"] for message in opened["messages"]] == ["one", "uno"]

@@ -267,7 +267,7 @@ export const api = {
     request<Message>("PATCH", `/api/messages/${segment(id)}`, body),
   copyMessage: (id: string, body: { id: string; text: string }) =>
     request<{ chat: Chat; message: Message }>("POST", `/api/messages/${segment(id)}/copy`, body),
-  fork: (chatId: string, body: { id: string; message_id: string }) =>
+  fork: (chatId: string, body: { id: string; message_id: string; title: string }) =>
     request<Chat>("POST", `/api/chats/${segment(chatId)}/fork`, body),
   sendOn: (runId: string) => request<Run>("POST", `/api/runs/${segment(runId)}/send`),
   rewriteWaiting: (runId: string, text: string) =>

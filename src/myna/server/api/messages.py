@@ -79,7 +79,8 @@ async def fork_chat(services: Services, owner: Copying, chat_id: types.Id, fork:
         size = await chats.size(scope, chat_id)
     await services.database.check_room(TAKEN * size)
     async with services.database.write(owner) as scope:
-        return types.Chat.model_validate(await branches.fork(scope, chat_id, fork.message_id, fork.id))
+        made = await branches.fork(scope, chat_id, fork.message_id, fork.id, fork.title)
+    return types.Chat.model_validate(made)
 
 
 @router.delete("/messages/{message_id}", status_code=204)

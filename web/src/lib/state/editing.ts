@@ -1,6 +1,7 @@
 /** What one does with the messages of a conversation besides sending: change, copy, fork, and what waits. */
 
 import { api, ApiError, explain } from "../api";
+import { branchTitle } from "../branchTitle";
 import { newId } from "../ids";
 import { router } from "../router.svelte";
 import { drafts } from "../storage";
@@ -53,7 +54,8 @@ export function saveCopy(conversation: Conversation, message: ChatMessage, text:
 /** Makes a chat of the branch up to this message, and goes there. */
 export async function fork(conversation: Conversation, message: ChatMessage): Promise<void> {
   try {
-    const chat = await api.fork(conversation.id, { id: newId(), message_id: message.id });
+    const title = branchTitle(conversation.chat?.title || strings.sidebar.untitled, strings.editing.branchOf);
+    const chat = await api.fork(conversation.id, { id: newId(), message_id: message.id, title });
     chats.changed(chat);
     router.go(chat.id);
     toasts.show(strings.editing.forked);

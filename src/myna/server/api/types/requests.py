@@ -120,10 +120,11 @@ class NewCopy(Request):
 
 
 class Fork(Request):
-    """Body of ``POST /api/chats/{id}/fork``; ``id`` is the new chat's."""
+    """Body of ``POST /api/chats/{id}/fork``; ``id`` and ``title`` are the new chat's."""
 
     id: Id
     message_id: Id
+    title: Title | None = None
 
 
 class WaitingPatch(Request):

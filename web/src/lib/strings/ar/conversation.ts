@@ -16,6 +16,7 @@ const words: typeof en = {
     dropped: "تم تجاهل تغييراتك.",
     fork: "تفريع إلى محادثة جديدة",
     forked: "هذا هو الفرع، محادثة مستقلة.",
+    branchOf: (title: string) => `فرع · ${title}`,
     compare: "مقارنة النسخ",
   },
 

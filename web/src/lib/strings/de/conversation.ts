@@ -16,6 +16,7 @@ const words: typeof en = {
     dropped: "Deine Änderungen wurden verworfen.",
     fork: "In einen neuen Chat abzweigen",
     forked: "Das ist die Abzweigung, ein eigener Chat.",
+    branchOf: (title: string) => `Abzweigung · ${title}`,
     compare: "Fassungen vergleichen",
   },
 

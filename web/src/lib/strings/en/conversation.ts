@@ -15,6 +15,7 @@ export default {
     dropped: "Your changes were dropped.",
     fork: "Fork into a new chat",
     forked: "This is the fork, a chat of its own.",
+    branchOf: (title: string) => `Branch · ${title}`,
     compare: "Compare versions",
   },
 

@@ -16,6 +16,7 @@ const words: typeof en = {
     dropped: "Se descartaron tus cambios.",
     fork: "Bifurcar en un chat nuevo",
     forked: "Esta es la bifurcación, un chat propio.",
+    branchOf: (title: string) => `Bifurcación · ${title}`,
     compare: "Comparar versiones",
   },
 

@@ -16,6 +16,7 @@ const words: typeof en = {
     dropped: "Vos modifications ont été abandonnées.",
     fork: "Dériver vers une nouvelle discussion",
     forked: "Voici la dérivation, une discussion à part entière.",
+    branchOf: (title: string) => `Dérivation · ${title}`,
     compare: "Comparer les versions",
   },
 

@@ -16,6 +16,7 @@ const words: typeof en = {
     dropped: "你的更改已放弃。",
     fork: "分叉为新对话",
     forked: "这是分叉出来的独立对话。",
+    branchOf: (title: string) => `分支 · ${title}`,
     compare: "比较版本",
   },
 
