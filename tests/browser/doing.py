@@ -53,6 +53,14 @@ def ask(page: Page, text: str) -> str:
     return words(page)
 
 
+def copied_by(button: Locator) -> str:
+    """What a press of it puts into the clipboard, which all tests of a browser share."""
+    page = button.page
+    page.evaluate("navigator.clipboard.writeText('')")
+    button.click()
+    return str(page.wait_for_function("() => navigator.clipboard.readText()").json_value())
+
+
 def chat_id(page: Page) -> str:
     page.wait_for_url("**/chat/*")
     return page.url.rsplit("/", 1)[1]

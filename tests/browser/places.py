@@ -81,12 +81,21 @@ def converse(page: Page) -> None:
     expect(page.locator("article .prose").last).to_contain_text("print")
 
 
-def _in_conversation(key: str, *values: str) -> Callable[[Page], None]:
+def _in_conversation(key: str, role: Any = "dialog") -> Callable[[Page], None]:
+    """What a button beside a message opens."""
+
     def reach(page: Page) -> None:
         converse(page)
-        press(page, key, *values)
+        press(page, key)
+        expect(page.get_by_role(role)).to_be_visible()
 
     return reach
+
+
+def _edit(page: Page) -> None:
+    converse(page)
+    press(page, "message.edit")
+    expect(page.get_by_role("textbox", name=say(page, "message.editLabel"), exact=True)).to_be_focused()
 
 
 def _queue(page: Page) -> None:
@@ -98,8 +107,13 @@ def _queue(page: Page) -> None:
     expect(page.get_by_role("button", name=say(page, "queue.withdraw"))).to_be_visible()
 
 
-def _temporary(page: Page) -> None:
+def _temporary_to_be(page: Page) -> None:
     press(page, "temporary.title", role="switch")
+    expect(page.get_by_role("switch")).to_have_attribute("aria-checked", "true")
+
+
+def _temporary(page: Page) -> None:
+    _temporary_to_be(page)
     page.get_by_role("textbox", name=say(page, "composer.label"), exact=True).fill(ASKED)
     press(page, "composer.send")
     expect(page.locator("article .prose").last).to_contain_text("print")
@@ -149,6 +163,7 @@ def _new_key(page: Page) -> None:
 
 def _limits(page: Page) -> None:
     press(page, "people.limitsOf", "Bruno Keller")
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def _charts(page: Page) -> None:
@@ -235,6 +250,7 @@ def _chat_menu(page: Page) -> None:
     converse(page)
     _in_sidebar(page)
     page.locator("aside [data-chat] button[aria-haspopup=menu]").first.click(force=True)
+    expect(page.get_by_role("menu")).to_be_visible()
 
 
 def _selection(page: Page) -> None:
@@ -246,6 +262,7 @@ def _selection(page: Page) -> None:
 def _moving(page: Page) -> None:
     _chat_menu(page)
     press(page, "chats.move", role="menuitem")
+    expect(page.get_by_role("dialog")).to_be_visible()
 
 
 def _archive(page: Page) -> None:
@@ -276,18 +293,18 @@ PLACES = (
     Place("tokens and alternatives", reach=_tokens),
     Place("thought, formulas and a diagram", reach=_drawings),
     Place("deleting a message", reach=_in_conversation("message.remove")),
-    Place("editing a message", reach=_in_conversation("message.edit")),
-    Place("more for a message", reach=_in_conversation("editing.actions")),
+    Place("editing a message", reach=_edit),
+    Place("more for a message", reach=_in_conversation("editing.actions", "menu")),
     Place("a message that waits", reach=_queue),
     Place("temporary chat", reach=_temporary),
-    Place("temporary chat to be", reach=lambda page: press(page, "temporary.title", role="switch")),
+    Place("temporary chat to be", reach=_temporary_to_be),
     Place("comparing versions", reach=_compare),
     Place("model menu", reach=_key("Control+Shift+M")),
     Place("models", path="/models", reach=lambda page: page.locator("summary").first.click()),
     Place("playground", path="/playground", reach=_continue),
     Place("comparing models", path="/compare"),
     Place("models side by side", path="/compare", reach=_side_by_side),
-    Place("model settings", reach=lambda page: press(page, "models.settings")),
+    Place("model settings", reach=_opened("models.settings")),
     Place("a licence", reach=_licence),
     Place("account menu without accounts", reach=_account_menu),
     Place("keyboard shortcuts", reach=_key("Control+/")),
@@ -312,7 +329,7 @@ PLACES = (
     Place("usage", path="/admin/usage", reach=_charts),
     Place("server's settings", path="/admin/options", who="owner"),
     Place("audit log", path="/admin/audit", who="owner", shown_in="removing old entries"),
-    Place("removing old entries", path="/admin/audit", reach=lambda page: press(page, "audit.prune"), who="owner"),
+    Place("removing old entries", path="/admin/audit", reach=_opened("audit.prune"), who="owner"),
     Place("profile without accounts", path="/account"),
     Place("security", path="/account/security", who="owner", shown_in="setting up a second factor"),
     Place("setting up a second factor", path="/account/security", reach=_opened("security.factor.setUp"), who="owner"),

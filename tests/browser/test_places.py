@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.building import modules
-from tests.browser.conftest import MynaServer, ScriptedServer, Visit
+from tests.browser.conftest import ScriptedServer, Visit
 from tests.browser.marking import mark_words, unmarked
 from tests.browser.people import ANNA, NOT_SIGNED_IN, Owner
 from tests.browser.places import PLACES, Place
@@ -45,12 +45,23 @@ def guarded(static: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     running.stop()
 
 
+@pytest.fixture(scope="module")
+def unguarded(static: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedServer]:
+    """One without accounts, whose chats are those of this walk whatever else has been tested."""
+    running = ScriptedServer(tmp_path_factory.mktemp("unguarded"))
+    running.start()
+    yield running
+    running.stop()
+
+
 @pytest.fixture
-def at(visit: Callable[..., Visit], scripted: MynaServer, guarded: tuple[ScriptedServer, str]) -> Callable[..., Page]:
+def at(
+    visit: Callable[..., Visit], unguarded: ScriptedServer, guarded: tuple[ScriptedServer, str]
+) -> Callable[..., Page]:
     """Goes to a place in a browser of a language."""
 
     def go(place: Place, locale: str, prepare: Callable[[BrowserContext], None] | None = None) -> Page:
-        server, cookie = (scripted, "") if place.who == "local" else guarded
+        server, cookie = (unguarded, "") if place.who == "local" else guarded
         opened = visit(server, bypass_csp=True, locale=locale, reduced_motion="reduce")
         opened.context.add_init_script(COUNT_REQUESTS)
         if place.who == "owner":

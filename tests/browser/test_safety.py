@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.building import first_load
 from tests.browser.conftest import MynaServer, ScriptedServer, Visit
+from tests.browser.doing import copied_by
 
 FIRST_LOAD_BUDGET = 100_000
 """Compressed bytes of JavaScript before the page is usable."""
@@ -196,23 +197,18 @@ def test_formulas_diagrams_and_code_are_drawn_under_the_strict_policy(visiting: 
     with page.expect_download() as download:
         figure.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "code.py"
-    prose.get_by_role("button", name="Copy table").click()
-    assert page.evaluate("navigator.clipboard.readText()") == "a\tb\n1\t2"
+    assert copied_by(prose.get_by_role("button", name="Copy table")) == "a\tb\n1\t2"
     prose.get_by_role("button", name="Footnotes 1").first.click()
     expect(prose.locator(".footnote .note")).to_be_focused()
 
-    page.evaluate("navigator.clipboard.writeText('')")
     page.get_by_role("button", name="More for this message").last.click()
-    page.get_by_role("menuitem", name="Copy as plain text").click()
-    page.wait_for_function("async () => (await navigator.clipboard.readText()) !== ''")
-    plain = page.evaluate("navigator.clipboard.readText()")
+    plain = copied_by(page.get_by_role("menuitem", name="Copy as plain text"))
     assert plain.startswith("Euler: e^{i\\pi} + 1 = 0 and \\frac{1.")
     assert "print(1)" in plain
     assert "a\tb\n1\t2" in plain
     assert plain.endswith("A note[1].\n\n[1]\n\nAt the end.")
     # For a word processor what it looks like comes with it, and nothing of the page.
-    page.get_by_role("button", name="Copy", exact=True).last.click()
-    expect(page.get_by_title("Copied")).to_be_visible()  # and not the one of the table
+    assert copied_by(page.get_by_role("button", name="Copy", exact=True).last) == text
     rich = page.evaluate("async () => (await (await navigator.clipboard.read())[0].getType('text/html')).text()")
     assert "<tr><td>1</td><td>2</td></tr>" in rich
     assert "<pre><code>print(1)" in rich
@@ -277,8 +273,7 @@ def test_markdown_becomes_what_it_means(visiting: Visit) -> None:
     expect(prose.get_by_role("img", name="To do")).to_have_count(1)
     expect(prose.locator("figcaption")).to_contain_text("Python")
     expect(prose.locator("pre .hljs-keyword").first).to_have_text("def")
-    prose.get_by_role("button", name="Copy code").click()
-    assert page.evaluate("navigator.clipboard.readText()") == "def answer() -> int:\n    return 42"
+    assert copied_by(prose.get_by_role("button", name="Copy code")) == "def answer() -> int:\n    return 42"
     expect(prose.locator("blockquote")).to_have_text("quoted")
     expect(prose.locator("ol > li")).to_have_text(["first", "second"])
     # What a person typed is not Markdown.

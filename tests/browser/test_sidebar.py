@@ -7,7 +7,7 @@ import uuid
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import MynaServer
+from tests.browser.conftest import MynaServer, ScriptedServer
 from tests.browser.doing import SHORT, ask, chat_id, composer, questions
 
 
@@ -36,6 +36,7 @@ def test_a_chat_is_renamed_in_place_and_in_every_tab(visit, own_server: MynaServ
     page.get_by_role("menuitem", name="Rename").click()
     title.fill("Something else")
     title.press("Escape")
+    expect(title).to_have_count(0)
     expect(page.get_by_role("link", name="Cities")).to_be_visible()
 
 
@@ -46,7 +47,9 @@ def test_deleting_asks_first_and_leaves_the_chat(visit, server: MynaServer) -> N
     deleted = chat_id(page)
     open_menu(page, title)
     page.get_by_role("menuitem", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("link", name=title)).to_be_visible()
     open_menu(page, title)
     page.get_by_role("menuitem", name="Delete").click()
@@ -66,14 +69,14 @@ def test_an_unknown_chat_says_so(visit, server: MynaServer) -> None:
         expect(composer(page)).to_be_visible()
 
 
-def test_chats_are_found_by_title_and_listed_page_by_page(visit, own_server: MynaServer) -> None:
-    page = visit(own_server).page()
+def test_chats_are_found_by_title_and_listed_page_by_page(visit, own_scripted: ScriptedServer) -> None:
+    page = visit(own_scripted).page()
     page.evaluate(
         """async () => {
           for (let index = 0; index < 70; index += 1) {
             const id = () => crypto.randomUUID();
             const chat = id();
-            const run = { id: id(), message_id: id(), parameters: { max_tokens: 1 } };
+            const run = { id: id(), message_id: id() };
             const message = { id: id(), parent_id: null, text: `Chat number ${index}` };
             await fetch(`/api/chats/${chat}/messages`, {
               method: "POST",
@@ -83,8 +86,10 @@ def test_chats_are_found_by_title_and_listed_page_by_page(visit, own_server: Myn
           }
         }"""
     )
-    page.reload()
     rows = page.get_by_role("navigation", name="Chats").get_by_role("link")
+    expect(rows).to_have_count(70)
+    expect(page.get_by_role("navigation", name="Chats").get_by_role("img", name="Answering")).to_have_count(0)
+    page.reload()
     expect(rows).to_have_count(50)
     rows.last.scroll_into_view_if_needed()
     expect(rows).to_have_count(70)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 from playwright.sync_api import Locator, Page, expect
@@ -37,14 +38,20 @@ def row(page: Page, title: str) -> Locator:
 
 
 def choose(page: Page, title: str, item: str) -> None:
-    page.get_by_role("button", name=f"Actions for {title}").first.click(force=True)
+    row(page, title).hover()
+    page.get_by_role("button", name=f"Actions for {title}", exact=True).click()
     page.get_by_role("menuitem", name=item, exact=True).click()
 
 
-def section(page: Page, title: str) -> list[str]:
-    """The titles under a heading of the list."""
-    found = page.locator("nav section", has=page.get_by_role("heading", name=title, exact=True)).get_by_role("listitem")
-    return [text.strip() for text in found.all_inner_texts()]
+def section(page: Page, title: str) -> Locator:
+    """What stands under a heading of the list."""
+    return page.locator("nav section", has=page.get_by_role("heading", name=title, exact=True)).get_by_role("listitem")
+
+
+def rest(page: Page) -> Locator:
+    """What stands under the headings that tell a day: at midnight there are two of them."""
+    dated = page.get_by_role("heading", name=re.compile("^(Today|Yesterday)$"))
+    return page.locator("nav section", has=dated).get_by_role("listitem")
 
 
 def test_pins_and_the_archive_in_two_tabs(visit, own_scripted: MynaServer) -> None:
@@ -56,9 +63,8 @@ def test_pins_and_the_archive_in_two_tabs(visit, own_scripted: MynaServer) -> No
     expect(row(page, attack)).to_be_visible()
     choose(page, "walnut", "Pin")
     for tab in (page, other):
-        expect(tab.get_by_role("heading", name="Pinned")).to_be_visible()
-        assert section(tab, "Pinned") == ["walnut"]
-        assert section(tab, "Today") == [attack, "hazel"]
+        expect(section(tab, "Pinned")).to_have_text(["walnut"])
+        expect(rest(tab)).to_have_text([attack, "hazel"])
     choose(page, "walnut", "Unpin")
     expect(page.get_by_role("heading", name="Pinned")).to_have_count(0)
     choose(page, "hazel", "Archive")
@@ -100,6 +106,7 @@ def test_a_project_has_its_chats_and_tells_the_model_what_it_says(visit, own_scr
     assert {chat["project_id"] for chat in chats.values()} == {project["id"]}
 
     page.get_by_role("navigation", name="Chats").get_by_role("link", name="Garden").click()
+    expect(page).to_have_url(f"{own_scripted.url}/projects/{project['id']}")
     page.reload()
     expect(main.get_by_text("Answer as a gardener.")).to_be_visible()
     expect(main.get_by_role("list", name="Chats of the project").get_by_role("listitem")).to_have_count(2)
@@ -127,7 +134,7 @@ def test_many_are_chosen_with_shift_and_changed_at_once(visit, own_scripted: Myn
     bar.get_by_role("button", name="Archive").click()
     expect(row(page, "chat 5")).to_have_count(0)
     expect(page.get_by_role("button", name="More for the list of chats")).to_be_focused()
-    assert section(page, "Today") == ["chat 4", "chat 2", "chat 1", "chat 0"]
+    expect(rest(page)).to_have_text(["chat 4", "chat 2", "chat 1", "chat 0"])
     choose(page, "chat 0", "Select")
     bar.get_by_role("button", name="Select all").click()
     expect(bar.get_by_text("4 selected")).to_be_visible()
@@ -157,12 +164,15 @@ def test_what_was_said_is_found_and_opened_where_it_is(visit, own_scripted: Myna
     hits = dialog.get_by_role("list", name="Messages").get_by_role("link")
     expect(hits).to_have_count(2)  # what was asked and what was answered
     expect(hits.first.locator("mark")).to_have_text(["学习"])
-    for key in ("ArrowDown", "ArrowDown", "Enter"):  # past the chat of that title
-        page.keyboard.press(key)
+    page.keyboard.press("ArrowDown")
+    expect(dialog.get_by_role("list", name="Chats").get_by_role("link")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(hits.first).to_be_focused()
+    page.keyboard.press("Enter")
     expect(dialog).to_have_count(0)
     found = answers(page).filter(has_text="机器学习")
     expect(found).to_be_in_viewport()
-    assert "#" in page.url
+    expect(page).to_have_url(re.compile("#"))
     page.reload()
     expect(found).to_be_in_viewport()
 
