@@ -109,3 +109,14 @@ def test_chats_are_found_by_title_and_listed_page_by_page(visit, own_scripted: S
     page.route("**/api/search?*", be_quick)
     page.keyboard.insert_text(" 63")
     expect(questions(page)).to_contain_text("Chat number 63")
+
+    # All of them are chosen, also while the rest of the list is on its way already.
+    def choose_all(route: Route) -> None:
+        page.get_by_role("button", name="Select all").click()
+        route.continue_()
+
+    page.route("**/api/chats?*before=*", choose_all)
+    open_menu(page, "Chat number 69")
+    page.get_by_role("menuitem", name="Select").click()
+    page.get_by_role("checkbox", name="Select Chat number").last.scroll_into_view_if_needed()
+    expect(page.get_by_role("region", name="Selected chats").get_by_text("70 selected")).to_be_visible()

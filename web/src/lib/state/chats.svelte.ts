@@ -15,6 +15,7 @@ export class Pages {
   #next = $state<string | null>(null);
   /** Counts the loads from the beginning: a page that was asked for before the latest of them is dropped. */
   #round = 0;
+  #asking: Promise<void> | null = null;
 
   loaded = $state(false);
   loading = $state(false);
@@ -32,14 +33,18 @@ export class Pages {
   /** The first page, anew. */
   async load(): Promise<void> {
     this.#round += 1;
-    this.#next = null;
+    this.#next = this.#asking = null;
     this.loaded = this.loading = false;
     await this.more();
   }
 
-  /** The next page, if there is one and none is on its way. */
-  async more(): Promise<void> {
-    if (this.loading || this.complete) return;
+  /** The next page, if there is one. Whoever wants it while it is on its way waits for the same answer. */
+  more(): Promise<void> {
+    if (this.#asking === null && !this.complete) this.#asking = this.#ask();
+    return this.#asking ?? Promise.resolve();
+  }
+
+  async #ask(): Promise<void> {
     const round = this.#round;
     this.loading = true;
     try {
@@ -52,7 +57,10 @@ export class Pages {
     } catch (error) {
       if (round === this.#round) this.error = explain(error);
     } finally {
-      if (round === this.#round) this.loading = false;
+      if (round === this.#round) {
+        this.loading = false;
+        this.#asking = null;
+      }
     }
   }
 }
@@ -110,7 +118,7 @@ class Chats {
     await Promise.all([this.#loose.load(), this.#pins.load()]);
   }
 
-  /** The next page, if there is one and none is on its way. */
+  /** The next page, if there is one. */
   async more(): Promise<void> {
     await Promise.all([this.#loose.more(), this.#pins.more()]);
   }
