@@ -58,6 +58,11 @@ class PlayedHub:
         self._set_pull(state, done, error)
         self.tell()
 
+    def drop(self) -> None:
+        """The connection is lost: the page makes a new one, and asks for the list again."""
+        assert self._socket
+        self._socket.close()
+
     def _set_pull(self, state: str, done: int, error: str | None) -> None:
         self.model["pull"] = {
             "state": state,
@@ -148,6 +153,25 @@ def test_a_download_shows_progress_can_be_cancelled_and_ends_in_a_usable_model(v
     expect(page.get_by_text("Parrot 1B is ready.")).to_be_visible()
     page.get_by_role("button", name="Parrot 1B").click()
     expect(page.get_by_role("main").get_by_role("button", name="Parrot 1B")).to_be_visible()
+
+
+def test_a_list_takes_nothing_back_that_was_told_since_it_was_asked_for(visiting: Visit) -> None:
+    hub = PlayedHub(visiting)
+    page = visiting.page()
+    open_menu(page)
+    progress = page.get_by_role("progressbar", name="Parrot 1B")
+
+    def answer_late(route: Route) -> None:
+        listed = route.fetch().json()
+        models = [*listed["models"], dict(hub.model), hub.model | {"name": "finch:1b", "title": "Finch 1B"}]
+        hub.progress(done=70_000_000)
+        expect(progress).to_be_visible()
+        route.fulfill(json={**listed, "models": models})
+
+    page.route("**/api/models", answer_late)
+    hub.drop()
+    expect(page.get_by_role("button", name=re.compile("^Download.*: Finch 1B$"))).to_be_visible()
+    expect(progress).to_have_js_property("value", 70_000_000)
 
 
 def test_a_failed_download_says_why_and_can_be_tried_again(visiting: Visit) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import MynaServer
 from tests.browser.doing import answers, ask, composer, questions
@@ -115,6 +115,22 @@ def test_a_project_has_its_chats_and_tells_the_model_what_it_says(visit, own_scr
     page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
     expect(row(page, "walnut")).to_be_visible()  # its chats stay
     assert own_scripted.get("/api/projects")["projects"] == []
+
+
+def test_a_list_of_projects_is_no_older_than_what_was_told(visit, own_scripted: MynaServer) -> None:
+    visiting = visit(own_scripted)
+
+    def answer_late(route: Route) -> None:
+        page = route.request.frame.page
+        listed = route.fetch()
+        own_scripted.ask("POST", "/api/projects", {"id": str(uuid.uuid4()), "name": "Garden", "instructions": ""})
+        make(page, "walnut")
+        expect(row(page, "walnut")).to_be_visible()  # and so the project is known
+        route.fulfill(response=listed)
+
+    visiting.context.route("**/api/projects", answer_late, times=1)
+    page = visiting.page()
+    expect(page.get_by_role("navigation", name="Chats").get_by_role("link", name="Garden")).to_be_visible()
 
 
 def test_many_are_chosen_with_shift_and_changed_at_once(visit, own_scripted: MynaServer) -> None:

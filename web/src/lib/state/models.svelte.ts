@@ -29,6 +29,11 @@ class Models {
 
   memory = $state.raw<MachineMemory | null>(null);
 
+  /** What was told since the list was last asked for: that may be older. */
+  #told = new Map<string, Model>();
+  /** Only the latest list counts. */
+  #asked = 0;
+
   readonly onDisk = $derived(this.all.filter((model) => model.on_disk));
   readonly available = $derived(this.all.filter((model) => !model.on_disk));
 
@@ -76,28 +81,36 @@ class Models {
   }
 
   async load(): Promise<void> {
+    const number = ++this.#asked;
+    this.#told = new Map();
     try {
       const { models, default: name, memory } = await api.models();
+      if (number !== this.#asked) return;
       this.all = models;
+      for (const model of this.#told.values()) this.#put(model);
       this.memory = memory;
       this.default = name;
       this.error = null;
       this.loaded = true;
       write(TITLES, JSON.stringify(Object.fromEntries(this.onDisk.map(({ name, title }) => [name, title]))));
     } catch (error) {
-      this.error = explain(error);
+      if (number === this.#asked) this.error = explain(error);
     }
   }
 
   changed(model: Model): void {
-    const before = this.find(model.name);
-    if (before?.pull && model.on_disk) toasts.show(strings.models.ready(model.title));
+    if (this.find(model.name)?.pull && model.on_disk) toasts.show(strings.models.ready(model.title));
+    this.#told.set(model.name, model);
+    this.#put(model);
+  }
+
+  #put(model: Model): void {
     // Neither on disk nor in the catalog: it was fetched by its place, and that was given up.
     if (!model.on_disk && model.pull === null && model.name.startsWith("hf:")) {
       this.all = this.all.filter(({ name }) => name !== model.name);
       return;
     }
-    this.all = before
+    this.all = this.find(model.name)
       ? this.all.map((known) => (known.name === model.name ? model : known))
       : [...this.all, model];
   }

@@ -17,8 +17,16 @@ class Projects {
 
   async load(): Promise<void> {
     try {
+      const before = this.#known;
       const { projects } = await api.projects();
-      this.#known = new Map(projects.map((project) => [project.id, project]));
+      const listed = projects.filter(({ id }) => !this.#deleted.has(id));
+      const known = new Map(listed.map((project) => [project.id, project]));
+      // What was heard of since the list was asked for may be newer than it.
+      for (const [id, project] of this.#known) {
+        const other = known.get(id);
+        if (before.get(id) !== project && (!other || other.version < project.version)) known.set(id, project);
+      }
+      this.#known = known;
       this.loaded = true;
       this.error = null;
     } catch (error) {
