@@ -133,6 +133,22 @@ def test_a_list_of_projects_is_no_older_than_what_was_told(visit, own_scripted: 
     expect(page.get_by_role("navigation", name="Chats").get_by_role("link", name="Garden")).to_be_visible()
 
 
+def test_a_notice_does_not_go_away_under_the_hand(visit, scripted: MynaServer) -> None:
+    page = visit(scripted).page()
+    page.clock.install()
+    make(page, "a nut")
+    choose(page, "a nut", "Archive")
+    undo = page.get_by_role("button", name="Undo")
+    undo.hover()
+    page.clock.fast_forward(60_000)
+    undo.click()
+    expect(row(page, "a nut")).to_be_visible()
+    choose(page, "a nut", "Archive")
+    expect(undo).to_be_visible()
+    page.clock.fast_forward(60_000)
+    expect(undo).to_have_count(0)
+
+
 def test_many_are_chosen_with_shift_and_changed_at_once(visit, own_scripted: MynaServer) -> None:
     page = visit(own_scripted).page()
     make(page, *(f"chat {number}" for number in range(6)))

@@ -18,6 +18,14 @@ export interface Toast {
 
 let shown = $state.raw<Toast[]>([]);
 let last = 0;
+/** Somebody is at the notices, with the pointer or the focus: none goes away under their hand. */
+let held = false;
+/** Those whose time came meanwhile. */
+const overdue = new Map<number, number>();
+
+function expire(id: number, after: number): void {
+  setTimeout(() => (held ? overdue.set(id, after) : toasts.dismiss(id)), after);
+}
 
 export const toasts = {
   get all(): readonly Toast[] {
@@ -30,7 +38,15 @@ export const toasts = {
     const id = ++last;
     shown = [...shown, { id, text, tone, action }];
     // What can be undone needs the time to reach it.
-    setTimeout(() => toasts.dismiss(id), action === null ? SHOWN_MS : 2 * SHOWN_MS);
+    expire(id, action === null ? SHOWN_MS : 2 * SHOWN_MS);
+  },
+
+  /** Whether somebody is at them; when nobody is any more, their time begins anew. */
+  hold(on: boolean): void {
+    held = on;
+    if (on) return;
+    for (const [id, after] of overdue) expire(id, after);
+    overdue.clear();
   },
 
   offer(text: string, action: string, run: () => void): void {
