@@ -14,6 +14,7 @@
     │   ├── Refused                   another origin, an unknown host, what the caller may not do
     │   ├── Unauthenticated           who is asking is not known
     │   │   ├── WrongPassword           or wrong name, or a wrong set-up token
+    │   │   ├── WrongOwnPassword        of who is signed in
     │   │   ├── AccountDisabled
     │   │   ├── CodeRequired            the password is right, and a second factor is asked for
     │   │   ├── WrongCode               of a second factor
@@ -83,6 +84,7 @@ __all__ = [
     "Unauthenticated",
     "UnsupportedParameter",
     "WrongCode",
+    "WrongOwnPassword",
     "WrongPasskey",
     "WrongPassword",
 ]
@@ -207,6 +209,12 @@ class WrongPassword(Unauthenticated):
     """Name and password do not belong together, or the set-up token is wrong; which of them is not said."""
 
     code = "wrong_password"
+
+
+class WrongOwnPassword(Unauthenticated):
+    """Who is signed in was to give the password once more, and this is not it."""
+
+    code = "wrong_own_password"
 
 
 class AccountDisabled(Unauthenticated):

@@ -256,7 +256,7 @@ def test_a_person_takes_everything_along_and_leaves(
     dialog = page.get_by_role("dialog", name="Delete your account?")
     dialog.get_by_label("Password", exact=True).fill("not this one")
     dialog.get_by_role("button", name="Delete everything").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("do not belong together")
+    expect(dialog.get_by_role("alert")).to_contain_text("The password is wrong")
     dialog.get_by_label("Password", exact=True).fill(PASSWORD)
     dialog.get_by_role("button", name="Delete everything").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()

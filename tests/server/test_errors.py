@@ -24,6 +24,7 @@ LEAVES = {
     tree.LicenceNotAcknowledged("m", "a licence", None): 403,
     tree.Unauthenticated("x"): 401,
     tree.WrongPassword("x"): 401,
+    tree.WrongOwnPassword("x"): 401,
     tree.AccountDisabled("x"): 401,
     tree.CodeRequired("x"): 401,
     tree.WrongCode("x"): 401,

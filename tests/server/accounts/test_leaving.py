@@ -173,7 +173,8 @@ async def test_who_leaves_leaves_nothing(home: House, ann: Person) -> None:
     }
     await ben.call("POST", f"/api/chats/{new_id()}/messages", running, 201)
     assert await ben.status("DELETE", "/api/account", {}) == 400
-    assert await ben.status("DELETE", "/api/account", {"password": "not this one"}) == 401
+    refused = await ben.call("DELETE", "/api/account", {"password": "not this one"}, 401)
+    assert (refused["error"]["code"], refused["error"]["message"]) == ("wrong_own_password", "The password is wrong.")
     assert await program.status("DELETE", "/api/account", {"password": PASSWORD}) == 403
     await ben.call("DELETE", "/api/account", {"password": PASSWORD}, 204)
     home.backend.gate.set()

@@ -109,7 +109,8 @@ async def test_a_user_has_so_many_sessions_and_no_more(
 async def test_a_password_is_changed_by_who_knows_it(home: House, ann: Person) -> None:
     other = await home.sign_in("Ann")
     body = {"old": "not this one", "new": "another long one"}
-    await ann.call("POST", "/api/account/password", body, 401)
+    refused = await ann.call("POST", "/api/account/password", body, 401)
+    assert refused["error"]["code"] == "wrong_own_password"
     refused = await ann.call("POST", "/api/account/password", {"old": PASSWORD, "new": "short"}, 400)
     assert refused["error"]["param"] == "new"
     await ann.call("POST", "/api/account/password", body | {"old": PASSWORD}, 204)

@@ -304,6 +304,7 @@ const WITHOUT_DETAILS: ReadonlySet<string> = new Set([
   "server_stopping",
   "store_unavailable",
   "wrong_password",
+  "wrong_own_password",
   "wrong_code",
   "wrong_passkey",
   "second_factor_required",

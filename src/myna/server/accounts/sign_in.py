@@ -15,6 +15,7 @@ from myna.errors import (
     NotFound,
     Refused,
     TooManyAttempts,
+    WrongOwnPassword,
     WrongPassword,
 )
 from myna.server.accounts import second_factor
@@ -187,8 +188,9 @@ async def confirm(accounts: Accounts, by: Identity, password: str | None, code: 
     Raises:
         Refused: there are no accounts, or who has no password has signed in too long ago.
         InvalidParameter: the password is missing.
+        WrongOwnPassword: it is not the password.
         CodeRequired, WrongCode: see `myna.server.accounts.second_factor.check`.
-        WrongPassword, TooManyAttempts, AccountDisabled, EngineBusy: see `check`.
+        TooManyAttempts, AccountDisabled, EngineBusy: see `check`.
     """
     if accounts.state != "accounts":
         raise Refused("There are no accounts, and so no password to confirm anything with.")
@@ -198,7 +200,7 @@ async def confirm(accounts: Accounts, by: Identity, password: str | None, code: 
         return known
     if password is None:
         raise InvalidParameter("Send your password, to show that it is still you.", param="password")
-    user = await check(accounts, known.name, password, address=address)
+    user = await _check_own(accounts, known, password, address=address)
     if user.id in accounts.directory.second_factors:
         await second_factor.check(accounts, user, code, signed_in=True)
     return user
@@ -229,13 +231,14 @@ async def change_password(accounts: Accounts, by: Identity, old: str, new: str, 
     Raises:
         Refused: there are no accounts.
         InvalidParameter: the new one will not do.
-        WrongPassword, TooManyAttempts, AccountDisabled, EngineBusy: see `check`.
+        WrongOwnPassword: the old one is not the password.
+        TooManyAttempts, AccountDisabled, EngineBusy: see `check`.
     """
     if accounts.state != "accounts":
         raise Refused("There are no accounts, and so no password to change.")
     user = get(accounts, by.user)
     check_password(new, user.name, param="new")
-    await check(accounts, user.name, old, address=address)
+    await _check_own(accounts, user, old, address=address)
     hashed = await accounts.passwords.hash(new)
     async with accounts.database.transaction() as transaction:
         changed = await users.change(transaction, by.user, password=hashed)
@@ -247,6 +250,14 @@ async def change_password(accounts: Accounts, by: Identity, old: str, new: str, 
             _forget_others(accounts, by)
 
         transaction.after_commit.append(follow)
+
+
+async def _check_own(accounts: Accounts, user: User, password: str, *, address: str) -> User:
+    """As `check`, of who is signed in: that the name is right is no secret then."""
+    try:
+        return await check(accounts, user.name, password, address=address)
+    except WrongPassword:
+        raise WrongOwnPassword("The password is wrong.") from None
 
 
 def _age(accounts: Accounts, by: Identity) -> int:

@@ -6,6 +6,7 @@ const words: typeof en = {
   codes: {
     not_signed_in: "لم تسجّل الدخول.",
     wrong_password: "الاسم وكلمة المرور غير متطابقين.",
+    wrong_own_password: "كلمة المرور غير صحيحة.",
     wrong_code: "الرمز غير صحيح أو سبق استخدامه.",
     wrong_passkey: "لم يُثبت مفتاح المرور هذا أنك أنت. أعد المحاولة أو سجّل الدخول بطريقة أخرى.",
     second_factor_setup_required: "على الجميع هنا تفعيل عامل تحقق ثانٍ.",

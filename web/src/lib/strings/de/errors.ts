@@ -6,6 +6,7 @@ const words: typeof en = {
   codes: {
     not_signed_in: "Du bist nicht angemeldet.",
     wrong_password: "Name und Passwort passen nicht zusammen.",
+    wrong_own_password: "Das Passwort ist falsch.",
     wrong_code: "Der Code stimmt nicht oder wurde schon benutzt.",
     wrong_passkey: "Dieser Passkey hat nicht gezeigt, dass du es bist. Versuche es noch einmal, oder melde dich anders an.",
     second_factor_setup_required: "Hier braucht jeder einen zweiten Faktor.",

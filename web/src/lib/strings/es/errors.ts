@@ -6,6 +6,7 @@ const words: typeof en = {
   codes: {
     not_signed_in: "No has iniciado sesión.",
     wrong_password: "El nombre y la contraseña no coinciden.",
+    wrong_own_password: "La contraseña es incorrecta.",
     wrong_code: "El código no es correcto o ya se ha usado.",
     wrong_passkey: "Esta llave de acceso no ha mostrado que eres tú. Inténtalo de nuevo o inicia sesión de otra forma.",
     second_factor_setup_required: "Aquí todos necesitan un segundo factor.",

@@ -6,6 +6,7 @@ const words: typeof en = {
   codes: {
     not_signed_in: "Vous n’êtes pas connecté.",
     wrong_password: "Le nom et le mot de passe ne correspondent pas.",
+    wrong_own_password: "Le mot de passe est incorrect.",
     wrong_code: "Le code n’est pas correct ou a déjà servi.",
     wrong_passkey: "Cette clé d’accès n’a pas montré que c’est vous. Réessayez, ou connectez-vous autrement.",
     second_factor_setup_required: "Ici, tout le monde a besoin d’un second facteur.",

@@ -6,6 +6,7 @@ const words: typeof en = {
   codes: {
     not_signed_in: "你尚未登录。",
     wrong_password: "名称与密码不匹配。",
+    wrong_own_password: "密码错误。",
     wrong_code: "验证码不正确或已被使用。",
     wrong_passkey: "此通行密钥未能证明是你本人。请重试，或用其他方式登录。",
     second_factor_setup_required: "此服务器要求所有人启用双重验证。",
