@@ -74,7 +74,8 @@ def work(target: str, seed: int, step: int, seconds: float) -> None:
             print(
                 json.dumps({"seed": seed, "what": f"{type(error).__name__}: {error}"[:300], "where": place}), flush=True
             )
-        signal.alarm(0)
+        finally:  # also when the process ends: a signal that comes later would kill it
+            signal.alarm(0)
         seed += step
 
 

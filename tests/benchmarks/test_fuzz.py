@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import fuzz as fuzzer
 from benchmarks.documents import ROOT
+from tests.patience import WAIT_SECONDS
 
 CHILD = """
 import time
@@ -33,7 +34,7 @@ def counted(chance, scratch):
     finally:
         (scratch.parent / f"seen-{chance.random()}").touch()
 
-fuzz.TARGETS, fuzz.SECONDS = {"bad": counted}, 1
+fuzz.TARGETS, fuzz.SECONDS = {"bad": counted}, 3
 fuzz.work("bad", 5, 1, 30)
 """
 
@@ -41,14 +42,14 @@ fuzz.work("bad", 5, 1, 30)
 def test_what_a_target_does_wrong_is_a_finding_with_its_seed(tmp_path: Path) -> None:
     env = {**os.environ, "TMPDIR": str(tmp_path)}
     child = [sys.executable, "-c", CHILD]
-    ended = subprocess.run(child, env=env, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    ended = subprocess.run(child, env=env, cwd=ROOT, capture_output=True, text=True, check=True, timeout=WAIT_SECONDS)
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [line["begins"] for line in lines if "begins" in line] == [5, 6, 7, 8]
     findings = {line["seed"]: line["what"] for line in lines if "seed" in line}
     assert list(findings) == [5, 6, 7]
     assert findings[5] == "KeyError: 'a count'"
     assert findings[6].startswith("MemoryError")
-    assert findings[7] == "TimeoutError: more than 1 s for one input"
+    assert findings[7] == "TimeoutError: more than 3 s for one input"
 
 
 def test_a_process_that_dies_is_a_finding_and_another_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
