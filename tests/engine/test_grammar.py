@@ -19,6 +19,7 @@ from myna.engine.grammar import MAX_DIGITS, Grammars, NumberRuns
 from myna.engine.grammar_source import MAX_SOURCE, GrammarTrial, expanded
 from myna.engine.request import GenerationRequest, Grammar, GrammarKind, SamplingParams
 from myna.errors import InvalidParameter
+from tests.patience import WAIT_SECONDS
 
 from .fakes import CONTROL, END, VOCAB, Answer, FakeExecutor, FakeTokenizer, fake_engine, request, run
 
@@ -232,6 +233,8 @@ HOSTILE: dict[str, tuple[GrammarKind, Any, str]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_cannot_be_used_is_refused_by_name(engine: Engine, name: str) -> None:
     kind, source, reason = HOSTILE[name]
+    assert engine._grammars is not None
+    engine._grammars._trial._process.seconds = WAIT_SECONDS  # what is told is not to depend on the machine's speed
     grammar = Grammar(kind, source if isinstance(source, str) else json.dumps(source), param="response_format")
     with pytest.raises(InvalidParameter, match=re.escape(reason)) as caught:
         engine.prepare(replace(request("a"), grammar=grammar))
@@ -255,10 +258,11 @@ def test_a_grammar_whose_mask_does_not_come_fails_alone(engine: Engine, monkeypa
     going = threading.Event()
     slow = engine.prepare(constrained("slow", "regex", "[ab]{40}"))
     assert slow.matcher is not None
-    monkeypatch.setattr(grammar_module, "MASK_SECONDS", 0.05)
-    monkeypatch.setattr(slow.matcher, "_compute", lambda: going.wait(60) and None)
-    engine.add(slow)
-    answers = run(engine, request("free", seed=5, max_tokens=40))
+    with monkeypatch.context() as impatient:
+        impatient.setattr(grammar_module, "MASK_SECONDS", 0.05)
+        impatient.setattr(slow.matcher, "_compute", lambda: going.wait(WAIT_SECONDS) and None)
+        engine.add(slow)
+        answers = run(engine, request("free", seed=5, max_tokens=40))
     going.set()
     failed = answers["slow"].failed
     assert failed is not None

@@ -15,6 +15,7 @@ from myna.runs.service import RunService
 from myna.store import changes, peers
 from myna.store.database import Database
 from myna.store.records import StartedEvent
+from tests.patience import WAIT_SECONDS
 from tests.postgres import PostgreSQL
 from tests.runs.conversation import OWNER, Listener, Talk
 from tests.runs.scripted import ScriptedBackend, ScriptedModels
@@ -57,6 +58,7 @@ async def both(
     tmp_path: Path, postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Process, Process]]:
     monkeypatch.setattr(peers, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(peers, "GONE_SECONDS", WAIT_SECONDS)  # nobody dies here, however long a moment takes
     url = postgresql.create()
     first = await Process.begin(tmp_path, url)
     second = await Process.begin(tmp_path, url)
@@ -125,7 +127,7 @@ async def test_a_chat_that_is_deleted_elsewhere_stops_its_run_and_no_other(both:
     said.finish()
     await other.ended(kept.run.id)
     assert await other.text_of(kept.messages[1].id) == "yes"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         await reply.closed.wait()
     with pytest.raises(NotFound):
         await here.service.stop(OWNER, created.run.id)
@@ -140,7 +142,7 @@ async def test_who_hears_nothing_of_a_deletion_finds_it_at_the_next_words_and_en
     await here.database.peers.leave()
     await there.service.delete_chat(OWNER, doomed.chat_id)
     reply.say("to nobody")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         await reply.closed.wait()
 
 

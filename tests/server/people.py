@@ -181,4 +181,18 @@ async def house(settings: Settings) -> AsyncIterator[House]:
     models = ScriptedModels(backend)
     app = create_app(settings, models, ScriptedHub(), static=settings.data_dir / "static")  # type: ignore[arg-type]
     async with app.router.lifespan_context(app), AsyncExitStack() as stack:
+        stop_waits(app.state.accounts)
         yield House(app, backend, models, stack)
+
+
+def stop_waits(accounts: Accounts) -> None:
+    """Let no time pass for who has to wait between attempts: how many are allowed is then no question of speed."""
+    for limited in (
+        accounts.by_address,
+        accounts.by_name,
+        accounts.by_code,
+        accounts.ceremonies,
+        accounts.sign_ups,
+        accounts._deeds,
+    ):
+        limited._clock = lambda: 0.0  # type: ignore[method-assign]

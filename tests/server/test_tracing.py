@@ -22,6 +22,7 @@ from myna.server.identity import LOCAL
 from myna.server.inside import call
 from myna.server.tracing import open_tracing
 from myna.settings import Settings
+from tests.patience import WAIT_SECONDS
 from tests.server.scripted import MODEL, ScriptedBackend
 
 CHAT = "/v1/chat/completions"
@@ -75,6 +76,7 @@ def attributes(pairs: Any) -> dict[str, Any]:
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     collector = Collector()
+    monkeypatch.setattr(tracing, "CLOSE_SECONDS", WAIT_SECONDS)  # what is told last is told, on a slow machine too
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
     yield collector
@@ -145,7 +147,7 @@ def test_a_failure_is_told(app: FastAPI, web: TestClient, collector: Collector, 
 async def test_a_client_that_goes_is_no_failure(app: FastAPI, collector: Collector, backend: ScriptedBackend) -> None:
     backend.gate = asyncio.Event()
     asking = asyncio.create_task(call(app, LOCAL, CHAT, json.dumps(ASKED).encode()))
-    await asyncio.to_thread(backend.paused.wait, 10)
+    await asyncio.to_thread(backend.paused.wait, WAIT_SECONDS)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
     await asyncio.to_thread(app.state.tracing.close)
@@ -159,7 +161,7 @@ def test_a_collector_that_is_gone_does_not_hold_up_the_end(
 ) -> None:
     monkeypatch.setattr(tracing, "CLOSE_SECONDS", 0.01)
     answering = threading.Event()
-    monkeypatch.setattr(collector, "take", lambda body: answering.wait(30))
+    monkeypatch.setattr(collector, "take", lambda body: answering.wait(WAIT_SECONDS))
     web.post(CHAT, json=ASKED)
     app.state.tracing.close()
     assert not collector.spans, "it is not waited for"
