@@ -13,7 +13,8 @@ import pytest
 from myna.chat import Message
 from myna.cli.answer import MAX_TOKENS, chat_params, conversation
 from myna.hub.catalog import recommended_sampling
-from tests.processes import MYNA, WAIT_SECONDS, environment, myna
+from tests.patience import WAIT_SECONDS
+from tests.processes import MYNA, environment, myna
 from tests.synthetic import write_model
 
 QUESTION = "Name the capital city of France."
@@ -125,7 +126,7 @@ def test_ctrl_c_leaves_at_once_and_nothing_behind(env: dict[str, str], number: i
         code = run.wait(WAIT_SECONDS)
         assert b"Traceback" not in run.stderr.read()
     assert code == (130 if number == signal.SIGINT else -signal.SIGTERM)
-    assert not psutil.wait_procs(children, timeout=5)[1]
+    assert not psutil.wait_procs(children, timeout=WAIT_SECONDS)[1]
 
 
 def test_a_reader_that_goes_ends_it_quietly(env: dict[str, str]) -> None:

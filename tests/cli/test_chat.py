@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.encoders import write_encoder
-from tests.processes import MYNA, WAIT_SECONDS, myna
+from tests.patience import WAIT_SECONDS
+from tests.processes import MYNA, myna
 
 PROMPT = "> "
 
@@ -65,7 +66,7 @@ class Terminal:
         self.type("x")
         self.wait_for("x")
         self.type("\x03")
-        while not self.is_shown_something(5):
+        while not self.is_shown_something(30):
             self.type("\x03")
 
     def end(self) -> int:

@@ -21,6 +21,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.patience import WAIT_SECONDS
 from tests.processes import Server, environment, serving
 
 QUESTION: Any = [{"role": "user", "content": "Name the capital city of France."}]
@@ -33,7 +34,7 @@ def client_of(server: Server) -> openai.AsyncOpenAI:
 
 
 async def figure(server: Server, name: str) -> float:
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=WAIT_SECONDS) as client:
         text = (await client.get(f"{server.url}/metrics")).text
     families = {family.name: family for family in text_string_to_metric_families(text)}
     return sum(sample.value for sample in families[name].samples)
@@ -41,7 +42,7 @@ async def figure(server: Server, name: str) -> float:
 
 async def samples(server: Server, name: str) -> float:
     """The sum of all samples of one name, whatever their labels."""
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=WAIT_SECONDS) as client:
         text = (await client.get(f"{server.url}/metrics")).text
     families = text_string_to_metric_families(text)
     values = [sample.value for family in families for sample in family.samples if sample.name == name]
@@ -50,7 +51,7 @@ async def samples(server: Server, name: str) -> float:
 
 
 async def eventually_zero(server: Server, name: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         while await figure(server, name):
             pass
 
@@ -142,7 +143,7 @@ async def test_a_client_that_goes_frees_its_blocks(server: Server, stream: bool)
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
     with socket.create_connection((parts.hostname, parts.port)) as connection:
         connection.sendall(f"{head}content-length: {len(content)}\r\n\r\n".encode() + content)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_SECONDS):
             while not await figure(server, "myna_kv_blocks_used"):
                 pass
     await eventually_zero(server, "myna_requests_running")
@@ -182,7 +183,7 @@ async def test_operators_see_what_they_need(server: Server) -> None:
 
 
 async def test_health_and_page(server: Server) -> None:
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=WAIT_SECONDS) as client:
         assert (await client.get(f"{server.url}/healthz")).json() == {"status": "ok"}
         for path in ("/healthz", "/metrics"):
             head = await client.head(f"{server.url}{path}")
@@ -194,7 +195,7 @@ async def test_health_and_page(server: Server) -> None:
 
 
 async def test_what_reads_model_files_stays_out_of_the_server(server: Server) -> None:
-    async with httpx2.AsyncClient(base_url=server.url) as client:
+    async with httpx2.AsyncClient(base_url=server.url, timeout=WAIT_SECONDS) as client:
         response = await client.get("/api/models")
         assert response.status_code == 200, response.text
         models = response.json()["models"]
@@ -226,18 +227,18 @@ def test_told_to_stop_it_ends_what_runs_in_its_own_shape_and_leaves_nothing(
 
         def read(path: str) -> None:
             asked = {name: value for name, value in body.items() if path != "/v1/messages" or name != "ignore_eos"}
-            with httpx2.stream("POST", server.url + path, json=asked, timeout=60) as response:
+            with httpx2.stream("POST", server.url + path, json=asked, timeout=WAIT_SECONDS) as response:
                 lines = response.iter_lines()
                 assert next(lines).startswith(STREAMS[path])
-                begun.wait(60)
+                begun.wait(WAIT_SECONDS)
                 last[path] = [line for line in lines if line][-1]
 
         reading = [pool.submit(read, path) for path in STREAMS]
-        begun.wait(60)
+        begun.wait(WAIT_SECONDS)
         server.process.send_signal(signal.SIGTERM)
         for each in reading:
-            each.result(60)
-        assert server.process.wait(30) == 0
+            each.result(WAIT_SECONDS)
+        assert server.process.wait(WAIT_SECONDS) == 0
     assert "Traceback" not in "".join(server.said)
     errors = {path: json.loads(line.removeprefix("data: ")) for path, line in last.items()}
     assert errors["/v1/chat/completions"]["error"]["code"] == "server_stopping"
@@ -255,29 +256,30 @@ def patient(tmp_path: Path, default_model: Path) -> Iterator[Server]:
 
 def test_told_to_stop_it_lets_answers_finish(patient: Server) -> None:
     body = {"model": "default", "messages": LONG, "stream": True, "ignore_eos": True, "max_tokens": 60}
-    with httpx2.stream("POST", f"{patient.url}/v1/chat/completions", json=body, timeout=60) as response:
+    with httpx2.stream("POST", f"{patient.url}/v1/chat/completions", json=body, timeout=WAIT_SECONDS) as response:
         lines = response.iter_lines()
         next(lines)
         patient.process.send_signal(signal.SIGTERM)
         assert [line for line in lines if line][-1] == "data: [DONE]"
-    assert patient.process.wait(30) == 0
+    assert patient.process.wait(WAIT_SECONDS) == 0
 
 
 def test_told_twice_it_waits_for_nobody(patient: Server) -> None:
     body = {"model": "default", "messages": LONG, "ignore_eos": True}
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(httpx2.post, f"{patient.url}/v1/chat/completions", json=body, timeout=60)
-        while "myna_requests_running{" not in (text := httpx2.get(f"{patient.url}/metrics").text) or re.search(
-            r"myna_requests_running\{[^}]*\} 0", text
-        ):
+        asked = pool.submit(httpx2.post, f"{patient.url}/v1/chat/completions", json=body, timeout=WAIT_SECONDS)
+        while "myna_requests_running{" not in (
+            text := httpx2.get(f"{patient.url}/metrics", timeout=WAIT_SECONDS).text
+        ) or re.search(r"myna_requests_running\{[^}]*\} 0", text):
             pass
         patient.process.send_signal(signal.SIGINT)
-        with contextlib.suppress(httpx2.ConnectError):  # from then on nobody new is answered
-            while httpx2.get(f"{patient.url}/healthz"):
+        # From then on nobody new is answered; who was still let in to wait is cut off.
+        with contextlib.suppress(httpx2.TransportError):
+            while httpx2.get(f"{patient.url}/healthz", timeout=WAIT_SECONDS):
                 pass
         patient.process.send_signal(signal.SIGINT)
-        answer = asked.result(60)
+        answer = asked.result(WAIT_SECONDS)
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "server_stopping"
     assert answer.headers["retry-after"]
-    assert patient.process.wait(30) == 0
+    assert patient.process.wait(WAIT_SECONDS) == 0

@@ -13,6 +13,7 @@ import pytest
 from myna.chat import Message
 from myna.engine.request import Grammar
 from myna.errors import EngineBusy, EngineCrashed
+from tests.patience import WAIT_SECONDS
 from tests.server.scripted import MODEL, ScriptedBackend
 
 CHAT = "/v1/chat/completions"
@@ -351,16 +352,15 @@ async def test_the_first_answers_prompt_is_computed_before_the_others_begin(
 
 async def test_a_client_that_goes_ends_all_answers(address: str, backend: ScriptedBackend) -> None:
     backend.gate = asyncio.Event()
-    async with httpx2.AsyncClient(base_url=address) as leaving:
+    async with httpx2.AsyncClient(base_url=address, timeout=WAIT_SECONDS) as leaving:
         async with leaving.stream("POST", CHAT, json=body(n=4, stream=True)) as response:
             async for line in response.aiter_lines():
                 if '"Hello"' in line and '"index":3' in line:
                     break
-        await asyncio.to_thread(backend.cancelled_event.wait, 20)
-    for _ in range(1000):
-        if len(backend.cancelled) == 4:
-            break
-        await asyncio.sleep(0.01)
+        assert await asyncio.to_thread(backend.cancelled_event.wait, WAIT_SECONDS)
+    async with asyncio.timeout(WAIT_SECONDS):
+        while len(backend.cancelled) < 4:  # noqa: ASYNC110 - they end in another thread's loop
+            await asyncio.sleep(0.01)
     assert len(backend.cancelled) == 4
 
 

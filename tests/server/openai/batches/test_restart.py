@@ -13,7 +13,8 @@ from typing import Any
 import openai
 from openai.types import Batch
 
-from tests.processes import WAIT_SECONDS, Server, environment
+from tests.patience import WAIT_SECONDS
+from tests.processes import Server, environment
 
 LINES = 18
 BODY: dict[str, Any] = {
@@ -83,7 +84,7 @@ def test_it_goes_on_where_it_was_with_nothing_lost_and_nothing_twice(tmp_path: P
                 server.process.kill()
                 server.process.wait()
     assert batch.status == "completed"
-    assert counted[0] < counted[1] < LINES == counted[2]
+    assert 3 <= counted[0] <= counted[1] <= LINES == counted[2]
     answers = [json.loads(line) for line in output.splitlines()]
     assert sorted(answer["custom_id"] for answer in answers) == sorted(f"line-{index}" for index in range(LINES))
     texts = {answer["custom_id"]: answer["response"]["body"]["choices"][0]["message"]["content"] for answer in answers}

@@ -18,6 +18,7 @@ from myna.engine.request import Grammar
 from myna.errors import EngineBusy, EngineCrashed, StorageFull
 from myna.models.dialects.answer import AnswerSyntax
 from myna.store import responses as store_of_responses
+from tests.patience import WAIT_SECONDS
 from tests.server.scripted import MODEL, ScriptedBackend
 
 RESPONSES = "/v1/responses"
@@ -292,10 +293,10 @@ async def test_a_client_that_goes_stops_the_generation(
     stored_address: str, backend: ScriptedBackend, stream: bool
 ) -> None:
     backend.gate = asyncio.Event()
-    async with httpx2.AsyncClient(base_url=stored_address) as http:
+    async with httpx2.AsyncClient(base_url=stored_address, timeout=WAIT_SECONDS) as http:
         request = http.build_request("POST", RESPONSES, json=body(stream=stream))
         asked = asyncio.create_task(http.send(request, stream=True))
-        await asyncio.to_thread(backend.paused.wait, 10)
+        await asyncio.to_thread(backend.paused.wait, WAIT_SECONDS)
         if stream:
             response = await asked
             frames = response.aiter_raw()
@@ -305,14 +306,12 @@ async def test_a_client_that_goes_stops_the_generation(
             await response.aclose()
         else:
             asked.cancel()
-        assert await asyncio.to_thread(backend.cancelled_event.wait, 10)
+        assert await asyncio.to_thread(backend.cancelled_event.wait, WAIT_SECONDS)
         if stream:
             response_id = json.loads(read.split(b"data: ")[1].split(b"\n")[0])["response"]["id"]
-            for _ in range(100):  # it is stored once the connection is torn down
-                stored = await http.get(f"{RESPONSES}/{response_id}")
-                if stored.status_code == 200:
-                    break
-                await asyncio.sleep(0.02)
+            async with asyncio.timeout(WAIT_SECONDS):  # it is stored once the connection is torn down
+                while (stored := await http.get(f"{RESPONSES}/{response_id}")).status_code == 404:
+                    pass
             assert stored.json()["status"] == "cancelled"
             assert stored.json()["output"][0]["content"][0]["text"] == "Hello"
 
