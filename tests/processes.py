@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 
 from tests.model_fixtures import shared_models_directory
+from tests.patience import WAIT_SECONDS
 
 MYNA = (sys.executable, "-m", "myna")
-WAIT_SECONDS = 60
 
 
 def environment(data_dir: Path, **more: str) -> dict[str, str]:
@@ -74,7 +74,7 @@ class Server:
         everything = self.processes
         self.process.send_signal(number)
         code = self.process.wait(WAIT_SECONDS)
-        _, alive = psutil.wait_procs(everything, timeout=5)
+        _, alive = psutil.wait_procs(everything, timeout=WAIT_SECONDS)
         assert not alive
         self._reader.join(WAIT_SECONDS)
         return code

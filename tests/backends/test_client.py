@@ -25,6 +25,7 @@ from myna.engine.messages import (
 )
 from myna.engine.request import Delta, Finished, GenerationRequest, SamplingParams, Started
 from myna.errors import EngineCrashed, EngineError, InvalidParameter, ModelTooLarge, PromptTooLong
+from tests.patience import WAIT_SECONDS
 
 
 class Link:
@@ -62,7 +63,7 @@ async def collect(backend: NativeBackend, name: str = "a") -> list[object]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Give other tasks turns until something is true."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0)
 

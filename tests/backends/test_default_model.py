@@ -14,13 +14,12 @@ from myna.backends.process import EngineProcess
 from myna.chat import Message, Role
 from myna.engine.options import EngineOptions
 from myna.engine.request import Delta, Finished, GenerationRequest, SamplingParams, Started
-
-WAIT = 120.0
+from tests.patience import WAIT_SECONDS
 
 
 @pytest.fixture
 async def backend(default_model: Path) -> AsyncIterator[NativeBackend]:
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(WAIT_SECONDS):
         backend = await connect(EngineProcess(EngineOptions(name="smollm2:135m", path=str(default_model))))
         yield backend
         await backend.close()

@@ -19,8 +19,7 @@ from myna.engine.options import EngineOptions
 from myna.engine.request import GenerationRequest, SamplingParams
 from myna.errors import InvalidParameter, PromptTooLong
 from tests.encoders import CONTEXT, WIDTH, write_encoder
-
-WAIT = 30.0
+from tests.patience import WAIT_SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def options(path: Path) -> EngineOptions:
 
 @pytest.fixture
 async def backend(directory: Path) -> AsyncIterator[NativeBackend]:
-    async with asyncio.timeout(WAIT), in_process(options(directory)) as backend:
+    async with asyncio.timeout(WAIT_SECONDS), in_process(options(directory)) as backend:
         yield backend
 
 
@@ -47,7 +46,7 @@ async def embed(backend: NativeBackend, *texts: str, name: str = "a") -> NDArray
 
 
 async def test_a_process_of_its_own_embeds_the_same(directory: Path, backend: NativeBackend) -> None:
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(WAIT_SECONDS):
         other = await connect(EngineProcess(options(directory)))
         try:
             description = await other.describe()

@@ -29,9 +29,8 @@ from myna.errors import (
 )
 from myna.settings import Settings, load_settings
 from tests.adapters import write_adapter
+from tests.patience import WAIT_SECONDS
 from tests.synthetic import write_model
-
-WAIT = 60.0
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def settings(endless_model: Path, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def manager(settings: Settings) -> AsyncIterator[ModelManager]:
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(WAIT_SECONDS):
         manager = ModelManager(settings)
         yield manager
         await manager.close()
@@ -142,7 +141,7 @@ async def test_a_crash_loop_is_stopped_with_a_reason(manager: ModelManager, monk
 async def test_a_model_started_early_is_the_one_that_is_used(settings: Settings) -> None:
     early = start_early(settings)
     assert early is not None
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(WAIT_SECONDS):
         manager = ModelManager(settings, early=early)
         assert await process_id(await manager.get()) == early.id
         await manager.close()
@@ -155,7 +154,7 @@ async def test_an_engine_that_dies_while_loading_is_an_error_and_the_next_reques
     early = start_early(settings)
     assert early is not None
     os.kill(early.id, signal.SIGKILL)
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(WAIT_SECONDS):
         manager = ModelManager(settings, early=early)
         with pytest.raises(EngineCrashed, match="was killed"):
             await manager.get()
@@ -296,7 +295,7 @@ async def test_the_model_idle_for_longest_makes_room(
 async def test_a_budget_is_kept_by_unloading_the_model_idle_for_longest(settings: Settings, tmp_path: Path) -> None:
     first, second = (str(write_model(tmp_path / f"{name}.gguf")) for name in ("1", "2"))
     large = str(write_model(tmp_path / "large.gguf", mlp_width=2048))
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(WAIT_SECONDS):
         probe = ModelManager(settings)
         size = (await (await probe.get(first)).describe()).weight_bytes
         await probe.close()
@@ -366,7 +365,7 @@ async def test_adapters_of_the_settings_may_lie_anywhere(settings: Settings, tmp
     path = write_adapter(tmp_path / "elsewhere")
     for given, expected in ((path, None), (tmp_path / "missing", ModelFileError)):
         manager = ModelManager(settings.model_copy(update={"adapters": {"pirate": given}}))
-        async with asyncio.timeout(WAIT):
+        async with asyncio.timeout(WAIT_SECONDS):
             assert manager.adapters() == {manager.default: ["pirate"]}
             if expected is None:
                 assert await adapted(await manager.get(), "pirate")

@@ -21,8 +21,7 @@ from myna.engine.messages import Hello, Submit, frame
 from myna.engine.options import EngineOptions
 from myna.engine.request import Delta, Finished, GenerationRequest, SamplingParams, Started
 from myna.errors import EngineCrashed, EngineError, InvalidParameter, ModelFileError, PromptTooLong
-
-WAIT = 30.0
+from tests.patience import WAIT_SECONDS
 
 
 @asynccontextmanager
@@ -43,7 +42,7 @@ async def opened_with(options: EngineOptions, transport: str = "unix") -> AsyncI
 
 @pytest.fixture(params=["unix", "tcp", "thread"])
 async def backend(request: pytest.FixtureRequest, endless_model: Path) -> AsyncIterator[NativeBackend]:
-    async with asyncio.timeout(WAIT), opened(endless_model, request.param) as backend:
+    async with asyncio.timeout(WAIT_SECONDS), opened(endless_model, request.param) as backend:
         yield backend
 
 
@@ -135,7 +134,7 @@ async def test_a_broken_model_is_a_typed_error(tmp_path: Path, where: str) -> No
 
 
 async def test_a_killed_process_fails_its_answers_and_says_how(endless_model: Path) -> None:
-    async with asyncio.timeout(WAIT), opened(endless_model, "unix") as backend:
+    async with asyncio.timeout(WAIT_SECONDS), opened(endless_model, "unix") as backend:
         process_id = (await backend.describe()).process_id
         assert process_id is not None
         events = backend.generate(ask("a", max_tokens=None))
@@ -149,7 +148,7 @@ async def test_a_killed_process_fails_its_answers_and_says_how(endless_model: Pa
 
 
 async def test_closing_ends_the_process_and_running_answers(endless_model: Path) -> None:
-    async with asyncio.timeout(WAIT), opened(endless_model, "unix") as backend:
+    async with asyncio.timeout(WAIT_SECONDS), opened(endless_model, "unix") as backend:
         process_id = (await backend.describe()).process_id
         assert process_id is not None
         events = backend.generate(ask("a", max_tokens=None))
@@ -163,7 +162,7 @@ async def test_closing_ends_the_process_and_running_answers(endless_model: Path)
 async def test_a_process_that_cannot_start_is_an_error(endless_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(EngineCrashed, match="could not be started: it ended with exit code 1"):
-        async with asyncio.timeout(WAIT), opened(endless_model, "unix"):
+        async with asyncio.timeout(WAIT_SECONDS), opened(endless_model, "unix"):
             pass
 
 
@@ -177,7 +176,7 @@ async def test_a_storm_over_a_small_cache_changes_no_text_and_loses_no_block(tin
         params = {"max_tokens": 20 + 10 * kind} | params
         return ask(name, "The quick brown fox jumps. " * (kind + 1), seed=kind, **params)
 
-    async with asyncio.timeout(WAIT), opened_with(options) as backend:
+    async with asyncio.timeout(WAIT_SECONDS), opened_with(options) as backend:
         assert (await backend.describe()).kv_cache_tokens == 16 * 24
         alone = [await answer(backend, one(f"alone{kind}", kind)) for kind in range(6)]
 
@@ -204,7 +203,7 @@ async def test_a_storm_over_a_small_cache_changes_no_text_and_loses_no_block(tin
 
 async def test_two_clients_share_one_engine_and_one_going_away_cancels_its_own_only(endless_model: Path) -> None:
     process = EngineProcess(EngineOptions(name="tiny", path=str(endless_model), threads=1, kv_cache_bytes=64 << 20))
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(WAIT_SECONDS):
         staying = await connect(process)
         reader, writer = await asyncio.open_unix_connection(str(process.address()))
         writer.write(frame(Hello(process.secret)))
@@ -225,7 +224,7 @@ async def test_two_clients_share_one_engine_and_one_going_away_cancels_its_own_o
 
 
 async def test_a_request_beyond_all_measure_is_refused_and_the_engine_goes_on(endless_model: Path) -> None:
-    async with asyncio.timeout(WAIT), opened(endless_model, "unix") as backend:
+    async with asyncio.timeout(WAIT_SECONDS), opened(endless_model, "unix") as backend:
         running = asyncio.create_task(answer(backend, ask("small")))
         with pytest.raises(InvalidParameter, match=r"at most 67,108,864 are possible"):
             await answer(backend, ask("large", "x" * (64 << 20)))

@@ -20,6 +20,7 @@ from myna.engine.start import choose_backend
 from myna.errors import ConfigurationError, ModelFileError, ModelTooLarge, MynaError
 from myna.models import torch_loader
 from tests.foreign import SIZES, write_checkpoint
+from tests.patience import WAIT_SECONDS
 
 PROMPTS = ("The quick brown fox", "A myna is a bird that talks, and this is", "User and assistant take turns; the " * 9)
 TOKENS = 24
@@ -36,7 +37,7 @@ def options(path: Path, **more: object) -> EngineOptions:
 
 @asynccontextmanager
 async def opened(path: Path, **more: object) -> AsyncIterator[NativeBackend]:
-    async with asyncio.timeout(60), in_process(options(path, **more)) as backend:
+    async with asyncio.timeout(WAIT_SECONDS), in_process(options(path, **more)) as backend:
         yield backend
 
 
@@ -89,7 +90,7 @@ async def test_a_small_cache_preempts_and_changes_nothing(checkpoints: dict[str,
     asked = [ask(f"r{index}", PROMPTS[0], seed=index, temperature=1.0, max_tokens=60) for index in range(3)]
     async with opened(checkpoints["opt"]) as backend:
         expected = [await answer(backend, each) for each in asked]
-    async with asyncio.timeout(60), in_process(small) as backend:
+    async with asyncio.timeout(WAIT_SECONDS), in_process(small) as backend:
         assert await asyncio.gather(*(answer(backend, each) for each in asked)) == expected
         assert (await backend.statistics())["preemptions_total"] > 0
 

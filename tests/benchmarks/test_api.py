@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from benchmarks import api
+from tests.patience import WAIT_SECONDS
 
 FINE = {
     "token_microseconds": 41.0,
@@ -52,7 +53,9 @@ def test_a_form_is_one_that_the_server_takes() -> None:
     head, tail = api.form(3)
     with api.tiny(threads="1") as server:
         headers = {"content-type": "multipart/form-data; boundary=myna"}
-        answer = httpx2.post(f"{server.base}/v1/files", content=head + b"abc" + tail, headers=headers, timeout=60)
+        answer = httpx2.post(
+            f"{server.base}/v1/files", content=head + b"abc" + tail, headers=headers, timeout=WAIT_SECONDS
+        )
         assert answer.json()["bytes"] == 3
 
 

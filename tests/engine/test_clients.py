@@ -24,9 +24,9 @@ from myna.engine.messages import (
     Reply,
     frame,
 )
+from tests.patience import WAIT_SECONDS
 
 SECRET = b"s" * 32
-WAIT = 20.0
 
 
 class Handler:
@@ -45,7 +45,7 @@ class Peer:
 
     def __init__(self, path: Path) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(WAIT)
+        self.socket.settimeout(WAIT_SECONDS)
         self.socket.connect(str(path))
         self.reader = FrameReader()
         self.arrived: list[bytes] = []
@@ -82,7 +82,7 @@ def clients(listener: socket.socket) -> Iterator[Clients]:
     thread.start()
     yield serving
     serving.close()
-    thread.join(WAIT)
+    thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
 
 
@@ -113,13 +113,13 @@ def test_each_client_is_a_channel_and_its_end_is_told(clients: Clients, path: Pa
         peer.say(Hello(SECRET))
         peer.hear()
         peer.say(GetStatistics(number))
-        channel, message = handler.heard.get(timeout=WAIT)
+        channel, message = handler.heard.get(timeout=WAIT_SECONDS)
         assert message == GetStatistics(number)
         channels.append(channel)
     clients.send(channels[1], Reply(1, "for the second"))
     assert peers[1].hear() == Reply(1, "for the second")
     peers[0].socket.close()
-    assert handler.heard.get(timeout=WAIT) == (channels[0], "gone")
+    assert handler.heard.get(timeout=WAIT_SECONDS) == (channels[0], "gone")
     clients.send(channels[0], Reply(0, "nobody hears this"))
     clients.send(channels[1], Reply(2, "still here"))
     assert peers[1].hear() == Reply(2, "still here")
@@ -151,7 +151,7 @@ def test_a_slow_reader_gets_everything_in_order(clients: Clients, path: Path) ->
     peer = Peer(path)
     peer.say(Hello(SECRET), GetStatistics(0))
     peer.hear()
-    channel, _ = handler.heard.get(timeout=WAIT)
+    channel, _ = handler.heard.get(timeout=WAIT_SECONDS)
     sent = [Reply(number, "x" * 10_000) for number in range(300)]  # far more than a socket's buffer
     for message in sent:
         clients.send(channel, message)
@@ -165,8 +165,8 @@ def test_who_never_reads_is_cut_off(clients: Clients, path: Path, monkeypatch: p
     clients.open(Ready({}), handler)
     peer = Peer(path)
     peer.say(Hello(SECRET), GetStatistics(0))
-    channel, _ = handler.heard.get(timeout=WAIT)
+    channel, _ = handler.heard.get(timeout=WAIT_SECONDS)
     for number in range(40):
         clients.send(channel, Reply(number, "x" * 100_000))
-    assert handler.heard.get(timeout=WAIT) == (channel, "gone")
+    assert handler.heard.get(timeout=WAIT_SECONDS) == (channel, "gone")
     peer.socket.close()

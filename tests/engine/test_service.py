@@ -24,10 +24,9 @@ from myna.engine.messages import (
 from myna.engine.options import EngineOptions
 from myna.engine.request import Event, GenerationRequest, SamplingParams
 from myna.engine.service import Service
+from tests.patience import WAIT_SECONDS
 
 from .fakes import Answer
-
-WAIT = 30.0
 
 
 class Desk:
@@ -44,7 +43,7 @@ class Desk:
         """Take what is sent until a request has ended."""
         answer = self.answers.setdefault((channel, name), Answer())
         while answer.finished is None and answer.failed is None:
-            self._take(*self.sent.get(timeout=WAIT))
+            self._take(*self.sent.get(timeout=WAIT_SECONDS))
         return answer
 
     def _take(self, channel: int, message: EngineMessage) -> None:
@@ -63,7 +62,7 @@ def desk(tiny_model: Path) -> Iterator[Desk]:
     thread.start()
     yield desk
     desk.service.close()
-    thread.join(WAIT)
+    thread.join(WAIT_SECONDS)
     assert not thread.is_alive()
 
 
@@ -80,7 +79,7 @@ def held(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     def prepare_slowly(request: GenerationRequest, channel: int) -> Any:
         if request.id == "slow":
-            assert released.wait(WAIT)
+            assert released.wait(WAIT_SECONDS)
         return prepare(request, channel)
 
     monkeypatch.setattr(desk.service._engine, "prepare", prepare_slowly)
@@ -137,7 +136,7 @@ def test_what_breaks_inside_is_an_error_that_names_it(
 def test_calls_are_answered_while_the_engine_sleeps(desk: Desk) -> None:
     desk.service.handle(1, Tokenize(1, "The fox"))
     desk.service.handle(1, GetStatistics(2))
-    sent = [desk.sent.get(timeout=WAIT)[1] for _ in range(2)]
+    sent = [desk.sent.get(timeout=WAIT_SECONDS)[1] for _ in range(2)]
     replies = {reply.call: reply.value for reply in sent if isinstance(reply, Reply)}
     assert isinstance(replies[1], list)
     assert isinstance(replies[2], dict)
@@ -147,9 +146,9 @@ def test_calls_are_answered_while_the_engine_sleeps(desk: Desk) -> None:
 def test_a_long_text_holds_up_no_other_call(desk: Desk, held: threading.Event) -> None:
     desk.service.handle(1, EncodePrompt(1, submit("slow").request))
     desk.service.handle(1, Tokenize(2, "The fox"))
-    _, quick = desk.sent.get(timeout=WAIT)
+    _, quick = desk.sent.get(timeout=WAIT_SECONDS)
     held.set()
-    _, slow = desk.sent.get(timeout=WAIT)
+    _, slow = desk.sent.get(timeout=WAIT_SECONDS)
     assert isinstance(quick, Reply)
     assert isinstance(slow, Reply)
     assert (quick.call, slow.call) == (2, 1)

@@ -19,8 +19,7 @@ import pytest
 from myna.backends.process import EngineProcess
 from myna.engine.messages import EngineMessage, FrameReader, Hello, LoadFailed, Ready, Start, frame
 from myna.engine.options import EngineOptions
-
-WAIT = 30.0
+from tests.patience import WAIT_SECONDS
 
 PARENT = """
 import sys
@@ -50,7 +49,7 @@ def hear(process: EngineProcess) -> EngineMessage:
     address = process.address()
     family, where = (socket.AF_UNIX, address) if isinstance(address, str) else (socket.AF_INET, ("127.0.0.1", address))
     with socket.socket(family) as connection:
-        connection.settimeout(WAIT)
+        connection.settimeout(WAIT_SECONDS)
         connection.connect(where)
         connection.sendall(frame(Hello(process.secret)))
         reader = FrameReader()
@@ -119,7 +118,7 @@ def test_it_does_not_outlive_a_parent_that_was_killed(tiny_model: Path) -> None:
         identity, address = parent.stdout.readline().split()
         worker = psutil.Process(int(identity))
         parent.send_signal(signal.SIGKILL)
-        worker.wait(WAIT)
+        worker.wait(WAIT_SECONDS)
     assert not Path(address).exists()
 
 
@@ -141,7 +140,7 @@ def test_a_parent_that_is_gone_before_it_listens_is_no_error(tmp_path: Path, who
         worker.stdin.write(given if whole else given[:-1])
         worker.stdin.close()
         assert worker.stderr.read() == b""
-        assert worker.wait(WAIT) == 0
+        assert worker.wait(WAIT_SECONDS) == 0
     assert list(tmp_path.iterdir()) == []
 
 

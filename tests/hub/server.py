@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from tests.patience import WAIT_SECONDS
+
 
 @dataclass
 class Site:
@@ -97,7 +99,7 @@ def serve(site: Site) -> Iterator[Site]:
             try:
                 self.wfile.write(content[:half])
                 if cuttable:
-                    site.gate.wait(30)
+                    site.gate.wait(WAIT_SECONDS)
                 self.wfile.write(content[half:])
             except OSError:
                 self.close_connection = True  # the client went away, as some tests want

@@ -16,6 +16,7 @@ from myna.hub import Hub, PullProgress
 from myna.hub.sources.url import UrlSource
 from tests.hub.conftest import Offer
 from tests.hub.server import Site, digest, partials
+from tests.patience import WAIT_SECONDS
 
 CONTENT = bytes(range(256)) * 4096
 
@@ -207,15 +208,15 @@ print(json.dumps([str(Hub(Path(directory)).pull("bird:1b", progress)), max(steps
     found: list[Path] = []
     first = threading.Thread(target=lambda: found.append(hub.pull("bird", lambda step: started.set())))
     first.start()
-    assert started.wait(30)
+    assert started.wait(WAIT_SECONDS)
     arguments = [sys.executable, "-c", program, str(models_dir), wanted.url, str(wanted.bytes), wanted.sha256]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as second:
         assert second.stdout is not None
         assert second.stdout.readline() == "waiting\n"
         site.gate.set()
         path, fetched = json.loads(second.stdout.readline())
-        assert second.wait(30) == 0
-    first.join(30)
+        assert second.wait(WAIT_SECONDS) == 0
+    first.join(WAIT_SECONDS)
     assert [Path(path)] == found
     assert fetched == 0
     assert len(site.requests) == 1

@@ -55,6 +55,6 @@ def test_generic_kernels_run_on_a_processor_without_avx():
     command = [EMULATOR, "-cpu", "Nehalem", sys.executable, "-c", script]
     # NumPy's BLAS goes by the processor's model number and would pick kernels that this one lacks.
     environment = {**os.environ, "OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["['generic']", logits()]

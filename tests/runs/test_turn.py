@@ -13,9 +13,8 @@ from myna.engine.request import GenerationRequest, SamplingParams
 from myna.errors import ModelTooLarge
 from myna.runs.turn import in_turn
 from myna.settings import Settings
+from tests.patience import WAIT_SECONDS
 from tests.synthetic import write_model
-
-WAIT = 60
 
 
 async def answer(manager: ModelManager, path: str, number: int) -> list[Any]:
@@ -28,7 +27,7 @@ async def answer(manager: ModelManager, path: str, number: int) -> list[Any]:
 async def test_models_that_do_not_fit_together_answer_one_after_another(tmp_path: Path) -> None:
     paths = [str(write_model(tmp_path / f"{number}.gguf")) for number in range(4)]
     settings = Settings(model=paths[0], data_dir=tmp_path, kv_cache_bytes=1 << 20)
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(WAIT_SECONDS):
         probe = ModelManager(settings)
         size = (await (await probe.get(paths[0])).describe()).weight_bytes
         await probe.close()
@@ -45,7 +44,7 @@ async def test_models_that_do_not_fit_together_answer_one_after_another(tmp_path
 async def test_what_does_not_fit_at_all_is_refused_at_once_when_nothing_else_runs(tmp_path: Path) -> None:
     path = str(write_model(tmp_path / "large.gguf"))
     manager = ModelManager(Settings(model=path, data_dir=tmp_path, memory_budget=1))
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(WAIT_SECONDS):
         with pytest.raises(ModelTooLarge):
             await in_turn(manager, path)
         await manager.close()

@@ -18,6 +18,7 @@ from myna.engine.embedding import Embedded, EmbeddingRequest
 from myna.engine.request import Delta, Finished, GenerationRequest, Started, TokenLogprob
 from myna.errors import InvalidParameter, MynaError, NotFound, PromptTooLong
 from myna.models.dialects.answer import PLAIN_ANSWER, AnswerSyntax
+from tests.patience import WAIT_SECONDS
 
 MODEL = "scripted:1b"
 CONTEXT = 64
@@ -224,5 +225,5 @@ def serving(app: ASGIApp, **options: object) -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(WAIT_SECONDS)
         assert not thread.is_alive()

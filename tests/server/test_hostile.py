@@ -9,14 +9,13 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.patience import WAIT_SECONDS
 from tests.processes import Server
 
 CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES = (
     f"/v1/{name}" for name in ("chat/completions", "completions", "embeddings", "responses")
 )
 MODEL = "smollm2:135m"
-SECONDS = 15
-"""Long for an answer of a few tokens, short for a hang."""
 HI = {"role": "user", "content": "Hi"}
 LIMITED = {"model": MODEL, "messages": [HI], "max_tokens": 4}
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
@@ -41,7 +40,7 @@ def matched(pattern: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[httpx2.Client]:
-    with httpx2.Client(base_url=server.url, timeout=SECONDS) as http:
+    with httpx2.Client(base_url=server.url, timeout=WAIT_SECONDS) as http:
         yield http
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import openai
 
+from tests.patience import WAIT_SECONDS
 from tests.postgres import PostgreSQL
 from tests.processes import Server, environment
 from tests.store.rows import new_id
@@ -22,7 +23,7 @@ def test_a_killed_server_keeps_its_chats_and_files(postgresql: PostgreSQL, tmp_p
     }
     server = Server("--no-browser", env=env)
     try:
-        with httpx2.Client(base_url=server.url, timeout=60) as http:
+        with httpx2.Client(base_url=server.url, timeout=WAIT_SECONDS) as http:
             http.post(f"/api/chats/{chat_id}/messages", json=sent).raise_for_status()
             while not said(http, chat_id):
                 pass
@@ -33,7 +34,7 @@ def test_a_killed_server_keeps_its_chats_and_files(postgresql: PostgreSQL, tmp_p
         server.process.wait()
     server = Server("--no-browser", env=env)
     try:
-        with httpx2.Client(base_url=server.url, timeout=60) as http:
+        with httpx2.Client(base_url=server.url, timeout=WAIT_SECONDS) as http:
             kept = http.get(f"/api/chats/{chat_id}").raise_for_status().json()
             assert [message["status"] for message in kept["messages"]] == ["complete", "interrupted"]
             assert said(http, chat_id)
@@ -41,7 +42,7 @@ def test_a_killed_server_keeps_its_chats_and_files(postgresql: PostgreSQL, tmp_p
             assert client.files.content(file.id).read() == b"A myna talks."
     finally:
         server.process.terminate()
-        server.process.wait(30)
+        server.process.wait(WAIT_SECONDS)
     assert not (tmp_path / "myna.db").exists()
 
 

@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 from myna.server import protocol
 from myna.server.limits import MAX_HEADER_BYTES
 from myna.server.protocol import BoundedHttp
+from tests.patience import WAIT_SECONDS
 from tests.server.scripted import serving
 
 HEAD = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n"
@@ -105,6 +106,6 @@ def test_a_head_that_does_not_come_ends_the_connection(app: FastAPI, monkeypatch
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
     with serving(app, http=BoundedHttp) as url:
         for begun in (b"", HEAD):
-            with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=20) as client:
+            with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=WAIT_SECONDS) as client:
                 client.sendall(begun)
                 assert client.recv(1) == b""

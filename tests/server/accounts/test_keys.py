@@ -16,6 +16,7 @@ from myna.server.app import create_app
 from myna.server.identity import Limits
 from myna.settings import Settings
 from myna.store.tables.accounts import keys
+from tests.patience import WAIT_SECONDS
 from tests.server.people import PASSWORD, House, Person, ScriptedHub, ScriptedModels
 from tests.server.scripted import MODEL, ScriptedBackend, serving
 
@@ -158,7 +159,7 @@ def served(tmp_path: Path) -> Iterator[str]:
 def browser(served: str) -> Iterator[Callable[[], httpx2.Client]]:
     """Browsers, to sign in with."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(httpx2.Client(base_url=served))
+        yield lambda: stack.enter_context(httpx2.Client(base_url=served, timeout=WAIT_SECONDS))
 
 
 @pytest.fixture

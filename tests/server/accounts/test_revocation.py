@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from myna.store.tables import metadata
+from tests.patience import WAIT_SECONDS
 from tests.server.people import PASSWORD, House
 from tests.server.scripted import MODEL
 
@@ -50,7 +51,7 @@ class Page:
 
 async def closed(tab: ClientConnection) -> int | None:
     """With what code a tab's socket is closed."""
-    await asyncio.wait_for(tab.wait_closed(), 10)
+    await asyncio.wait_for(tab.wait_closed(), WAIT_SECONDS)
     return tab.close_code
 
 
@@ -73,7 +74,7 @@ def new_page(home: House, url: str) -> NewPage:
     """Another browser; it is closed with the house."""
 
     def make() -> Page:
-        http = httpx2.AsyncClient(base_url=url, headers={"origin": url})
+        http = httpx2.AsyncClient(base_url=url, headers={"origin": url}, timeout=WAIT_SECONDS)
         home.stack.push_async_callback(http.aclose)
         return Page(http)
 
@@ -96,7 +97,7 @@ async def program_of(page: Page) -> AsyncIterator[tuple[httpx2.AsyncClient, str]
     """A client with a new key of somebody, and the key's id."""
     made = await page.call("POST", "/api/account/keys", {"name": "script"}, expect=201)
     headers = {"authorization": f"Bearer {made['secret']}"}
-    async with httpx2.AsyncClient(base_url=page.url, headers=headers) as program:
+    async with httpx2.AsyncClient(base_url=page.url, headers=headers, timeout=WAIT_SECONDS) as program:
         yield program, made["id"]
 
 
@@ -176,7 +177,7 @@ async def test_a_request_that_waits_is_refused_when_its_key_goes(home: House, be
     body = {"model": MODEL, "messages": [{"role": "user", "content": "Hi"}]}
     async with program_of(ben) as (program, key):
         waiting = asyncio.create_task(program.post("/v1/chat/completions", json=body))
-        await asyncio.to_thread(home.backend.paused.wait, 10)
+        await asyncio.to_thread(home.backend.paused.wait, WAIT_SECONDS)
         await ben.call("DELETE", f"/api/account/keys/{key}", expect=204)
         assert (await waiting).status_code == 401
 
@@ -187,7 +188,7 @@ async def test_the_answers_of_who_is_deleted_end_and_leave_nothing(home: House, 
     message = {"id": ids[1], "parent_id": None, "text": "Hi"}
     asked = {"message": message, "run": {"id": ids[2], "message_id": ids[3]}}
     await ben.call("POST", f"/api/chats/{ids[0]}/messages", asked, expect=201)
-    await asyncio.to_thread(home.backend.paused.wait, 10)
+    await asyncio.to_thread(home.backend.paused.wait, WAIT_SECONDS)
     await ann.call("DELETE", f"/api/users/{ben.id}", expect=204)
     runs = home.app.state.api.runs
     assert runs.live(ben.id, ids[2]) is None
@@ -221,7 +222,7 @@ async def test_an_answer_outlives_the_session_that_asked_for_it(
     async with ben.tab() as tab:
         await ben.call("POST", f"/api/chats/{ids[0]}/messages", asked, expect=201)
         await tab.send(follow)
-        await asyncio.to_thread(home.backend.paused.wait, 10)
+        await asyncio.to_thread(home.backend.paused.wait, WAIT_SECONDS)
         run = home.app.state.api.runs.live(ben.id, ids[2])
         assert run is not None
         if what == "expired":
@@ -240,7 +241,7 @@ async def test_an_answer_outlives_the_session_that_asked_for_it(
     async with ben.tab() as tab:
         await tab.send(follow)
         home.backend.gate.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT_SECONDS):
             await run.ended.wait()
             heard = ""
             while "there!" not in heard:
@@ -264,9 +265,9 @@ async def test_the_answers_of_who_is_disabled_end_with_what_they_have(home: Hous
     log = home.app.state.responses.live(ben.id, response["id"])
     assert run is not None
     assert log is not None
-    await asyncio.to_thread(home.backend.paused.wait, 10)
+    await asyncio.to_thread(home.backend.paused.wait, WAIT_SECONDS)
     await ann.call("PATCH", f"/api/users/{ben.id}", {"disabled": True}, expect=200)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         await run.ended.wait()
         await log.ended.wait()
     await ann.call("PATCH", f"/api/users/{ben.id}", {"disabled": False}, expect=200)

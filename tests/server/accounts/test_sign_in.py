@@ -14,6 +14,7 @@ from myna.server.accounts import passwords
 from myna.server.accounts.directory import IDLE_MS
 from myna.server.accounts.throttle import Throttle, network_of
 from myna.store.tables.accounts import sessions, users
+from tests.patience import WAIT_SECONDS
 from tests.server.people import PASSWORD, House, Person
 
 
@@ -250,7 +251,7 @@ async def test_so_many_wait_for_their_password_and_no_more(monkeypatch: pytest.M
         nonlocal running, most
         running += 1
         most = max(most, running)
-        go.wait(10)
+        go.wait(WAIT_SECONDS)
         running -= 1
         return "hash"
 

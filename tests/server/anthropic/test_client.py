@@ -8,6 +8,7 @@ import anthropic
 import httpx2
 import pytest
 
+from tests.patience import WAIT_SECONDS
 from tests.processes import Server
 
 MODEL = "smollm2:135m"
@@ -25,7 +26,7 @@ def test_a_message_whole_and_streamed(client: anthropic.Anthropic, server: Serve
     asked = {"model": MODEL, "messages": QUESTION, "max_tokens": 20, "extra_body": GREEDY}
     whole = client.messages.create(**asked)
     body = {"model": MODEL, "messages": QUESTION, "max_tokens": 20} | GREEDY
-    same = httpx2.post(f"{server.url}/v1/chat/completions", json=body, timeout=60).json()
+    same = httpx2.post(f"{server.url}/v1/chat/completions", json=body, timeout=WAIT_SECONDS).json()
     assert [block.text for block in whole.content] == [same["choices"][0]["message"]["content"]]
     assert whole.usage.input_tokens + whole.usage.cache_read_input_tokens == same["usage"]["prompt_tokens"]
     assert whole.usage.output_tokens == same["usage"]["completion_tokens"]

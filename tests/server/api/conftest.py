@@ -30,6 +30,7 @@ from myna.server.metrics import Metrics
 from myna.server.shell import create_shell
 from myna.settings import Settings
 from myna.store.database import opened
+from tests.patience import WAIT_SECONDS
 from tests.runs.conversation import new_id
 from tests.runs.scripted import Reply, ScriptedBackend, ScriptedModels
 
@@ -265,7 +266,7 @@ async def serve(data_dir: Path) -> AsyncIterator[Served]:
         listening = socket.create_server(("127.0.0.1", 0))  # connections wait in it until the server takes them
         task = asyncio.create_task(server.serve(sockets=[listening]))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        async with httpx2.AsyncClient(base_url=url) as http:
+        async with httpx2.AsyncClient(base_url=url, timeout=WAIT_SECONDS) as http:
             served = Served(url, http, backend, models, hub, services, app.state.meter, server, task)
             yield served
         services.disconnect()

@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from myna.store import messages
+from tests.patience import WAIT_SECONDS
 from tests.runs.conversation import new_id
 from tests.runs.scripted import TOKENIZER, tokens_of
 from tests.server.api.conftest import Socket, serve
@@ -31,7 +32,7 @@ async def test_kill_9_loses_nothing_that_was_shown(tmp_path: Path) -> None:
             "run": {"id": run_id, "message_id": answer_id},
         }
         headers = {"content-type": "application/json"}
-        async with httpx2.AsyncClient(base_url=url, headers=headers) as http:
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=WAIT_SECONDS) as http:
             answer = await http.post(f"/api/chats/{chat_id}/messages", content=json.dumps(body).encode())
             assert answer.status_code == 201, answer.text
             cursor = (await http.get("/api/session")).json()["list_cursor"]

@@ -9,6 +9,7 @@ import pytest
 
 from myna.runs import temporary
 from myna.store import preferences
+from tests.patience import WAIT_SECONDS
 from tests.runs.conversation import new_id
 from tests.runs.scripted import Reply
 from tests.server.api.conftest import Served, serve
@@ -156,7 +157,7 @@ async def test_it_ends_some_time_after_its_last_tab_went(served: Served) -> None
     assert chat.leaving is None
     chats.release(chat, second)
     assert chat.leaving is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         await chat.gone.wait()
     await served.call("GET", f"/api/chats/{chat_id}", expect=404)
 
@@ -182,7 +183,7 @@ async def test_it_is_of_its_owner_alone_and_ends_when_he_goes(served: Served) ->
     chat = services.temporary.get("local", chat_id)
     assert chat is not None
     services.interrupt("local")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         await chat.gone.wait()
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 from myna.engine.request import TokenLogprob
+from tests.patience import WAIT_SECONDS
 from tests.runs.conversation import new_id
 from tests.runs.scripted import tokens_of
 from tests.server.api.conftest import Served
@@ -51,7 +52,7 @@ async def test_scoring_ends_when_nobody_waits_for_it(served: Served) -> None:
     asking = asyncio.create_task(served.call("POST", path, {}))
     reply = await served.backend.arrived.get()
     asking.cancel()
-    await asyncio.wait_for(reply.closed.wait(), 10)
+    await asyncio.wait_for(reply.closed.wait(), WAIT_SECONDS)
 
 
 async def test_what_cannot_be_scored_is_named(served: Served) -> None:

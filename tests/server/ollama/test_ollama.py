@@ -9,6 +9,7 @@ import httpx2
 import ollama
 import pytest
 
+from tests.patience import WAIT_SECONDS
 from tests.processes import Server
 
 MODEL = "smollm2:135m"
@@ -26,7 +27,7 @@ def client(server: Server) -> Iterator[ollama.Client]:
 def test_chat_whole_and_in_lines(client: ollama.Client, server: Server) -> None:
     whole = client.chat(MODEL, QUESTION, options=GREEDY | {"num_predict": 20})
     body = {"model": MODEL, "messages": QUESTION, "temperature": 0, "max_tokens": 20}
-    same = httpx2.post(f"{server.url}/v1/chat/completions", json=body, timeout=60).json()
+    same = httpx2.post(f"{server.url}/v1/chat/completions", json=body, timeout=WAIT_SECONDS).json()
     assert whole.message.content == same["choices"][0]["message"]["content"]
     assert whole.done_reason in ("stop", "length")
     assert whole.prompt_eval_count > 10
@@ -142,7 +143,7 @@ def test_a_model_that_does_not_think_says_so(client: ollama.Client) -> None:
 
 
 def test_errors_and_unknown_fields_are_as_the_original_has_them(server: Server) -> None:
-    with httpx2.Client(base_url=server.url, timeout=60) as http:
+    with httpx2.Client(base_url=server.url, timeout=WAIT_SECONDS) as http:
         body = {"model": MODEL, "prompt": "Hi", "stream": False, "options": {"num_ctx": 1, "num_predict": 1}, "new": 1}
         assert http.post("/api/generate", json=body).status_code == 200
         wrong = http.post("/api/chat", json={"model": MODEL, "messages": [{"role": "king", "content": "x"}]})

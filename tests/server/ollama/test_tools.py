@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from myna.chat import ReasoningPart, TextPart, Tool, ToolCallPart, ToolResultPart
 from myna.errors import InvalidParameter
 from myna.models.dialects.answer import AnswerSyntax
+from tests.patience import WAIT_SECONDS
 from tests.server.scripted import MODEL, ScriptedBackend
 
 ASKED = [{"role": "user", "content": "Weather?"}]
@@ -110,7 +111,11 @@ def test_what_was_called_and_answered_is_told_the_model(host: ollama.Client, bac
     ]
     host.chat(MODEL, history[:4])
     # The client drops ids, which other clients send.
-    httpx2.post(f"{host._client.base_url}/api/chat", json={"model": MODEL, "messages": history, "stream": False})
+    httpx2.post(
+        f"{host._client.base_url}/api/chat",
+        json={"model": MODEL, "messages": history, "stream": False},
+        timeout=WAIT_SECONDS,
+    )
     first, second = (request.messages or () for request in backend.requests)
     thought, one, two = first[1].parts
     assert thought == ReasoningPart("Look.")

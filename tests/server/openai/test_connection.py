@@ -13,9 +13,8 @@ from fastapi import FastAPI
 
 from myna.server.connected import ClientGone, while_connected
 from myna.server.openai.connection import EventStream
+from tests.patience import WAIT_SECONDS
 from tests.server.scripted import MODEL, ScriptedBackend
-
-WAIT_SECONDS = 10
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.patience import WAIT_SECONDS
 from tests.processes import Server
 from tests.server.scripted import CONTEXT, MODEL
 
@@ -61,7 +62,7 @@ async def test_tokens_become_text(client: httpx2.AsyncClient) -> None:
 
 
 def test_on_the_real_model(server: Server) -> None:
-    with httpx2.Client(base_url=server.url, timeout=60) as http:
+    with httpx2.Client(base_url=server.url, timeout=WAIT_SECONDS) as http:
         text = "A myna is a bird \U0001f426 <|im_end|>"
         whole = http.post("/v1/tokenize", json={"model": "default", "prompt": text, "return_token_strs": True}).json()
         assert whole["count"] == len(whole["tokens"]) == len(whole["token_strs"])

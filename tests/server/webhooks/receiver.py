@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tests.patience import WAIT_SECONDS
+
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -37,7 +39,7 @@ class Receiver:
 
     async def has(self, number: int) -> list[Received]:
         """Wait until so many requests have come."""
-        async with asyncio.timeout(20), self._arrived:
+        async with asyncio.timeout(WAIT_SECONDS), self._arrived:
             await self._arrived.wait_for(lambda: len(self.received) >= number)
         return self.received
 

@@ -23,6 +23,7 @@ from myna.store.database import Database, opened
 from myna.store.pages import new_id
 from myna.store.records import now
 from myna.store.webhooks import Endpoint
+from tests.patience import WAIT_SECONDS
 from tests.server.webhooks.receiver import Received, Receiver, receiving
 
 EVENT = "batch.completed"
@@ -65,7 +66,7 @@ async def delivered(hooks: WebhookService) -> None:
 
 async def tried(hooks: WebhookService, *attempts: int) -> list[tuple[Any, ...]]:
     """Wait until what is left was tried so often each; (attempts, next time) of it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             rows = await waiting(hooks.database)
             if [row[0] for row in rows] == list(attempts):

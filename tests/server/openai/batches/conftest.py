@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from tests.patience import WAIT_SECONDS
 from tests.server.scripted import MODEL
 
 CHAT = "/v1/chat/completions"
@@ -24,7 +25,7 @@ def chat_line(custom_id: str, text: str = "Hi", *, url: str = CHAT, **fields: An
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the others work until something holds."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 
@@ -60,7 +61,7 @@ class Batches:
 
     async def wait(self, batch: str, *states: str) -> dict[str, Any]:
         """The batch once it has one of these states (by default: is over)."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 shown = await self.get(batch)
                 if shown["status"] in (states or OVER):

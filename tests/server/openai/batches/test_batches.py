@@ -18,6 +18,7 @@ from myna.errors import EngineBusy, EngineCrashed
 from myna.server.openai.batches import draft, job, service
 from myna.settings import Settings
 from myna.store.scope import Scope
+from tests.patience import WAIT_SECONDS
 from tests.server.scripted import MODEL, ScriptedBackend
 from tests.store.rows import key, user
 
@@ -238,7 +239,7 @@ async def test_a_disk_that_fails_holds_a_batch_up(batches: Batches, monkeypatch:
 
     monkeypatch.setattr(draft.Draft, "_append", failing)
     batch = await batches.begin([chat_line(f"line-{index}") for index in range(9)])
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         while (errors := (await batches.get(batch))["errors"]) is None:
             pass
     assert "disk" in errors["data"][0]["message"]

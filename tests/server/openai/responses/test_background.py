@@ -24,6 +24,7 @@ from myna.store import responses
 from myna.store.options import Options
 from myna.store.tables import responses as tables
 from myna.store.tables.webhooks import deliveries
+from tests.patience import WAIT_SECONDS
 from tests.server.conftest import client_of
 from tests.server.openai.responses.test_create import JSON, RESPONSES, body, events, kinds
 from tests.server.scripted import MODEL, ScriptedBackend
@@ -71,7 +72,7 @@ def test_the_official_client_asks_and_comes_back(official: openai.OpenAI, backen
     backend.gate = asyncio.Event()
     asked = official.responses.create(model=MODEL, input="Hi", background=True)
     assert (asked.status, asked.background, asked.output) == ("queued", True, [])
-    assert backend.paused.wait(10)
+    assert backend.paused.wait(WAIT_SECONDS)
     backend.loop.call_soon_threadsafe(backend.gate.set)
     with official.responses.stream(response_id=asked.id) as stream:
         seen = [(event.sequence_number, event.type) for event in stream]
@@ -349,7 +350,7 @@ async def test_kill_9_loses_nothing_that_was_shown(tmp_path: Path, empty_databas
     shown = b""
     try:
         assert server.stdout is not None
-        async with httpx2.AsyncClient(base_url=server.stdout.readline().strip(), timeout=30) as http:
+        async with httpx2.AsyncClient(base_url=server.stdout.readline().strip(), timeout=WAIT_SECONDS) as http:
             with contextlib.suppress(httpx2.TransportError):  # when it is killed
                 async with http.stream("POST", RESPONSES, json=body(background=True, stream=True)) as stream:
                     async for data in stream.aiter_raw():

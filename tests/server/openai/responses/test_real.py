@@ -11,6 +11,7 @@ from openai.types.responses import FunctionToolParam
 from pydantic import BaseModel
 
 from myna.engine.blocks import BLOCK_SIZE
+from tests.patience import WAIT_SECONDS
 from tests.processes import Server
 
 MODEL = "smollm2:135m"
@@ -81,7 +82,7 @@ def test_in_background(client: openai.OpenAI) -> None:
     assert last.type == "response.incomplete"
     assert client.responses.retrieve(asked.id).output_text == last.response.output_text
     endless = client.responses.create(model=MODEL, input=ASK, background=True, extra_body={"ignore_eos": True})
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + WAIT_SECONDS
     while not client.responses.retrieve(endless.id).output_text and time.monotonic() < deadline:
         pass
     cancelled = client.responses.cancel(endless.id)
