@@ -56,7 +56,7 @@ def modules() -> Path:
     wanted = (WEB / "package-lock.json").stat().st_mtime
     with ONE_AT_A_TIME:
         if not (WEB / "node_modules" / "axe-core").is_dir() or installed.stat().st_mtime < wanted:
-            run(*npm(), "ci", "--no-audit", "--no-fund")
+            run(*npm(), "ci", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=5")
     return WEB / "node_modules"
 
 

