@@ -17,6 +17,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from filelock import FileLock
 
@@ -221,6 +222,36 @@ def test_a_file_that_is_gone_is_told(tmp_path: Path, archive: Path) -> None:
     problems = [finding.problem for finding in inspect(data_dir, None) if finding.problem]
     assert len(problems) == 1
     assert "is gone" in problems[0]
+
+
+def sizes(data_dir: Path, url: str | None = None) -> str | None:
+    """What is wrong with the remembered sizes of messages."""
+    (problem,) = [each.problem for each in inspect(data_dir, url) if each.name == "sizes of messages"]
+    return problem
+
+
+def test_a_message_of_another_length_than_is_remembered_is_told_with_what_mends_it(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "myna.db")) as connection, connection:
+        connection.execute("UPDATE messages SET size = size + 1")
+    problem = sizes(tmp_path)
+    assert problem
+    assert problem.startswith("1 messages are not as long as is remembered")
+    with closing(sqlite3.connect(tmp_path / "myna.db")) as connection, connection:
+        connection.execute(problem[problem.index("UPDATE") :])
+    assert sizes(tmp_path) is None
+
+
+def test_the_length_of_messages_is_checked_on_postgresql_too(tmp_path: Path, url: str) -> None:
+    fill(tmp_path, url)  # with a U+0000, which takes more bytes there
+    assert sizes(tmp_path, url) is None
+    with closing(psycopg.connect(url)) as connection, connection:
+        connection.execute("UPDATE messages SET size = size * 2")
+    problem = sizes(tmp_path, url)
+    assert problem
+    with closing(psycopg.connect(url)) as connection, connection:
+        connection.execute(problem[problem.index("UPDATE") :].encode())
+    assert sizes(tmp_path, url) is None
 
 
 def test_a_file_that_is_deleted_meanwhile_is_not_missed(

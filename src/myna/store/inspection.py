@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, func, null, select
+from sqlalchemy import Connection, func, null, select, text
 
 from myna.errors import StoreError
 from myna.store import backup, migrations, postgres, sqlite
@@ -86,7 +86,7 @@ def _embedded(data_dir: Path) -> list[Finding]:
 
 
 def _rows(connection: Connection, data_dir: Path) -> list[Finding]:
-    return [_chats(connection), _files(connection, data_dir)]
+    return [_chats(connection), _sizes(connection), _files(connection, data_dir)]
 
 
 def _chats(connection: Connection) -> Finding:
@@ -101,6 +101,29 @@ def _chats(connection: Connection) -> Finding:
     ).scalar_one()
     problem = None if not lost else f"{lost} chats name a last message that is not there; opening them mends it."
     return Finding("chats", f"{count} with {texts} messages", problem)
+
+
+def _sizes(connection: Connection) -> Finding:
+    """Whether messages are as long as is remembered of them: pages and exports go by that, and read no text for it.
+
+    U+FFFD may stand for U+0000, which is shorter and which PostgreSQL cannot hold.
+    """
+    lite = connection.dialect.name == "sqlite"
+    octets, character = ("length(CAST({} AS BLOB))", "char") if lite else ("octet_length({})", "chr")
+    of_parts = "FROM parts p WHERE p.owner = messages.owner AND p.message_id = messages.id"
+    right = f"(SELECT coalesce(sum({octets.format('p.text')}), 0) {of_parts})"
+    spared = f"sum(length(p.text) - length(replace(p.text, {character}(65533), ''))) * 2"
+    fewest = f"{right} - (SELECT coalesce({spared}, 0) {of_parts})"
+    wrong_ones = f"count(CASE WHEN size NOT BETWEEN {fewest} AND {right} THEN 1 END)"
+    remembered, wrong = connection.execute(text(f"SELECT coalesce(sum(size), 0), {wrong_ones} FROM messages")).one()  # noqa: S608
+    problem = None
+    if wrong:
+        mended = f"UPDATE messages SET size = {right}"  # noqa: S608 - no values
+        problem = (
+            f"{wrong} messages are not as long as is remembered, so that their chats scroll unevenly; no text is lost. "
+            f"Stop the server, make a backup (myna backup), and run in the database: {mended}"
+        )
+    return Finding("sizes of messages", f"{remembered / 1e6:.1f} MB of text", problem)
 
 
 def _files(connection: Connection, data_dir: Path) -> Finding:
