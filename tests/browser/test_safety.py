@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.building import first_load
 from tests.browser.conftest import MynaServer, ScriptedServer, Visit
-from tests.browser.doing import copied_by
+from tests.browser.doing import answers, copied_by, send, wait_until_done
 
 FIRST_LOAD_BUDGET = 100_000
 """Compressed bytes of JavaScript before the page is usable."""
@@ -213,6 +213,16 @@ def test_formulas_diagrams_and_code_are_drawn_under_the_strict_policy(visiting: 
     assert "<tr><td>1</td><td>2</td></tr>" in rich
     assert "<pre><code>print(1)" in rich
     assert not re.search("class=|<button|<figure", rich)
+
+
+def test_code_that_was_read_as_it_came_is_saved_in_its_language(visiting: Visit) -> None:
+    page = visiting.page()
+    send(page, "#rate=8 #say ```python\nprint(1)\n```")
+    wait_until_done(page)
+    figure = answers(page).locator("figure.code")
+    with page.expect_download() as download:
+        figure.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "code.py"
 
 
 def test_markdown_made_to_be_slow_does_not_hold_the_page_up(visiting: Visit) -> None:

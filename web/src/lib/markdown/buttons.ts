@@ -1,8 +1,9 @@
 /** What the buttons in rendered Markdown do; they are found by their classes. */
 
 import { copyText } from "../clipboard";
+import { toasts } from "../state/toasts.svelte";
 import { strings } from "../strings";
-import { fileName, saveText, tableText } from "./files";
+import { saveText, tableText } from "./files";
 
 const COPIED_MS = 1500;
 
@@ -16,7 +17,7 @@ export async function press(event: MouseEvent & { currentTarget: HTMLElement }):
   else if (button.matches(".copy-table")) {
     const table = button.closest(".table-box")?.querySelector("table");
     if (table) await copy(button, tableText(table), strings.answer.copyTable);
-  } else if (button.matches(".save-code")) saveText(code, fileName(button.title));
+  } else if (button.matches(".save-code")) saveText(code, button.title);
   else if (button.matches(".wrap-code")) {
     const wraps = figure?.classList.toggle("wrap") ?? false;
     button.setAttribute("aria-pressed", String(wraps));
@@ -24,9 +25,15 @@ export async function press(event: MouseEvent & { currentTarget: HTMLElement }):
 }
 
 async function copy(button: HTMLButtonElement, text: string, label: string): Promise<void> {
-  if (!(await copyText(text))) return;
+  if (!(await copyText(text))) return void toasts.show(strings.message.copyFailed, "error");
+  const isNamed = button.ariaLabel !== null;
   button.textContent = strings.message.copied;
-  setTimeout(() => (button.textContent = label), COPIED_MS);
+  // Said too: where there is a name of its own, that alone is heard.
+  if (isNamed) button.ariaLabel = strings.message.copied;
+  setTimeout(() => {
+    button.textContent = label;
+    if (isNamed) button.ariaLabel = strings.message.copyCode;
+  }, COPIED_MS);
 }
 
 /** From a footnote's mark to the footnote, and back to the first that refers to it. */

@@ -32,8 +32,13 @@ export function morph(target: Element, source: ParentNode): void {
 function reconcile(existing: ChildNode, wanted: ChildNode): boolean {
   if (existing.nodeType !== wanted.nodeType || existing.nodeName !== wanted.nodeName) return false;
   if (existing instanceof Element && wanted instanceof Element) {
-    // A button that says "Copied" keeps saying so until it changes back itself.
-    if (existing.nodeName === "BUTTON") return true;
+    // A button that says "Copied" keeps saying so until it changes back itself. What a download is called is the text's
+    // own, as a footnote's number is: the language of a code block comes a moment after its first line has begun.
+    if (existing instanceof HTMLButtonElement && !existing.matches(".note")) {
+      const title = wanted.getAttribute("title");
+      if (title !== null) existing.title = title;
+      return true;
+    }
     for (const { name } of Array.from(existing.attributes)) if (!wanted.hasAttribute(name)) existing.removeAttribute(name);
     const states = STATES.filter((state) => existing.nodeName === "FIGURE" && existing.classList.contains(state));
     for (const { name, value } of Array.from(wanted.attributes)) {

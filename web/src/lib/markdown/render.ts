@@ -7,6 +7,7 @@ import DOMPurify from "dompurify";
 import type { Tokens } from "marked";
 import { strings } from "../strings";
 import { fenceOf, RUN_LINES, runsOf } from "./fence";
+import { fileName } from "./files";
 import { isHard } from "./hard";
 import { highlight, languageName } from "./highlight.svelte";
 import { formula } from "./math.svelte";
@@ -89,7 +90,7 @@ function codeHtml(language: string, text: string, closed: boolean): string {
   return (
     `<figure class="code${drawn ? " diagram" : ""}"><figcaption><span class="language">${escape(languageName(language))}${lines}</span>` +
     `<button type="button" class="wrap-code" aria-pressed="false">${escape(answer.wrap)}</button>` +
-    `<button type="button" class="save-code" title="${escape(language)}">${escape(answer.download)}</button>` +
+    `<button type="button" class="save-code" title="${escape(fileName(language))}">${escape(answer.download)}</button>` +
     `<button type="button" class="copy-code" aria-label="${escape(message.copyCode)}">${escape(message.copy)}</button>` +
     `</figcaption>${drawn ? `<div class="drawing"></div>` : ""}` +
     `<pre tabindex="0" dir="ltr"><code>${highlight(text, language) ?? plainHtml(text, count)}</code></pre></figure>\n`
