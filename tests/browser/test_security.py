@@ -271,6 +271,8 @@ def test_where_everybody_needs_one_it_is_set_up_at_the_door(stranger: Callable[.
     expect(page.get_by_text("This server asks everybody for a second factor.")).to_be_visible()
     page.get_by_label("Code").fill(pyotp.TOTP(page.locator("code").inner_text().replace(" ", "")).now())
     page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
+    expect(page.get_by_text("Each lets you in once")).to_be_focused()
     expect(page.get_by_role("list", name="Your recovery codes").get_by_role("listitem")).to_have_count(10)
     page.get_by_role("button", name="I have kept them").click()
     expect(composer(page)).to_be_visible()
@@ -304,6 +306,8 @@ def test_an_identity_provider_lets_people_in(visit: Open, linked: Owner) -> None
     expect(page.get_by_role("alert")).to_contain_text("Ask for an invitation")
     expect(page).not_to_have_url(re.compile("code="))
     page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Sign in with Home")).to_be_visible()
+    page.goto("/sign-in/provider")  # as reloaded: nothing was refused
     expect(page.get_by_role("button", name="Sign in with Home")).to_be_visible()
 
     made = linked.ask("POST", "/api/invitations", expires_at=int(time.time() + 600) * 1000)
@@ -354,3 +358,6 @@ def test_an_account_is_linked_by_whoever_is_signed_in_to_it(visit: Open, linked:
     page.get_by_role("button", name="Continue").click()
     expect(composer(page)).to_be_visible()
     expect(page.get_by_role("button", name="Anna Lindgren: account and more")).to_be_visible()
+    page.goto("/account/security")
+    page.get_by_role("button", name="Unlink", exact=True).click()
+    expect(page.get_by_role("button", name="Link", exact=True)).to_be_focused()
