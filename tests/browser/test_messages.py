@@ -60,7 +60,7 @@ def test_a_message_waits_for_the_answer_above_it(visit, scripted: ScriptedServer
 
 def test_a_queue_survives_the_server(visit, own_scripted: ScriptedServer) -> None:
     visitor = visit(own_scripted)
-    visitor.watch.expected = ("ERR_CONNECTION", "ERR_SOCKET", "WebSocket")
+    visitor.watch.expected = ("Failed to load resource", "WebSocket")
     page = visitor.page()
     send(page, "#hang #say First")
     wait_for_words(page, 5)

@@ -36,7 +36,7 @@ export function lookForNewer(): void {
 /** A new worker waits: this page, if it is an old one, is offered to begin anew, when its user likes. */
 async function newer(): Promise<void> {
   if (await isCurrent()) registration?.waiting?.postMessage("begin");
-  else toasts.offer(strings.newer.text, strings.newer.reload, reload);
+  else toasts.keep(strings.newer.text, { text: strings.newer.reload, run: reload });
 }
 
 /** Whether the page that the server has now is made of this page's scripts. */

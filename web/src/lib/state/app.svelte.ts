@@ -402,7 +402,7 @@ class App {
   #gone(chatId: string): void {
     if (this.#isTemporary(chatId)) {
       this.endTemporary();
-      toasts.show(strings.temporary.over);
+      toasts.keep(strings.temporary.over);
       return;
     }
     chats.removed(chatId);

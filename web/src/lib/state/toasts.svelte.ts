@@ -1,4 +1,4 @@
-/** Short notices at the edge of the screen, gone after a while. */
+/** Short notices at the edge of the screen, most of them gone after a while. */
 
 const SHOWN_MS = 6000;
 
@@ -49,9 +49,10 @@ export const toasts = {
     overdue.clear();
   },
 
-  offer(text: string, action: string, run: () => void): void {
+  /** Until somebody has answered it: it may have come while nobody was looking. */
+  keep(text: string, action: ToastAction | null = null): void {
     if (shown.some((toast) => toast.text === text)) return;
-    shown = [...shown, { id: ++last, text, tone: "info", action: { text: action, run } }];
+    shown = [...shown, { id: ++last, text, tone: "info", action }];
   },
 
   dismiss(id: number): void {
