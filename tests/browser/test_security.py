@@ -165,6 +165,8 @@ def test_a_passkey_signs_in_without_a_password(stranger: Callable[..., Page], ow
     page.get_by_role("dialog").get_by_label("Name").fill("My laptop")
     page.get_by_role("dialog").get_by_role("button", name="Save").click()
     expect(rows).to_contain_text("My laptop")
+    # Back where the dialog came from, whose work is done.
+    expect(rows.get_by_role("button", name="Rename")).to_be_focused()
 
     enter = page.get_by_role("button", name="Sign in with a passkey")
     for prepare in ("() => undefined", WITHOUT_JSON):
