@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
 from playwright.sync_api import Locator, Page, expect
+
+T = TypeVar("T")
 
 LONG = "Tell me a long story about a bird."
 SHORT = "Name the capital city of France."
 SUM = "What is 2 + 2?"
+UNTIL_SECONDS = 120
+
+
+def until(page: Page, read: Callable[[], T], is_so: Callable[[T], object]) -> T:
+    """Read anew until it is so, for what `expect` cannot ask about; gives what was read last. The page goes on."""
+    deadline = time.monotonic() + UNTIL_SECONDS
+    while not is_so(value := read()):
+        assert time.monotonic() < deadline, f"it stays so: {value!r}"
+        page.wait_for_timeout(100)
+    return value
 
 
 def composer(page: Page) -> Locator:
@@ -31,6 +47,11 @@ def words(page: Page) -> str:
     return answers(page).last.locator(".prose").inner_text()
 
 
+def letters(text: str) -> str:
+    """What stays of a text that is being written: no marks, which are shown until they are closed, and no spaces."""
+    return "".join(filter(str.isalnum, text))
+
+
 def wait_for_words(page: Page, at_least: int = 20) -> str:
     """Until the last answer has so many characters; gives what stays of them."""
     page.wait_for_function(
@@ -46,9 +67,12 @@ def wait_until_done(page: Page) -> None:
 
 def ask(page: Page, text: str) -> str:
     """Sends and waits for the whole answer."""
-    before = answers(page).count()
+    expect(composer(page)).to_be_visible()
+    expect(page.get_by_role("status", name="Loading the conversation")).to_have_count(0)
+    before = page.evaluate("Number(document.querySelector('article')?.ariaSetSize ?? 0)")
     send(page, text)
-    expect(answers(page)).to_have_count(before + 1)
+    # Of a long chat only some messages are on the page, but each says which it is.
+    expect(answers(page).last).to_have_attribute("aria-posinset", str(before + 2))
     wait_until_done(page)
     return words(page)
 
@@ -58,7 +82,8 @@ def copied_by(button: Locator) -> str:
     page = button.page
     page.evaluate("navigator.clipboard.writeText('')")
     button.click()
-    return str(page.wait_for_function("() => navigator.clipboard.readText()").json_value())
+    # Not wait_for_function: to that a promise is as good as a true value.
+    return until(page, lambda: str(page.evaluate("navigator.clipboard.readText()")), bool)
 
 
 def chat_id(page: Page) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 
 from websockets.sync.client import connect
 
-START_SECONDS = 60
-WAIT_SECONDS = 60
+START_SECONDS = 120
+WAIT_SECONDS = 120
 
 QUIET = """
 user_pref("datareporting.policy.dataSubmissionEnabled", false);
@@ -86,7 +86,7 @@ class Firefox:
 
     def _end(self) -> None:
         self._process.terminate()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=WAIT_SECONDS)
 
     def _address(self) -> str:
         deadline = time.monotonic() + START_SECONDS

@@ -9,7 +9,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import MynaServer
+from tests.browser.conftest import ANSWER_SECONDS, MynaServer
 
 PASSWORD = "vier gelbe Schnäbel"
 ANNA = "Anna Lindgren"
@@ -32,7 +32,7 @@ class Owner:
             data=None if method == "GET" else json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "Cookie": self._cookie},
         )
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
             if cookie := response.headers["Set-Cookie"]:
                 self._cookie = cookie.partition(";")[0]
             text = response.read()
@@ -43,7 +43,7 @@ class Owner:
         body = json.dumps({"name": name, "password": password}).encode()
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(f"{self.server.url}/api/session", data=body, headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
             return str(response.headers["Set-Cookie"]).partition(";")[0].partition("=")[2]
 
     def make(self, name: str, role: str = "member") -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import MynaServer, Visit
+from tests.browser.conftest import ANSWER_SECONDS, MynaServer, Visit
 from tests.browser.doing import composer
 from tests.browser.people import (
     ANNA,
@@ -66,7 +66,7 @@ def status_with(owner: Owner, key: str, method: str = "GET", path: str = "/v1/mo
         headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=30) as response:
+        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:

@@ -8,18 +8,20 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import ScriptedServer, Visit
+from tests.browser.conftest import ANSWER_SECONDS, ScriptedServer, Visit
 from tests.browser.people import ANNA, FORBIDDEN, NOT_SIGNED_IN, PASSWORD, Owner
 
 Open = Callable[..., Visit]
 NONE = "\u2013"
 TODAY = datetime.now(UTC).date()
+NOON = datetime.combine(TODAY, time(12), UTC)
+"""When pages believe that it is: midnight may pass while the tests run."""
 YESTERDAY = TODAY - timedelta(days=1)
 
 
@@ -30,7 +32,7 @@ def owner(static: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ow
     running.start()
     owner = Owner(running)
     ben = owner.make("Ben")
-    with closing(sqlite3.connect(running.data_dir / "myna.db", timeout=30)) as connection, connection:
+    with closing(sqlite3.connect(running.data_dir / "myna.db", timeout=ANSWER_SECONDS)) as connection, connection:
         rows = [
             (ben, str(TODAY), "small", "", 3, 1000, 500, 400, 2000),
             (ben, str(YESTERDAY), "small", "", 1, 10, 20, 0, 0),
@@ -47,6 +49,7 @@ def visit_as(visit: Open, owner: Owner) -> Callable[..., Page]:
 
     def open_as(name: str, path: str, **options: object) -> Page:
         visiting = visit(owner.server, **options)
+        visiting.context.clock.set_fixed_time(NOON)
         visiting.watch.expected = (NOT_SIGNED_IN, FORBIDDEN, "WebSocket")
         cookie = {"name": "myna_session", "value": owner.session_of(name), "url": owner.server.url}
         visiting.context.add_cookies([cookie])
@@ -71,6 +74,8 @@ def test_charts_have_their_numbers_in_tables_and_under_the_arrow_keys(visit_as: 
     page = visit_as(ANNA, "/admin/usage")
     page.get_by_role("combobox", name="Time").select_option("7 days")
     expect(page.get_by_role("slider")).to_have_count(3)
+    for chart in page.get_by_role("slider").all():
+        expect(chart).to_have_attribute("aria-valuemax", "6")
     for summary in page.locator("summary").all():
         summary.click()
     requests, tokens, speed = (table(page, name) for name in ("Requests", "Tokens", "Speed"))
@@ -85,7 +90,7 @@ def test_charts_have_their_numbers_in_tables_and_under_the_arrow_keys(visit_as: 
     ]
     assert table(page, "By user")[1][:2] == ["Ben", "4"]
     chart = page.get_by_role("slider", name="Tokens")
-    assert chart.locator("rect.bar").count() == 4
+    expect(chart.locator("rect.bar")).to_have_count(4)
     chart.focus()
     expect(chart).to_have_attribute("aria-valuetext", f"{tokens[-1][0]} · Prompts: 1,040 · Answers: 560")
     page.keyboard.press("ArrowLeft")

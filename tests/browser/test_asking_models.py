@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ScriptedServer, Visit
-from tests.browser.doing import ask, chat_id, composer
+from tests.browser.doing import ask, chat_id
 
 
 def choose(page: Page, title: str) -> None:
@@ -74,7 +74,7 @@ def test_settings_of_a_chat_count_from_the_next_answer_and_presets_carry_them(
     assert last_answer(own_scripted, chat)["parameters"]["temperature"] == 0.6
 
     page.goto(own_scripted.url)
-    composer(page).wait_for()
+    expect(page.get_by_role("button", name="Model settings (changed)")).to_be_visible()
     ask(page, "Again.")
     assert last_answer(own_scripted, chat_id(page))["parameters"]["system_prompt"] == "Rhyme."
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from myna.server.web import STATIC
 from tests.browser.conftest import MynaServer, ScriptedServer, Visit
-from tests.browser.doing import answers, ask, composer, questions, send, wait_until_done
+from tests.browser.doing import answers, ask, composer, questions, send, until, wait_until_done
 from tests.browser.people import ANNA, NOT_SIGNED_IN, Owner, choose, fill_in, sign_in, signed_out
 
 UNREACHABLE = "net::ERR"
@@ -90,7 +92,7 @@ def test_without_the_server_it_shows_what_was_loaded(visit: Callable[..., Visit]
     assert len(page.evaluate(KEPT_CHATS, 40)) > 40
     page.reload()
     expect(answers(page)).to_contain_text("A first chat to keep")
-    page.wait_for_function(f"async () => (await ({KEPT_CHATS})(0)).length === 30")
+    until(page, lambda: len(page.evaluate(KEPT_CHATS, 0)), lambda chats: chats == 30)
 
     page.evaluate(
         """(preset) => fetch("/api/presets", {
@@ -114,6 +116,7 @@ def test_without_the_server_it_shows_what_was_loaded(visit: Callable[..., Visit]
     expect(page.get_by_text("You can read what was loaded lately.")).to_have_count(0)
     page.keyboard.press("Control+Shift+o")
     expect(questions(page)).to_have_count(0)
+    expect(page.get_by_role("button", name="Model settings (changed)")).to_be_visible()
     with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/messages")) as sent:
         ask(page, "What was chosen before counts again")
     assert sent.value.post_data_json["chat"]["system_prompt"] == "Be brief."
@@ -129,14 +132,12 @@ def test_signing_out_leaves_nothing_of_a_person(visit: Callable[..., Visit], own
     ask(page, PRIVATE)
     page.reload()
     expect(answers(page)).to_contain_text(PRIVATE)
-    page.wait_for_function("indexedDB.databases().then((all) => all.length > 0)")
-    assert any(PRIVATE in entry["text"] for entry in left_behind(page)["entries"])
+    until(page, lambda: left_behind(page)["entries"], lambda kept: any(PRIVATE in entry["text"] for entry in kept))
 
     visiting.context.clear_cookies()  # the session has ended elsewhere, or its user was deleted
     send(page, "Half a thought")
     expect(signed_out(page)).to_be_visible()
-    kept = left_behind(page)
-    assert kept["entries"] == []
+    kept = until(page, lambda: left_behind(page), lambda left: left["entries"] == [])
     assert kept["storage"] != [], "what was typed stays for who typed it"
     fill_in(page, ANNA)
     expect(answers(page)).to_have_count(2)
@@ -150,6 +151,9 @@ def test_signing_out_leaves_nothing_of_a_person(visit: Callable[..., Visit], own
 
     sign_in(page, "Bruno Keller")
     expect(composer(page)).to_be_visible()
+    until(
+        page, lambda: left_behind(page)["entries"], lambda kept: any(entry["path"] == "/api/session" for entry in kept)
+    )
     own_scripted.kill()
     page.reload()
     expect(composer(page)).to_be_visible()
@@ -157,27 +161,31 @@ def test_signing_out_leaves_nothing_of_a_person(visit: Callable[..., Visit], own
 
 
 @pytest.fixture
-def newer() -> Iterator[Callable[[], None]]:
-    """Makes the server's application another one, as an upgrade does."""
-    page, worker = STATIC / "index.html", STATIC / "sw.js"
-    before = page.read_bytes(), worker.read_bytes()
+def upgradable(static: Path, tmp_path: Path) -> Iterator[ScriptedServer]:
+    """One whose application is a copy of its own: those of the other tests stay as they are."""
+    shutil.copytree(static, tmp_path / "web")
+    data = tmp_path / "data"
+    data.mkdir()
+    running = ScriptedServer(data, SCRIPTED_WEB=str(tmp_path / "web"))
+    running.start()
+    yield running
+    running.stop()
 
-    def upgrade() -> None:
-        page.write_bytes(before[0].replace(b"/assets/index-", b"/assets/%69ndex-"))
-        worker.write_bytes(before[1].replace(b'const VERSION = "', b'const VERSION = "newer-'))
 
-    yield upgrade
-    page.write_bytes(before[0])
-    worker.write_bytes(before[1])
+def upgrade(web: Path) -> None:
+    """Makes the application another one, as an upgrade does."""
+    page, worker = web / "index.html", web / "sw.js"
+    page.write_bytes(page.read_bytes().replace(b"/assets/index-", b"/assets/%69ndex-"))
+    worker.write_bytes(worker.read_bytes().replace(b'const VERSION = "', b'const VERSION = "newer-'))
 
 
 def test_an_old_page_is_offered_to_begin_anew(
-    visit: Callable[..., Visit], scripted: MynaServer, newer: Callable[[], None]
+    visit: Callable[..., Visit], upgradable: ScriptedServer, tmp_path: Path
 ) -> None:
-    page = installed(visit(scripted, service_workers="allow").page())
+    page = installed(visit(upgradable, service_workers="allow").page())
     expect(composer(page)).to_be_visible()
     composer(page).fill("In the middle of a word")
-    newer()
+    upgrade(tmp_path / "web")
     page.evaluate("navigator.serviceWorker.getRegistration().then((each) => each.update()).then(() => undefined)")
     expect(page.get_by_text("There is a new version of Myna.")).to_be_visible()
     expect(composer(page)).to_be_focused()

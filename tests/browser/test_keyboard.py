@@ -20,6 +20,7 @@ def test_a_conversation_by_keyboard_alone(visit, server: MynaServer) -> None:
     page.keyboard.press("Enter")
     expect(answers(page).last).to_contain_text("Paris")
     wait_until_done(page)
+    expect(composer(page)).to_be_focused()
 
     # The edit button of the question is reached by walking back from the composer.
     for _ in range(30):
@@ -71,10 +72,12 @@ def test_shortcuts(visit, server: MynaServer) -> None:
 
 def test_the_skip_link_leads_past_the_sidebar(visit, server: MynaServer) -> None:
     page = visit(server).page()
+    expect(composer(page)).to_be_focused()
     page.get_by_role("link", name="Skip to the conversation").focus()
     page.keyboard.press("Enter")
+    expect(page.get_by_role("main")).to_be_focused()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.closest('main') !== null")
+    expect(page.get_by_role("main").locator("*:focus")).to_have_count(1)
 
 
 def test_a_menu_is_walked_with_arrows_and_gives_the_focus_back(visit, server: MynaServer) -> None:

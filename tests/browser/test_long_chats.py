@@ -9,11 +9,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ScriptedServer
-from tests.browser.doing import answers, ask, questions, send, wait_until_done
+from tests.browser.doing import answers, ask, questions, send, until, wait_until_done
 from tests.scripted.long_chat import CHAT, message_id, store
 
 COUNT = 400
 SIZE = 4_000_000
+AT_FIRST = ("projects", "models", "presets", "licences", "account/preferences")
+"""What is asked for around a chat."""
 
 
 @pytest.fixture(scope="module")
@@ -33,18 +35,22 @@ def drawn(page: Page) -> list[int]:
     return [int(position) for position in positions]
 
 
-def at_top(page: Page) -> str:
-    """What the first message in sight says first."""
-    return str(
-        page.evaluate(
-            """() => {
-              const region = document.querySelector("section[aria-busy]").getBoundingClientRect();
-              const seen = [...document.querySelectorAll("article")]
-                .find((one) => one.getBoundingClientRect().bottom > region.top + 60);
-              return seen.querySelector(".prose, .bubble")?.innerText.slice(0, 30) ?? "";
-            }"""
-        )
+def wait_for_text_at_top(page: Page) -> None:
+    """Until the first message in sight says something."""
+    page.wait_for_function(
+        """() => {
+          const region = document.querySelector("section[aria-busy]").getBoundingClientRect();
+          const seen = [...document.querySelectorAll("article")]
+            .find((one) => one.getBoundingClientRect().bottom > region.top + 60);
+          return seen?.querySelector(".prose, .bubble")?.innerText;
+        }"""
     )
+
+
+def expect_drawn_to_end(page: Page, count: int) -> None:
+    """The last message is there, and of all others only those that are near."""
+    expect(page.get_by_role("feed").get_by_role("article").last).to_have_attribute("aria-posinset", str(count))
+    until(page, lambda: len(drawn(page)), lambda here: here < 15)
 
 
 def test_a_long_chat_opens_at_its_end_with_little_and_scrolls_to_its_beginning(visit, filled: ScriptedServer) -> None:
@@ -55,11 +61,14 @@ def test_a_long_chat_opens_at_its_end_with_little_and_scrolls_to_its_beginning(v
     page.on("request", lambda request: asked.append(request.url.split("/", 3)[3]))
     page.goto(f"/chat/{CHAT}")
     expect(answers(page).last).to_contain_text(f"Message {COUNT - 1} of generated text")
+    for each in AT_FIRST:
+        until(page, lambda each=each: asked.count(f"api/{each}"), lambda times: times > 0)
+    for each in AT_FIRST:
+        assert asked.count(f"api/{each}") == 1, f"{each}: asked for once as the page begins"
     assert asked.count("api/session") == asked.count(f"api/chats/{CHAT}") == 1
     assert asked.index(f"api/chats/{CHAT}") < asked.index("api/projects"), "what is around the chat waits for it"
     assert sum(sizes) < 600_000, "the tree and some texts, not 4 MB"
-    assert len(drawn(page)) < 15
-    assert drawn(page)[-1] == COUNT
+    expect_drawn_to_end(page, COUNT)
     expect(page.get_by_role("feed").get_by_role("article").last).to_have_attribute("aria-setsize", str(COUNT))
 
     region = page.get_by_role("region", name="Conversation")
@@ -70,19 +79,14 @@ def test_a_long_chat_opens_at_its_end_with_little_and_scrolls_to_its_beginning(v
     expect(answers(page).last).to_contain_text(f"Message {COUNT - 1} of generated text")
     page.keyboard.press("Home")
     expect(questions(page).first).to_contain_text("Message 0 of generated text")
-    assert drawn(page)[0] == 1
-    assert len(drawn(page)) < 15
+    until(page, lambda: drawn(page), lambda here: here[0] == 1 and len(here) < 15)
     page.mouse.move(600, 400)
     for _ in range(10):
-        before = at_top(page)
         page.mouse.wheel(0, 300)
-        page.wait_for_timeout(100)
-        assert before or at_top(page)
+        wait_for_text_at_top(page)
     page.get_by_role("button", name="Jump to the latest").click()
     expect(answers(page).last).to_contain_text(f"Message {COUNT - 1} of generated text")
-    assert drawn(page)[-1] == COUNT
-    for each in ("projects", "models", "presets", "licences", "account/preferences"):
-        assert asked.count(f"api/{each}") == 1, f"{each}: asked for once as the page begins"
+    expect_drawn_to_end(page, COUNT)
 
 
 def test_an_address_with_a_message_opens_there_and_keys_go_on(visit, filled: ScriptedServer) -> None:
@@ -98,6 +102,7 @@ def test_an_address_with_a_message_opens_there_and_keys_go_on(visit, filled: Scr
     page.keyboard.press("Alt+ArrowDown")
     expect(page.locator("article:focus")).to_contain_text("Message 201 of generated text")
     page.keyboard.press("Alt+ArrowUp")
+    expect(page.locator("article:focus")).to_contain_text("Message 200 of generated text")
     page.keyboard.press("Alt+ArrowUp")
     expect(page.locator("article:focus")).to_contain_text("Message 199 of generated text")
     expect(page.locator("article:focus")).to_be_in_viewport()
@@ -143,13 +148,14 @@ def test_a_long_text_is_drawn_in_slices_and_to_its_end(visit, filled: ScriptedSe
 
 def test_a_message_in_a_long_chat_is_answered_at_its_end(visit, filled: ScriptedServer) -> None:
     page = visit(filled).page(f"/chat/{CHAT}")
+    expect(answers(page).last).to_contain_text(f"Message {COUNT - 1} of generated text")
     page.get_by_role("region", name="Conversation").focus()
     page.keyboard.press("Home")
     expect(questions(page).first).to_contain_text("Message 0")
     send(page, "And then? #say The end.")
     expect(answers(page).last).to_contain_text("The end.")
     wait_until_done(page)
-    assert drawn(page)[-1] == COUNT + 2
+    expect_drawn_to_end(page, COUNT + 2)
     note = page.get_by_role("note").filter(has_text="were left out of this answer")
     expect(note).to_contain_text("8,192 tokens")
     assert ask(page, "Really?") == "You said: Really?"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import myna.backends.manager
 import myna.backends.process
 import myna.cli.serve
+import myna.server.serve
 from myna.hub import Hub, catalog
 from myna.hub.catalog import CatalogModel, RecommendedSampling
 from myna.hub.sources.base import Report
@@ -89,6 +92,8 @@ def main() -> None:
     myna.backends.manager.connect = engine.connect  # type: ignore[assignment]
     myna.backends.manager.EngineProcess = engine.ScriptedProcess  # type: ignore[assignment,misc]
     myna.cli.serve.start_early = lambda settings: None
+    if web := os.environ.get("SCRIPTED_WEB"):  # a browser application of its own, which a test may change
+        myna.server.serve.create_app = functools.partial(myna.server.serve.create_app, static=Path(web))  # type: ignore[attr-defined]
     hub = Hub(load_settings().models_dir)
     for each in ON_DISK:
         hub.pull(each.name)

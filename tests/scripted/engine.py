@@ -145,6 +145,8 @@ class ScriptedEngine:
         reason: FinishReason = "length" if script.cut else "stop"
         if params.max_tokens is not None and len(tokens) > params.max_tokens and not script.whole:
             tokens, reason = tokens[: params.max_tokens], "length"
+        if script.stall:
+            tokens = tokens[: script.stall]
         began = self._loop.time()
         start = 0
         while start < len(tokens):
@@ -163,7 +165,7 @@ class ScriptedEngine:
         return Finished(request.id, reason, len(said), None, 0.0, script.delay, self._loop.time() - began)
 
     async def _end_badly(self, script: Script) -> None:
-        if script.hang:
+        if script.hang or script.stall:
             await asyncio.Event().wait()
         if script.crash:
             raise EngineCrashed("The engine process was killed by its script. Continue the answer, or send it again.")

@@ -9,6 +9,7 @@ Text alone is echoed. Directives in it choose something else; they may stand any
 - ``#rate=N``: tokens a second; without it everything comes as fast as it is read. ``#fast=N``: so many tokens come at
   once first. ``#delay=S``: seconds before.
 - ``#fail=LEAF``: after the answer an error of `myna.errors`; ``#refuse=LEAF``: in place of it.
+- ``#stall=N``: so many tokens come at once, and the rest when the answer is carried on.
 - ``#hang``: the answer never ends; ``#crash``: the engine does; ``#cut``: it ends as if it were too long.
 
 An answer that is carried on goes on where it was and then ends well.
@@ -23,7 +24,7 @@ from myna.chat import Message
 
 _DIRECTIVE = re.compile(
     r"\s*#(?:(?P<flag>hang|crash|cut)\b"
-    r"|(?P<name>lines|paragraphs|think|rate|fast|delay|fail|refuse)=(?P<value>[\w.]+)"
+    r"|(?P<name>lines|paragraphs|think|rate|fast|stall|delay|fail|refuse)=(?P<value>[\w.]+)"
     r"|say (?P<say>.*))",
     re.DOTALL,
 )
@@ -43,6 +44,7 @@ class Script:
     text: str
     rate: float = 0
     fast: int = 0
+    stall: int = 0
     delay: float = 0
     fail: str = ""
     refuse: str = ""
@@ -102,6 +104,7 @@ def parse(asked: str) -> Script:
         text,
         rate=float(values.get("rate", 0)),
         fast=int(values.get("fast", 0)),
+        stall=int(values.get("stall", 0)),
         delay=float(values.get("delay", 0)),
         fail=values.get("fail", ""),
         refuse=values.get("refuse", ""),
