@@ -37,7 +37,7 @@ export interface Command {
   keyOnly?: true;
 }
 
-const signedIn = () => app.session?.can_sign_out === true;
+const signedIn = () => app.session.current?.can_sign_out === true;
 const inChats = () => currentPage() === null;
 
 export const COMMANDS: readonly Command[] = [
@@ -46,7 +46,7 @@ export const COMMANDS: readonly Command[] = [
   { id: "temporary", icon: "passing", available: inChats, run: toggleTemporary },
   { id: "find", icon: "search", run: () => (layout.sheet = "find") },
   { id: "write", icon: "edit", shortcut: { key: "/" }, available: inChats, run: () => layout.focusComposer(), keyOnly: true },
-  { id: "stop", icon: "stop", shortcut: { key: "escape" }, available: answering, run: () => void app.conversation?.stop() },
+  { id: "stop", icon: "stop", shortcut: { key: "escape" }, available: answering, run: () => void app.chat.conversation?.stop() },
   {
     id: "copyAnswer",
     icon: "copy",
@@ -69,8 +69,8 @@ export const COMMANDS: readonly Command[] = [
   { id: "playground", icon: "edit", run: () => visit("/playground") },
   { id: "compare", icon: "compare", run: () => visit("/compare") },
   { id: "archive", icon: "archive", run: () => visit("/archive") },
-  { id: "admin", icon: "sliders", available: () => manages(app.user), run: () => visit("/admin") },
-  { id: "users", icon: "users", available: () => signedIn() && manages(app.user), run: () => visit("/admin/users") },
+  { id: "admin", icon: "sliders", available: () => manages(app.session.user), run: () => visit("/admin") },
+  { id: "users", icon: "users", available: () => signedIn() && manages(app.session.user), run: () => visit("/admin/users") },
   { id: "reference", icon: "book", run: () => location.assign("/docs") },
 ];
 
@@ -85,22 +85,22 @@ function visit(path: string): void {
 
 function newChat(): void {
   layout.closeDrawer();
-  app.newChat();
+  app.chat.newChat();
   layout.focusComposer();
 }
 
 function toggleTemporary(): void {
   layout.closeDrawer();
-  app.toggleTemporary();
+  app.chat.toggleTemporary();
   layout.focusComposer();
 }
 
 function answering(): boolean {
-  return app.conversation?.writing?.delayed === false;
+  return app.chat.conversation?.writing?.delayed === false;
 }
 
 function lastAnswer() {
-  return app.conversation?.path.findLast((message) => message.role === "assistant");
+  return app.chat.conversation?.path.findLast((message) => message.role === "assistant");
 }
 
 function copyLastAnswer(): void {

@@ -25,7 +25,7 @@ export function isSingle(shortcut: Shortcut): boolean {
 export function handleShortcut(event: KeyboardEvent): void {
   if (event.defaultPrevented || event.isComposing) return;
   // Before somebody is there, there is nothing to reach; and an open dialog has the keyboard to itself.
-  if (app.user === null || document.querySelector("dialog[open]")) return;
+  if (app.session.user === null || document.querySelector("dialog[open]")) return;
   const action = actionOf(event);
   if (!action) return;
   event.preventDefault();

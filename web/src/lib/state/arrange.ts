@@ -2,7 +2,7 @@
 
 import { api, explain } from "../api";
 import { strings } from "../strings";
-import type { ChatAction } from "../types";
+import type { Chat, ChatAction } from "../types";
 import { app } from "./app.svelte";
 import { chats } from "./chats.svelte";
 import { projects } from "./projects.svelte";
@@ -53,6 +53,26 @@ export async function move(ids: readonly string[], projectId: string | null): Pr
   }
 }
 
+export async function rename(chat: Chat, title: string): Promise<void> {
+  try {
+    app.chat.chatChanged(await api.patchChat(chat.id, { title }));
+  } catch (error) {
+    toasts.show(`${strings.errors.rename} ${explain(error)}`, "error");
+  }
+}
+
+/** One that its person was asked about already: it goes from the list without waiting for the server. */
+export async function removeOne(chat: Chat): Promise<void> {
+  chats.removed(chat.id);
+  try {
+    await api.deleteChat(chat.id);
+    app.chat.gone([chat.id]);
+  } catch (error) {
+    chats.restored(chat);
+    toasts.show(`${strings.errors.remove} ${explain(error)}`, "error");
+  }
+}
+
 export async function remove(ids: readonly string[]): Promise<void> {
   gone(await arrange("delete", ids));
 }
@@ -67,6 +87,6 @@ export async function removeArchived(): Promise<void> {
 
 function gone(ids: readonly string[]): void {
   if (ids.length === 0) return;
-  app.gone(ids);
+  app.chat.gone(ids);
   toasts.show(strings.chats.deleted(ids.length));
 }
