@@ -13,6 +13,7 @@ import pytest
 
 from tests.clients.conftest import CHAT, EMBEDDING
 from tests.clients.questions import ANSWER, QUESTION, SENTENCES, WEATHER, Bird, nearer, weather
+from tests.patience import WAIT_SECONDS
 from tests.processes import Server
 
 ASK: Any = [{"role": "user", "content": QUESTION}]
@@ -110,7 +111,7 @@ def test_a_batch_is_done(client: openai.OpenAI) -> None:
     lines = "\n".join(json.dumps(line) for line in BATCH).encode()
     file = client.files.create(file=("batch.jsonl", lines), purpose="batch")
     batch = client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
-    end = time.monotonic() + 60
+    end = time.monotonic() + WAIT_SECONDS
     while batch.status not in ("completed", "failed", "expired", "cancelled"):
         assert time.monotonic() < end, batch
         time.sleep(0.1)
