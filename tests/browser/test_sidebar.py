@@ -120,3 +120,15 @@ def test_chats_are_found_by_title_and_listed_page_by_page(visit, own_scripted: S
     page.get_by_role("menuitem", name="Select").click()
     page.get_by_role("checkbox", name="Select Chat number").last.scroll_into_view_if_needed()
     expect(page.get_by_role("region", name="Selected chats").get_by_text("70 selected")).to_be_visible()
+
+
+def test_a_chat_is_saved_from_its_menu(visit, scripted: ScriptedServer) -> None:
+    page = visit(scripted).page()
+    ask(page, SHORT)
+    scripted.ask("PATCH", f"/api/chats/{chat_id(page)}", {"title": "Notes: a/b"})
+    open_menu(page, "Notes: a/b")
+    with page.expect_download() as begun:
+        page.get_by_role("menuitem", name="Save as Markdown").click()
+    assert begun.value.suggested_filename == "Notes_ a_b.md"
+    assert begun.value.path().read_text().startswith("# Notes: a/b\n")
+    expect(page.get_by_role("menuitem")).to_have_count(0)

@@ -92,6 +92,7 @@ TRIES: dict[str, Try] = {
     "DELETE /api/chats/{chat}": Try(),
     # Clients make the ids of chats, so this one makes a chat of his own that has hers by chance.
     "GET /api/chats/{chat}/messages": Try(answers=(400, 404)),
+    "GET /api/chats/{chat}/export": Try(answers=(400, 404)),
     "POST /api/chats/{chat}/messages": Try({"message": MESSAGE, "run": RUN}, (201, 200)),
     "DELETE /api/messages/{message}": Try(),
     "POST /api/messages/{message}/tokens": Try(),
@@ -120,6 +121,8 @@ MENTIONED: dict[str, Try] = {
         {"input_file_id": "{file}", "endpoint": "/v1/chat/completions", "completion_window": "24h"}, (400, 404)
     ),
     "GET /api/chats/{chat}/messages?ids={message}": Try(answers=(200, 404)),
+    "GET /api/chats/{chat}/export?format=json": Try(answers=(200, 404)),
+    "GET /api/chats/{chat}/export?format=markdown": Try(answers=(200, 404)),
     "GET /api/chats/{his_chat}/messages?ids={message}": Try(answers=(200,)),
     f"POST /api/chats/{OTHER_ID}/messages": Try(
         {"message": {"id": RUN_AGAIN["id"], "parent_id": "{message}", "text": "mine"}, "run": RUN_AGAIN}

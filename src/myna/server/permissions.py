@@ -88,6 +88,7 @@ NEEDS: dict[str, Need] = {
     "PATCH /api/chats/*": "all",
     "DELETE /api/chats/*": "all",
     "GET /api/chats/*/messages": "read",
+    "GET /api/chats/*/export": "read",
     "POST /api/chats/*/messages": "all",
     "POST /api/chats/*/runs": "all",
     "DELETE /api/messages/*": "all",

@@ -1,4 +1,4 @@
-"""All that is a user's as one ZIP archive, made while it is sent.
+"""All that is a user's as one ZIP archive, made while it is sent, or one chat as a file.
 
 The rows are written to a file without a name first, at the disk's speed and within one view of the database, so that
 they fit together and a slow browser holds nothing open; then they and the user's files are packed a block at a time.
@@ -17,7 +17,7 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Literal, cast
 
 import msgspec
 
@@ -29,9 +29,12 @@ from myna.store.database import Database
 from myna.store.files import COLUMNS
 from myna.store.tables.files import files
 
+Form = Literal["markdown", "json"]
+"""Of a chat's file."""
 BLOCK = 256 << 10
 LEVEL = 3
 """How hard is tried to make it small: twice as fast as the usual 6, for an eighth more bytes."""
+UNTITLED = "Untitled"
 _FIRST = (1980, 1, 1, 0, 0, 0)
 """Time begins here in a ZIP archive."""
 READ_AT_ONCE = 2
@@ -67,7 +70,7 @@ class _Piece:
 
 
 class Takeout:
-    """An archive that is being made: its blocks, and what they hold open until `aclose`, whether any is asked for."""
+    """What is being made, an archive or a document: its blocks, and what they hold open until `aclose`."""
 
     def __init__(self, blocks: AsyncGenerator[bytes, None], held: AsyncExitStack) -> None:
         self._blocks = blocks
@@ -125,6 +128,26 @@ class Takeouts:
             "account.json": msgspec.json.encode(account),
         }
         return Takeout(self._packed(owner, stack, texts, pieces, blobs), stack)
+
+    async def chat(self, owner: str, chat_id: str, form: Form) -> tuple[str, Takeout]:
+        """A name for a chat's file, and the file a block at a time. Close it, whatever becomes of it.
+
+        Raises:
+            NotFound: the owner has none of this id.
+            StoreError: the database failed, or the disk has no room for it.
+        """
+        stack = AsyncExitStack()
+        try:
+            spool = stack.enter_context(unnamed(self._data_dir))
+            async with self._reading, self._database.read(owner) as scope:
+                chat = await takeout.conversation(scope, chat_id)
+                async for document, text in chat.pieces:
+                    await _write(spool, document if form == "json" else text)
+        except BaseException:
+            await stack.aclose()
+            raise
+        spool.seek(0)
+        return file_name(chat.title or "", UNTITLED), Takeout(_blocks(stack, spool), stack)
 
     async def _collect(
         self, owner: str, spool: IO[bytes], readable: IO[bytes]
@@ -208,6 +231,12 @@ def unnamed(data_dir: Path) -> IO[bytes]:
     return tempfile.TemporaryFile(dir=data_dir)  # the caller closes it
 
 
+async def _blocks(stack: AsyncExitStack, spool: IO[bytes]) -> AsyncGenerator[bytes, None]:
+    async with stack:
+        while block := await asyncio.to_thread(spool.read, BLOCK):
+            yield block
+
+
 async def _write(spool: IO[bytes], content: bytes) -> None:
     """Write to the disk beside the event loop. Raises StorageFull."""
     try:
@@ -227,7 +256,7 @@ class _Names:
     def of(self, chat: takeout.Conversation) -> str:
         """The day and the title, with a number where another chat has them too."""
         day = datetime.fromtimestamp(chat.created_at / 1000, UTC).date().isoformat()
-        base = name = f"{day} {file_name(chat.title or '', 'Untitled')}"
+        base = name = f"{day} {file_name(chat.title or '', UNTITLED)}"
         number = 1
         while (key := unicodedata.normalize("NFKC", name).casefold()) in self._taken:
             number += 1

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
-from myna.server.api.account import Download
+from myna.server.api.downloads import Download
 from myna.store import audit, takeout
 from myna.store.audit import Filter
 from myna.store.tables import metadata
@@ -117,6 +117,21 @@ async def test_chats_are_there_to_read_too(home: House, ann: Person) -> None:
     assert all(len(step.encode()) < 256 for name in archive.namelist() for step in name.split("/"))
 
 
+async def test_one_chat_is_a_file_of_its_own(ann: Person) -> None:
+    chat = await converse(ann, "Plan a garden")
+    await ann.call("PATCH", f"/api/chats/{chat}", {"title": "a/花"}, 200)
+    page = await ann.http.get(f"/api/chats/{chat}/export?format=markdown")
+    assert page.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert page.headers["content-disposition"] == "attachment; filename*=UTF-8''a_%E8%8A%B1.md"
+    document = await ann.http.get(f"/api/chats/{chat}/export?format=json")
+    archive = await archive_of(ann)
+    assert document.content == archive.read(f"chats/{chat}.json")
+    assert page.content == archive.read(next(name for name in archive.namelist() if name.startswith("markdown/")))
+    assert await ann.status("GET", f"/api/chats/{chat}/export?format=pdf") == 400
+    elsewhere = {"sec-fetch-site": "cross-site"}
+    assert await ann.status("GET", f"/api/chats/{chat}/export?format=json", headers=elsewhere) == 403
+
+
 async def test_another_page_cannot_begin_one(home: House) -> None:
     somebody = await home.stranger()
     assert await somebody.status("GET", "/api/account/export", headers={"sec-fetch-site": "cross-site"}) == 403
@@ -136,7 +151,7 @@ async def test_one_archive_at_a_time_and_the_next_after_a_cancelled_one(home: Ho
     assert await anext(begun)
     await begun.aclose()
     await (await takeouts.begin(ann.id, about, "http://here")).aclose()
-    unseen = Download(await takeouts.begin(ann.id, about, "http://here"))
+    unseen = Download(await takeouts.begin(ann.id, about, "http://here"), "mine.zip", "application/zip")
     with pytest.raises(ClientDisconnect):
         await unseen({"type": "http", "asgi": {"spec_version": "2.4"}}, asyncio.Queue().get, gone)
     await archive_of(ann)

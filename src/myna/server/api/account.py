@@ -7,15 +7,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
-from myna.errors import Refused
 from myna.server.accounts import sign_in, users
 from myna.server.api import account_types as types
+from myna.server.api.downloads import Download, check_begun_here
 from myna.server.api.services import Known, Owner, Services
 from myna.server.api.session import address_of, forget_cookie
 from myna.server.identity import identity_of
-from myna.server.takeout import Takeout, Takeouts
+from myna.server.takeout import Takeouts
 from myna.store import audit, usage
 
 router = APIRouter(prefix="/api/account")
@@ -38,9 +37,7 @@ async def get_needs(request: Request, accounts: Known) -> types.Needs:
 @router.get("/export")
 async def export_account(request: Request, accounts: Known, services: Services) -> StreamingResponse:
     """All that is one's own as a ZIP archive, made while it is sent."""
-    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        # A link elsewhere could otherwise make a server without accounts work, though nobody could read the answer.
-        raise Refused("An export is begun in the application itself, not by another page.")
+    check_begun_here(request)
     by = identity_of(request)
     accounts.admit_deed(by)
     user = accounts.directory.users.get(by.user)
@@ -55,23 +52,7 @@ async def export_account(request: Request, accounts: Known, services: Services) 
     except BaseException:
         await archive.aclose()
         raise
-    return Download(archive)
-
-
-class Download(StreamingResponse):
-    """Sends an archive and ends it, also where the browser went before there was anything to send."""
-
-    def __init__(self, archive: Takeout) -> None:
-        day = datetime.now(UTC).date().isoformat()
-        headers = {"content-disposition": f'attachment; filename="myna-{day}.zip"'}
-        super().__init__(archive, media_type="application/zip", headers=headers)
-        self._archive = archive
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._archive.aclose()
+    return Download(archive, f"myna-{datetime.now(UTC).date().isoformat()}.zip", "application/zip")
 
 
 @router.delete("", status_code=204)

@@ -12,6 +12,7 @@ const words: typeof en = {
     archive: "أرشفة",
     restore: "استعادة",
     move: "نقل إلى مشروع",
+    save: { markdown: "حفظ بصيغة Markdown", json: "حفظ بصيغة JSON" },
     select: "تحديد",
     selectMany: "تحديد محادثات",
     archived: (count) =>

@@ -12,6 +12,7 @@ const words: typeof en = {
     archive: "Archivieren",
     restore: "Wiederherstellen",
     move: "In ein Projekt verschieben",
+    save: { markdown: "Als Markdown speichern", json: "Als JSON speichern" },
     select: "Auswählen",
     selectMany: "Chats auswählen",
     archived: (count) => plural(count, { one: "# Chat ist im Archiv.", other: "# Chats sind im Archiv." }),

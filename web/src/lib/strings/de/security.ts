@@ -179,7 +179,7 @@ const words: typeof en = {
 
     data: {
       export: "Export",
-      exportText: "Eine ZIP-Datei mit allem, was dir gehört: Chats mit jedem Zweig, Dateien, Projekte, Einstellungen, Verbrauch. Sie entsteht, während du sie herunterlädst.",
+      exportText: "Eine ZIP-Datei mit allem, was dir gehört: Chats mit jedem Zweig (JSON) und zum Lesen (Markdown), Dateien, Projekte, Einstellungen, Verbrauch. Sie entsteht, während du sie herunterlädst.",
       download: "Meine Daten herunterladen",
       remove: "Konto löschen",
       removeText: "Deine Chats, Dateien, Schlüssel und Einstellungen werden sofort und endgültig gelöscht. Antworten, die gerade geschrieben werden, brechen ab.",

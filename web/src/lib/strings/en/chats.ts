@@ -11,6 +11,7 @@ export default {
     archive: "Archive",
     restore: "Restore",
     move: "Move to project",
+    save: { markdown: "Save as Markdown", json: "Save as JSON" },
     select: "Select",
     selectMany: "Select chats",
     archived: (count: number) => plural(count, { one: "# chat is in the archive.", other: "# chats are in the archive." }),

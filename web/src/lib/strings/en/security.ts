@@ -177,7 +177,7 @@ export default {
 
     data: {
       export: "Export",
-      exportText: "One ZIP file with all that is yours: chats with every branch, files, projects, preferences, usage. It is made while it is downloaded.",
+      exportText: "One ZIP file with all that is yours: chats with every branch (JSON) and to read (Markdown), files, projects, preferences, usage. It is made while it is downloaded.",
       download: "Download my data",
       remove: "Delete account",
       removeText: "Your chats, files, keys and settings are deleted at once and for good. Answers that are being written stop.",

@@ -12,6 +12,7 @@ const words: typeof en = {
     archive: "Archivar",
     restore: "Restaurar",
     move: "Mover a un proyecto",
+    save: { markdown: "Guardar como Markdown", json: "Guardar como JSON" },
     select: "Seleccionar",
     selectMany: "Seleccionar chats",
     archived: (count) => plural(count, { one: "# chat está en el archivo.", other: "# chats están en el archivo." }),

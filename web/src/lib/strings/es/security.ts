@@ -179,7 +179,7 @@ const words: typeof en = {
 
     data: {
       export: "Exportar",
-      exportText: "Un archivo ZIP con todo lo tuyo: chats con todas sus ramas, archivos, proyectos, preferencias y uso. Se crea mientras se descarga.",
+      exportText: "Un archivo ZIP con todo lo tuyo: chats con todas sus ramas (JSON) y para leer (Markdown), archivos, proyectos, preferencias y uso. Se crea mientras se descarga.",
       download: "Descargar mis datos",
       remove: "Eliminar la cuenta",
       removeText: "Tus chats, archivos, claves y ajustes se borran al momento y para siempre. Las respuestas en curso se detienen.",

@@ -12,6 +12,7 @@ const words: typeof en = {
     archive: "Archiver",
     restore: "Restaurer",
     move: "Déplacer vers un projet",
+    save: { markdown: "Enregistrer en Markdown", json: "Enregistrer en JSON" },
     select: "Sélectionner",
     selectMany: "Sélectionner des discussions",
     archived: (count) =>

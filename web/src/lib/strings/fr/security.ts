@@ -179,7 +179,7 @@ const words: typeof en = {
 
     data: {
       export: "Export",
-      exportText: "Un fichier ZIP avec tout ce qui est à vous : discussions avec toutes leurs branches, fichiers, projets, préférences, consommation. Il est créé pendant le téléchargement.",
+      exportText: "Un fichier ZIP avec tout ce qui est à vous : discussions avec toutes leurs branches (JSON) et à lire (Markdown), fichiers, projets, préférences, consommation. Il est créé pendant le téléchargement.",
       download: "Télécharger mes données",
       remove: "Supprimer le compte",
       removeText: "Vos discussions, fichiers, clés et réglages sont supprimés aussitôt et définitivement. Les réponses en cours s’arrêtent.",

@@ -12,6 +12,7 @@ const words: typeof en = {
     archive: "归档",
     restore: "恢复",
     move: "移动到项目",
+    save: { markdown: "保存为 Markdown", json: "保存为 JSON" },
     select: "选择",
     selectMany: "选择对话",
     archived: (count) => plural(count, { other: "已归档 # 个对话。" }),

@@ -179,7 +179,7 @@ const words: typeof en = {
 
     data: {
       export: "导出",
-      exportText: "一个包含你全部内容的 ZIP 文件：含所有分支的对话、文件、项目、偏好设置和用量。文件在下载过程中生成。",
+      exportText: "一个包含你全部内容的 ZIP 文件：含所有分支的对话（JSON，另有便于阅读的 Markdown）、文件、项目、偏好设置和用量。文件在下载过程中生成。",
       download: "下载我的数据",
       remove: "删除账户",
       removeText: "你的对话、文件、密钥和设置将立即永久删除。正在生成的回答会停止。",
