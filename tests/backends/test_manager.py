@@ -128,6 +128,7 @@ async def test_a_killed_engine_fails_its_answers_and_the_next_request_finds_a_fr
 
 
 async def test_a_crash_loop_is_stopped_with_a_reason(manager: ModelManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myna.backends.manager.CRASH_WINDOW", 10 * WAIT_SECONDS)  # however long each start takes
     watch = Watch(manager)
     for _ in range(MAX_CRASHES):
         os.kill(await process_id(await manager.get()), signal.SIGKILL)
