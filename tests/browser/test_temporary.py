@@ -88,7 +88,7 @@ def test_a_temporary_chat_leaves_no_trace(visit, scripted: ScriptedServer) -> No
     assert page.evaluate("sessionStorage.getItem('myna.temporary')") is None
     status = f"fetch('/api/chats/{chat_id}').then((answer) => answer.status)"
     visitor.watch.expected = ("404",)
-    page.wait_for_function(f"{status}.then((status) => status === 404)")
+    page.wait_for_function(f"() => {status}.then((status) => status === 404)")
     # What follows is kept again.
     ask(page, "#say kept")
     page.wait_for_url("**/chat/*")
