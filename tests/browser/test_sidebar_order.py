@@ -26,6 +26,9 @@ MAKE = """async (texts) => {
   return ids;
 }"""
 
+MARKED = "[...(CSS.highlights.get('sought') ?? [])].map(String).join()"
+"""What is marked of what was searched for."""
+
 
 def make(page: Page, *texts: str) -> list[str]:
     """Chats with these first messages, which are their titles; the list hears of them."""
@@ -205,8 +208,23 @@ def test_what_was_said_is_found_and_opened_where_it_is(visit, own_scripted: Myna
     found = answers(page).filter(has_text="机器学习")
     expect(found).to_be_in_viewport()
     expect(page).to_have_url(re.compile("#"))
+    # The words are marked in it, until Esc or a reload.
+    page.wait_for_function(f"() => {MARKED} === '学习'")
+    page.keyboard.press("Escape")
+    page.wait_for_function(f"() => {MARKED} === ''")
     page.reload()
     expect(found).to_be_in_viewport()
+
+
+def test_what_was_searched_for_is_in_sight_in_a_long_answer(visit, own_scripted: MynaServer) -> None:
+    page = visit(own_scripted).page()
+    ask(page, "#paragraphs=300")
+    page.get_by_role("link", name="New chat").click()
+    page.get_by_role("button", name="Find a chat").click()
+    page.get_by_role("textbox", name="Search titles and messages").fill('"paragraph 180"')
+    page.get_by_role("list", name="Messages").get_by_role("link").first.click()
+    expect(answers(page).get_by_text("Paragraph 180 says")).to_be_in_viewport()
+    page.wait_for_function(f"() => {MARKED} === 'Paragraph 180'")
 
 
 def test_a_hit_on_another_branch_is_shown(visit, own_scripted: MynaServer) -> None:

@@ -99,6 +99,15 @@ export class Viewport {
     this.#show(rowsBetween(this.offsets, top - this.#page(), top + this.#page() * (1 + BEYOND)));
   }
 
+  /** Has a place of the message that was jumped to in sight, unless the reader scrolls already. */
+  toPlace({ top, bottom }: DOMRect): void {
+    if (!this.#scroller || this.#held === null) return;
+    const region = this.#scroller.getBoundingClientRect();
+    if (top >= region.top && bottom <= region.bottom) return;
+    this.#held = null;
+    this.#scroller.scrollTop += top - region.top - region.height / 3;
+  }
+
   /** After the rows are in the page: what is held or followed is put where it belongs. */
   settle(): void {
     if (!this.#scroller || !this.#column) return;
