@@ -98,9 +98,11 @@ async def rest(server: Server) -> int:
     """Wait until nothing runs; the memory that the server and its engine have then, in bytes."""
     async with asyncio.timeout(WAIT_SECONDS):
         now = await figures(server)
-        while any(now[f"myna_{name}"] for name in ("requests_running", "requests_waiting", "kv_blocks_used")):
+        while (
+            any(now[f"myna_{name}"] for name in ("requests_running", "requests_waiting", "kv_blocks_used"))
+            or now["myna_http_requests_running"] > 1  # beside the one that asks
+        ):
             now = await figures(server)
-    assert now["myna_http_requests_running"] == 1, "the one that asks"
     return sum(psutil.Process(process.pid).memory_info().rss for process in server.processes)
 
 
