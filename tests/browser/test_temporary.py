@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ScriptedServer
-from tests.browser.doing import answers, ask, composer, send, wait_for_words, wait_until_done
+from tests.browser.doing import answers, ask, composer, send, until, wait_for_words, wait_until_done
 
 MARKER = "xyzzy"
 
@@ -88,7 +88,7 @@ def test_a_temporary_chat_leaves_no_trace(visit, scripted: ScriptedServer) -> No
     assert page.evaluate("sessionStorage.getItem('myna.temporary')") is None
     status = f"fetch('/api/chats/{chat_id}').then((answer) => answer.status)"
     visitor.watch.expected = ("404",)
-    page.wait_for_function(f"() => {status}.then((status) => status === 404)")
+    until(page, lambda: page.evaluate(status), lambda found: found == 404)
     # What follows is kept again.
     ask(page, "#say kept")
     page.wait_for_url("**/chat/*")
