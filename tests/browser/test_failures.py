@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import resource
 import sqlite3
@@ -10,12 +11,13 @@ from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import APIResponse, Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import ScriptedServer
 from tests.browser.doing import (
     answers,
     ask,
+    chat_id,
     composer,
     letters,
     questions,
@@ -113,6 +115,34 @@ def test_two_tabs_that_send_at_once_lose_nothing(visit, scripted: ScriptedServer
     ids = ",".join(node["id"] for node in tree)
     texts = {message["parts"][0]["text"] for message in scripted.get(f"{path}/messages?ids={ids}")["messages"]}
     assert {"You said: From the first tab", "You said: From the second tab"} <= texts
+
+
+def test_an_answer_that_was_long_on_its_way_takes_away_nothing_newer(visit, scripted: ScriptedServer) -> None:
+    page = visit(scripted).context.new_page()
+    sockets: list[WebSocketRoute] = []
+
+    def listen_in(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    page.route_web_socket("**/api/events", listen_in)
+    page.goto("/")
+    ask(page, "#say One.")
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        held.append((route, route.fetch()))
+
+    page.route(f"**/api/chats/{chat_id(page)}", hold, times=1)
+    # Too much was missed, says the server: the page asks for the chat anew, and the answer is slow to come.
+    sockets[-1].send(json.dumps({"type": "reset", "cursor": 0}))
+    until(page, lambda: held, bool)
+    ask(page, "#say Two.")
+    route, response = held[0]
+    with page.expect_event("requestfinished", lambda request: request == route.request):
+        route.fulfill(response=response)
+    ask(page, "#say Three.")
+    expect(answers(page).locator(".prose")).to_have_text(["One.", "Two.", "Three."])
 
 
 @pytest.mark.parametrize("days", [-3, 400], ids=["behind", "ahead"])

@@ -87,13 +87,15 @@ export class Conversation {
     for (const message of this.messages) if (message.runId !== null) this.events.unfollow(message.runId);
   }
 
-  /** Fetches everything; what the server does not have and is not being sent is gone. `attempt` counts from 0. */
+  /** Fetches everything; what was here and the server does not have is gone. `attempt` counts from 0. */
   async load(attempt = 0): Promise<void> {
     if (this.messages.length === 0) this.state = "loading";
+    // What is sent, or heard of, while the answer is on its way may be newer than that.
+    const before = new Set(this.messages.filter((message) => !message.pending).map(({ id }) => id));
     try {
       const { chat, tree, messages, runs } = await api.chat(this.id);
       const here = new Set(tree.map((node) => node.id));
-      this.messages = this.messages.filter((message) => here.has(message.id) || message.pending);
+      this.messages = this.messages.filter(({ id }) => here.has(id) || !before.has(id));
       this.#plant(tree);
       this.#merge(chat, messages, runs);
       this.state = "ready";
