@@ -62,7 +62,8 @@ function put(path: string, text: string): void {
   if (user === null || sealed || text.length > LARGEST) return;
   const entry: Entry = { path, user, at: Date.now(), text };
   void begun
-    .then(() => within("readwrite", (store) => store.put(entry)))
+    // Asked for by somebody who has gone meanwhile: nothing of theirs is kept.
+    .then(() => (entry.user === user && !sealed ? within("readwrite", (store) => store.put(entry)) : null))
     .then(() => {
       if (ONE_CHAT.test(path)) void bound();
     });
