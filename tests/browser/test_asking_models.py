@@ -57,13 +57,31 @@ def test_settings_of_a_chat_count_from_the_next_answer_and_presets_carry_them(
     dialog.get_by_role("button", name="Save as preset").click()
     dialog.get_by_role("button", name="Begin new chats with Poet").click()
     expect(dialog.get_by_text("New chats begin with it")).to_be_visible()
+
+    # By keyboard, and nothing is gone for good.
+    dialog.get_by_role("button", name="Rename Poet").press("Enter")
+    field = dialog.get_by_role("textbox", name="Rename Poet")
+    field.fill("Bard")
+    field.press("Escape")
+    expect(dialog.get_by_role("button", name="Rename Poet")).to_be_focused()
+    dialog.get_by_role("button", name="Delete Poet").press("Enter")
+    expect(dialog.get_by_role("button", name="Undo")).to_be_focused()
+    expect(dialog.get_by_role("button", name="Apply Poet")).to_have_count(0)
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("button", name="Delete Poet")).to_be_focused()
+    expect(dialog.get_by_text("New chats begin with it")).to_be_visible()
+    dialog.get_by_role("textbox", name="System prompt").fill("Rhyme well.")
+    dialog.get_by_role("textbox", name="Name", exact=True).fill("Poet")
+    dialog.get_by_role("button", name="Update preset").click()
+    expect(dialog.get_by_role("button", name="Save as preset")).to_be_disabled()
+    expect(dialog.get_by_role("button", name="Apply Poet")).to_have_count(1)
     dialog.get_by_role("button", name="Save", exact=True).click()
     expect(dialog).to_have_count(0)
     page.reload()  # of a chat that does not exist yet, too
     ask(page, "Good morning.")
     chat = chat_id(page)
     asked = last_answer(own_scripted, chat)["parameters"]
-    assert (asked["temperature"], asked["system_prompt"]) == (0, "Rhyme.")
+    assert (asked["temperature"], asked["system_prompt"]) == (0, "Rhyme well.")
 
     page.get_by_role("button", name="Model settings (changed)").click()
     dialog = page.get_by_role("dialog", name="Model settings of this chat")
@@ -76,7 +94,7 @@ def test_settings_of_a_chat_count_from_the_next_answer_and_presets_carry_them(
     page.goto(own_scripted.url)
     expect(page.get_by_role("button", name="Model settings (changed)")).to_be_visible()
     ask(page, "Again.")
-    assert last_answer(own_scripted, chat_id(page))["parameters"]["system_prompt"] == "Rhyme."
+    assert last_answer(own_scripted, chat_id(page))["parameters"]["system_prompt"] == "Rhyme well."
 
 
 def test_one_message_to_several_models_and_on_with_one_of_them(

@@ -22,6 +22,16 @@ class Presets {
     this.#put(await api.makePreset(preset));
   }
 
+  /** Other settings under the same name. */
+  async replace(preset: Preset, { system_prompt, parameters }: Tuning): Promise<void> {
+    this.#put(await api.changePreset(preset.id, { system_prompt, parameters: parameters ?? {} }));
+  }
+
+  /** What was deleted, as it was. */
+  async restore({ id, name, model, system_prompt, parameters, is_default }: Preset): Promise<void> {
+    this.#put(await api.makePreset({ id, name, model, system_prompt, parameters, is_default }));
+  }
+
   async rename(preset: Preset, name: string): Promise<void> {
     this.#put(await api.changePreset(preset.id, { name }));
   }

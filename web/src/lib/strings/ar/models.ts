@@ -120,6 +120,7 @@ const words: typeof en = {
     noPresets: "لا شيء بعد. احفظ هذه الإعدادات باسم لتستخدمها في أي محادثة.",
     presetName: "الاسم",
     keep: "حفظ باسم",
+    replace: "تحديث الإعدادات المحفوظة",
     apply: (name) => `تطبيق ${name}`,
     applied: (name) => `مُلئت قيم ${name}. احفظ لاستخدامها.`,
     rename: (name) => `إعادة تسمية ${name}`,

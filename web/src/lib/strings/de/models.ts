@@ -120,6 +120,7 @@ const words: typeof en = {
     noPresets: "Noch keine. Speichere diese Einstellungen unter einem Namen, um sie in jedem Chat zu verwenden.",
     presetName: "Name der Vorlage",
     keep: "Als Vorlage speichern",
+    replace: "Vorlage aktualisieren",
     apply: (name) => `${name} anwenden`,
     applied: (name) => `${name} ist eingetragen. Speichere, um sie zu verwenden.`,
     rename: (name) => `${name} umbenennen`,

@@ -118,6 +118,7 @@ export default {
     noPresets: "None yet. Save these settings under a name to use them in any chat.",
     presetName: "Name",
     keep: "Save as preset",
+    replace: "Update preset",
     apply: (name: string) => `Apply ${name}`,
     applied: (name: string) => `${name} is filled in. Save to use it.`,
     rename: (name: string) => `Rename ${name}`,

@@ -120,6 +120,7 @@ const words: typeof en = {
     noPresets: "Ninguno aún. Guarda estos ajustes con un nombre para usarlos en cualquier chat.",
     presetName: "Nombre",
     keep: "Guardar como preajuste",
+    replace: "Actualizar el preajuste",
     apply: (name) => `Aplicar ${name}`,
     applied: (name) => `${name} está puesto. Guarda para usarlo.`,
     rename: (name) => `Cambiar el nombre de ${name}`,

@@ -120,6 +120,7 @@ const words: typeof en = {
     noPresets: "Aucun encore. Enregistrez ces réglages sous un nom pour les utiliser dans toute discussion.",
     presetName: "Nom",
     keep: "Enregistrer comme préréglage",
+    replace: "Mettre à jour le préréglage",
     apply: (name) => `Appliquer ${name}`,
     applied: (name) => `${name} est repris. Enregistrez pour l’utiliser.`,
     rename: (name) => `Renommer ${name}`,

@@ -120,6 +120,7 @@ const words: typeof en = {
     noPresets: "还没有。给这些设置起个名字保存，就能用于任何对话。",
     presetName: "名称",
     keep: "存为预设",
+    replace: "更新预设",
     apply: (name) => `应用 ${name}`,
     applied: (name) => `已填入 ${name}。保存后生效。`,
     rename: (name) => `重命名 ${name}`,
