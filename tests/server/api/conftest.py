@@ -257,7 +257,15 @@ async def serve(data_dir: Path) -> AsyncIterator[Served]:
     settings = Settings(data_dir=data_dir)
     app: FastAPI = create_shell(settings, Metrics())
     app.include_router(api.create_router())
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off", ws="websockets-sansio"))
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        lifespan="off",
+        ws="websockets-sansio",
+        # Longer than a slow machine rests between two requests: else one is sent as its connection is being closed.
+        timeout_keep_alive=int(WAIT_SECONDS),
+    )
+    server = uvicorn.Server(config)
     async with (
         opened(settings.data_dir) as database,
         api.open_services(database, models, hub, app.state.meter) as services,  # type: ignore[arg-type]
