@@ -219,7 +219,10 @@ def test_what_was_said_is_found_and_opened_where_it_is(visit, own_scripted: Myna
 def test_what_was_searched_for_is_in_sight_in_a_long_answer(visit, own_scripted: MynaServer) -> None:
     page = visit(own_scripted).page()
     ask(page, "#paragraphs=300")
+    region = page.get_by_role("region", name="Conversation").element_handle()
     page.get_by_role("link", name="New chat").click()
+    expect(answers(page)).to_have_count(0)
+    region.evaluate("region => region.dispatchEvent(new Event('scroll'))")  # one that was on its way
     page.get_by_role("button", name="Find a chat").click()
     page.get_by_role("textbox", name="Search titles and messages").fill('"paragraph 180"')
     page.get_by_role("list", name="Messages").get_by_role("link").first.click()

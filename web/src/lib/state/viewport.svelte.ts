@@ -49,7 +49,11 @@ export class Viewport {
     observer.observe(scroller);
     this.#observer = observer;
     this.toEnd();
-    return () => observer.disconnect();
+    return () => {
+      observer.disconnect();
+      this.#scroller = null;
+      this.#path = () => [];
+    };
   }
 
   /** Rows were drawn: their elements in order, and which messages they show. */
@@ -65,7 +69,9 @@ export class Viewport {
   }
 
   scrolled(): void {
-    const scroller = this.#scroller!;
+    const scroller = this.#scroller;
+    // The browser tells of scrolling a moment later, also when the region has left the page by then.
+    if (!scroller) return;
     const top = scroller.scrollTop;
     const distance = scroller.scrollHeight - top - scroller.clientHeight;
     if (distance <= AT_END && this.range.last >= this.#path().length) this.following = true;
