@@ -59,6 +59,7 @@ def test_an_answer_streams_into_the_page(page: Page, server: MynaServer) -> None
     expect(page.get_by_role("status").filter(has_text="Generating")).to_be_attached()
     page.get_by_role("button", name="Stop answering").click()
     wait_until_done(page)
+    expect(page.get_by_role("status").filter(has_text="You stopped this answer")).to_be_attached()
 
 
 def test_an_example_fills_the_composer(page: Page) -> None:
