@@ -26,6 +26,8 @@ export class Viewport {
   #ids = new WeakMap<Element, string>();
   #observer: ResizeObserver | null = null;
   #lastTop = 0;
+  /** Whether the reader's hand last went up: however little that is, it leads away from what comes at the end. */
+  #upward = false;
 
   readonly offsets = $derived.by(() => {
     void this.#known;
@@ -74,20 +76,21 @@ export class Viewport {
     if (!scroller) return;
     const top = scroller.scrollTop;
     const distance = scroller.scrollHeight - top - scroller.clientHeight;
-    if (distance <= AT_END && this.range.last >= this.#path().length) this.following = true;
+    if (!this.#upward && distance <= AT_END && this.range.last >= this.#path().length) this.following = true;
     else if (top < this.#lastTop) this.following = false;
     this.#lastTop = top;
     this.#look();
   }
 
   /** The reader scrolls by himself. */
-  release(): void {
+  release(upward = false): void {
     this.#held = null;
+    this.#upward = upward;
   }
 
   toEnd(): void {
     this.following = true;
-    this.#held = null;
+    this.release();
     const count = this.#path().length;
     const page = this.#page();
     const end = this.offsets[count] ?? 0;
