@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,9 +13,10 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import ANSWER_SECONDS, ScriptedServer, Visit
+from tests.browser.doing import until
 from tests.browser.people import ANNA, FORBIDDEN, NOT_SIGNED_IN, PASSWORD, Owner
 
 Open = Callable[..., Visit]
@@ -105,6 +107,20 @@ def test_charts_have_their_numbers_in_tables_and_under_the_arrow_keys(visit_as: 
         ("Ben", "small", "3"),
         (ANNA, "large", "2"),
     ]
+
+
+def test_the_time_that_was_chosen_last_counts(visit_as: Callable[..., Page]) -> None:
+    page = visit_as(ANNA, "/admin")
+    held: list[Route] = []
+    page.route(re.compile(r"/api/admin/usage\?"), lambda route: held.append(route), times=1)
+    page.get_by_role("link", name="Usage", exact=True).click()
+    until(page, lambda: held, bool)
+    page.get_by_role("combobox", name="Time").select_option("7 days")
+    expect(page.get_by_role("heading", name="By model")).to_be_visible()
+    with page.expect_event("requestfinished", lambda request: request == held[0].request):
+        held[0].fulfill(json={"sums": []})
+    page.evaluate("new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+    expect(page.get_by_role("heading", name="By model")).to_be_visible()
 
 
 def test_everybody_sees_his_own_usage(visit_as: Callable[..., Page], owner: Owner) -> None:
