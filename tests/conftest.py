@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from tests.model_fixtures import default_model, tiny_model
 from tests.processes import Server, environment, serving
 
 __all__ = ["default_model", "tiny_model"]
+
+
+def pytest_configure() -> None:
+    """A shell's background jobs, and all that they start, ignore Ctrl-C; the tests of it do not wish to."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
