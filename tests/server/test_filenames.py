@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from myna.server.filenames import MOST_BYTES, attachment, file_name
+from myna.server.filenames import MOST_BYTES, Names, attachment, file_name
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,18 @@ def test_what_becomes_of_a_text(text: str, name: str) -> None:
 
 def test_a_long_name_is_cut_between_letters() -> None:
     assert file_name("花" * 200, "Untitled") == "花" * (MOST_BYTES // 3)
+
+
+def test_names_of_one_folder_differ_on_every_disk() -> None:
+    names = Names()
+    given = [names.new(name) for name in ("a", "A", "a (2)", "a", "b", "ﬁn", "FIN")]
+    assert given == ["a", "A (2)", "a (2) (2)", "a (3)", "b", "ﬁn", "FIN (2)"]
+
+
+def test_names_that_are_all_the_same_are_counted_on() -> None:
+    names = Names()
+    given = {names.new("Untitled") for _ in range(50_000)}  # counting from 1 each time: 10**9 looks
+    assert given == {"Untitled", *(f"Untitled ({number})" for number in range(2, 50_001))}
 
 
 def test_a_browser_is_told_any_name() -> None:

@@ -32,6 +32,29 @@ def file_name(text: str, otherwise: str) -> str:
     return name or otherwise
 
 
+class Names:
+    """Names for one folder: each a new one, also on disks that take large and small letters for the same."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, int] = {}
+        """Of each name as such a disk takes it: the last number that was put after it, 1 for none."""
+
+    def new(self, name: str) -> str:
+        """The name, or where it was given before the name with the next number that is free, as in "name (2)"."""
+        number = self._given.get(_folded(name), 1)
+        new = name
+        while _folded(new) in self._given:
+            number += 1
+            new = f"{name} ({number})"
+        self._given[_folded(name)] = number
+        self._given.setdefault(_folded(new), 1)
+        return new
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
 def attachment(name: str) -> dict[str, str]:
     """The header with which a browser saves an answer under a name (RFC 6266)."""
     return {"content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}

@@ -10,7 +10,6 @@ import asyncio
 import errno
 import re
 import tempfile
-import unicodedata
 import zipfile
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
@@ -22,7 +21,7 @@ from typing import IO, Any, Literal, cast
 import msgspec
 
 from myna.errors import Conflict, NotFound, StorageFull
-from myna.server.filenames import MOST_BYTES, file_name
+from myna.server.filenames import MOST_BYTES, Names, file_name
 from myna.store import takeout
 from myna.store.blobs import Blobs
 from myna.store.database import Database
@@ -157,7 +156,7 @@ class Takeouts:
         What is where, and which blobs belong into the archive under which names.
         """
         pieces: list[_Piece] = []
-        names = _Names()
+        names = Names()
 
         def finish(name: str, since: int) -> None:
             pieces.append(_Piece(name, spool, since, spool.tell() - since))
@@ -178,7 +177,9 @@ class Takeouts:
                 async for document, text in chat.pieces:
                     await _write(spool, document)
                     await _write(readable, text)
-                named = (f"chats/{_safe(chat.id)}.json", f"markdown/{names.of(chat)}.md")
+                day = datetime.fromtimestamp(chat.created_at / 1000, UTC).date().isoformat()
+                readable_name = names.new(f"{day} {file_name(chat.title or '', UNTITLED)}")
+                named = (f"chats/{_safe(chat.id)}.json", f"markdown/{readable_name}.md")
                 for name, file, start in zip(named, (spool, readable), starts, strict=True):
                     pieces.append(_Piece(name, file, start, file.tell() - start, chat.updated_at))
             stored = await scope.all(scope.select(files, *COLUMNS))
@@ -245,24 +246,6 @@ async def _write(spool: IO[bytes], content: bytes) -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise StorageFull("The server's disk has no room for the archive. Whoever runs it has to free some.") from error
-
-
-class _Names:
-    """Names of chats' files: readable, and different also where large and small letters are the same."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def of(self, chat: takeout.Conversation) -> str:
-        """The day and the title, with a number where another chat has them too."""
-        day = datetime.fromtimestamp(chat.created_at / 1000, UTC).date().isoformat()
-        base = name = f"{day} {file_name(chat.title or '', UNTITLED)}"
-        number = 1
-        while (key := unicodedata.normalize("NFKC", name).casefold()) in self._taken:
-            number += 1
-            name = f"{base} ({number})"
-        self._taken.add(key)
-        return name
 
 
 class _Archive:
