@@ -20,7 +20,7 @@ def test_chat_tools_forms_and_vectors(shop: Server) -> None:
         assert ANSWER in (whole.message.content or "")
         parts = client.chat(model=CHAT, messages=ASK, options=GREEDY, stream=True)
         assert "".join(part.message.content or "" for part in parts) == whole.message.content
-        formed = client.chat(model=CHAT, messages=ASK, format=Bird.model_json_schema())
+        formed = client.chat(model=CHAT, messages=ASK, format=Bird.model_json_schema(), options={"temperature": 0})
         assert Bird.model_validate_json(formed.message.content or "")
         told = client.chat(model=CHAT, messages=ASK, tools=[weather], options=GREEDY)
         assert told.message.role == "assistant"

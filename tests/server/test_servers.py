@@ -117,7 +117,7 @@ def test_batches_files_and_background_responses_are_everybodys(pair: Pair) -> No
         assert json.loads(two.files.content(done.output_file_id).text)["custom_id"] == "a"
 
         response = one.responses.create(
-            model="smollm2:135m", input="Write a very long story.", background=True, max_output_tokens=4000
+            model="smollm2:135m", input="Write a very long story.", background=True, extra_body={"ignore_eos": True}
         )
         followed = two.responses.retrieve(response.id, stream=True)
         assert [next(followed).type for _ in range(2)] == ["response.created", "response.queued"]
