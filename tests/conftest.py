@@ -7,12 +7,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import postgres
 from tests.model_fixtures import default_model, tiny_model
 from tests.processes import Server, environment, serving
 
 __all__ = ["default_model", "tiny_model"]
+
+
+settings.register_profile(
+    "explore",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    print_blob=True,
+)
+settings.register_profile("same", settings.get_profile("explore"), derandomize=True, database=None)
+settings.load_profile("same")
+"""Every run tries the same inputs, at its own speed: a red run is the change's doing. New ones are looked for with
+``--hypothesis-profile=explore``."""
 
 
 def pytest_configure() -> None:

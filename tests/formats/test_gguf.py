@@ -9,7 +9,7 @@ from pathlib import Path
 import gguf
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myna.errors import ModelFileError
@@ -286,7 +286,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path, target: str, reason: str) ->
         GGUFFile(tmp_path / target)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(data=st.data())
 def test_any_bytes_give_a_file_or_a_model_file_error(path: Path, data: st.DataObject) -> None:
     """Random damage to a valid file; whatever is accepted can be read to the last tensor."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myna.errors import ModelFileError
@@ -95,7 +95,7 @@ _json = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120)
 @given(described=st.dictionaries(st.text(max_size=3), _json, max_size=4))
 def test_a_made_up_header_is_read_or_refused(path: Path, described: dict[str, Any]) -> None:
     read_or_refuse(path, header(json.dumps(described).encode()) + bytes(16))

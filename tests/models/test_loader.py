@@ -103,7 +103,7 @@ def smallest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("models") / "smallest.gguf", **shape)  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_damaged_model_loads_or_is_refused(smallest: Path, data: st.DataObject) -> None:
     content = bytearray(smallest.read_bytes())

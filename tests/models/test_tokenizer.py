@@ -54,7 +54,7 @@ def tiny(tiny_model: Path) -> Tokenizer:
     return load_tokenizer(GGUFFile(tiny_model))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text())
 def test_byte_level_text_comes_back(tiny: Tokenizer, text: str) -> None:
     ids = tiny.encode(text)
@@ -133,7 +133,7 @@ def sentencepiece(text: str) -> list[str]:
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.text(alphabet="helo wrd\nñ", min_size=1, max_size=30))
 def test_sentencepiece_joins_the_best_pair_and_spells_the_rest_in_bytes(
     sentencepiece_tokenizer: Tokenizer, text: str

@@ -42,7 +42,7 @@ def write_adapter(name: str, directory: Path, **settings: Any) -> np.ndarray[Any
     model = models.build(name)
     given = {"r": 4, "lora_alpha": 6, "target_modules": TARGETS[name], "fan_in_fan_out": name == "gpt2"} | settings
     adapted = peft.get_peft_model(model, peft.LoraConfig(**given))
-    generator = torch.Generator().manual_seed(len(str(directory)) + given["r"])
+    generator = torch.Generator().manual_seed(given["r"])
     with torch.no_grad():
         for key, weight in adapted.named_parameters():
             if "lora_" in key:

@@ -90,7 +90,7 @@ def test_an_answer_to_be_continued_is_left_open(mistral: tuple[Dialect, MistralT
     assert mine.encode(messages, continue_last=True) == reference(theirs, messages)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     text=st.text(min_size=1, max_size=40).filter(str.strip), answer=st.text(min_size=1, max_size=20).filter(str.strip)
 )

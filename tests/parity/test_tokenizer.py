@@ -96,7 +96,7 @@ def test_whole_files_encode_as_in_transformers(mine: Tokenizer, theirs: PreTrain
         assert mine.encode(text) == theirs.encode(text, add_special_tokens=False), path
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.text(max_size=80))
 def test_any_text_encodes_as_in_transformers(mine: Tokenizer, theirs: PreTrainedTokenizerBase, text: str) -> None:
     # It need not come back: the vocabulary has no token for some bytes, and both drop them.
@@ -129,7 +129,7 @@ def test_conversations_become_the_tokens_of_transformers(
     assert dialect.encode(messages) == reference_prompt(theirs, messages, add_generation_prompt=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=4))
 def test_any_conversation_becomes_the_tokens_of_transformers(
     mine: Tokenizer, dialect: Dialect, theirs: PreTrainedTokenizerBase, turns: list[str]

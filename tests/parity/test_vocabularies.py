@@ -63,7 +63,7 @@ def is_named_control(tokenizer: Tokenizer, token_id: int) -> bool:
     return tokenizer.is_control(token_id) and tokenizer.token_id(tokenizer.token_name(token_id)) == token_id
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(max_size=60))
 def test_any_text_becomes_the_tokens_of_transformers(pair: Pair, text: str) -> None:
     mine, theirs = pair

@@ -143,7 +143,7 @@ class Model:
 ACTION = st.tuples(st.sampled_from(["append", "append", "branch", "root", "delete", "show"]), st.integers(0, 99))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(actions=st.lists(ACTION, min_size=12, max_size=25))
 def test_no_storm_of_edits_breaks_the_tree_or_loses_a_text(
     actions: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory

@@ -57,7 +57,7 @@ def attempt(kind: str, name: str, values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.huggingface])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(changes=st.dictionaries(st.sampled_from(sorted(WORDS)), anything, min_size=1, max_size=4), rope=st.data())
 def test_any_config_json(name: str, changes: dict[str, Any], rope: st.DataObject) -> None:
     turned = rope.draw(st.dictionaries(st.sampled_from(sorted(ROPE)), anything, max_size=3))
@@ -65,7 +65,7 @@ def test_any_config_json(name: str, changes: dict[str, Any], rope: st.DataObject
 
 
 @pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.gguf])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(changes=st.dictionaries(st.sampled_from(sorted(KEYS)), anything, min_size=1, max_size=4))
 def test_any_gguf_keys(name: str, changes: dict[str, Any]) -> None:
     attempt("gguf", name, {f"{name}.{key}": value for key, value in (KEYS | changes).items()})

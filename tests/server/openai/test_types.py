@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.server.scripted import MODEL, ScriptedBackend
@@ -171,7 +171,7 @@ JSON = st.recursive(
 FIELDS = sorted({name for name, _ in [*OUT_OF_RANGE, *NOT_YET]} | {"messages", "prompt", "echo"})
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(body=st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=8), JSON, max_size=5), good=st.booleans())
 async def test_no_body_ever_makes_the_server_fail(
     client: httpx2.AsyncClient, backend: ScriptedBackend, body: dict[str, Any], good: bool
