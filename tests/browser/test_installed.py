@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from playwright.sync_api import Page, expect
 
 from myna.server.web import STATIC
 from tests.browser.conftest import MynaServer, ScriptedServer, Visit
-from tests.browser.doing import answers, ask, composer, questions, send, until, wait_until_done
+from tests.browser.doing import answers, ask, chat_id, composer, questions, send, until, wait_until_done
 from tests.browser.people import ANNA, NOT_SIGNED_IN, Owner, choose, fill_in, sign_in, signed_out
 
 UNREACHABLE = "net::ERR"
@@ -120,6 +121,39 @@ def test_without_the_server_it_shows_what_was_loaded(visit: Callable[..., Visit]
     with page.expect_request(lambda request: request.method == "POST" and request.url.endswith("/messages")) as sent:
         ask(page, "What was chosen before counts again")
     assert sent.value.post_data_json["chat"]["system_prompt"] == "Be brief."
+
+
+def test_without_the_server_it_shows_what_was_written_since(
+    visit: Callable[..., Visit], own_scripted: ScriptedServer
+) -> None:
+    visiting = visit(own_scripted, service_workers="allow")
+    visiting.watch.expected = (UNREACHABLE, "WebSocket connection", "status of 502")
+    page = installed(visiting.page())
+    ask(page, "#say An answer from before")
+    ask(page, "#say An answer that goes")
+    ask(page, "#say An answer that stays")
+    answers(page).nth(1).get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(answers(page)).to_have_count(2)
+    path = f"/api/chats/{chat_id(page)}"
+
+    def is_kept(kept: list[dict[str, Any]]) -> bool:
+        """The copy of the chat and that of the list that it is in, from the last thing that happened on."""
+        texts = {entry["path"]: json.loads(entry["text"]) for entry in kept}
+        listed = texts.get("/api/chats?limit=50&project=none", {"chats": []})["chats"]
+        now = texts.get(path, {"messages": []})["messages"]
+        said = {message["status"] for message in now} == {"complete"} and len(now) == 5
+        return said and any(path.endswith(chat["id"]) and chat["title"] for chat in listed)
+
+    until(page, lambda: left_behind(page)["entries"], is_kept)
+    own_scripted.kill()
+    page.reload()
+    expect(page.get_by_text("You can read what was loaded lately.")).to_be_visible()
+    expect(answers(page)).to_have_count(2)
+    expect(answers(page).first).to_contain_text("An answer from before")
+    expect(answers(page).last).to_contain_text("An answer that stays")
+    expect(questions(page)).to_have_count(3)
+    expect(page.locator("aside").get_by_role("link", name="#say An answer from before")).to_be_visible()
 
 
 def test_signing_out_leaves_nothing_of_a_person(visit: Callable[..., Visit], own_scripted: ScriptedServer) -> None:

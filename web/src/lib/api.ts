@@ -2,7 +2,7 @@
 
 import { takeEarly } from "./early";
 import { gate } from "./gate";
-import { kept } from "./kept";
+import { chatPath, kept } from "./kept";
 import { strings } from "./strings";
 import type {
   Account,
@@ -27,7 +27,6 @@ import type {
   Parameters,
   Preset,
   Project,
-  Node,
   Passkey,
   PendingFactor,
   Preferences,
@@ -40,6 +39,7 @@ import type {
   SignIn,
   Started,
   User,
+  WholeChat,
 } from "./types";
 import type { Json } from "./passkeys";
 import type { PlaygroundLine } from "./state/playground.svelte";
@@ -173,6 +173,11 @@ export function withQuery(path: string, query: Query): string {
   return parts.size === 0 ? path : `${path}?${parts}`;
 }
 
+/** Where a list of chats is asked for, page by page; without `before` its first. */
+export function chatsPath(filter: ChatFilter, before: string | null = null): string {
+  return withQuery("/api/chats", { limit: 50, ...filter, before });
+}
+
 export const api = {
   // Who is there: these are asked by nobody in particular, and so never wait.
   session: () => ask<Session>("GET", "/api/session"),
@@ -235,7 +240,7 @@ export const api = {
   deleteUser: (id: string) => request<void>("DELETE", `/api/users/${segment(id)}`),
 
   chats: (filter: ChatFilter, before: string | null) =>
-    request<{ chats: Chat[]; next: string | null }>("GET", withQuery("/api/chats", { limit: 50, ...filter, before })),
+    request<{ chats: Chat[]; next: string | null }>("GET", chatsPath(filter, before)),
   /** Changes many chats in one transaction; those that this did change. */
   arrange: (action: ChatAction, chosen: { ids: string[] } | { all: "archived" }, more: { project_id?: string | null } = {}) =>
     request<{ changed: string[]; missing: string[] }>("POST", "/api/chats/bulk", { action, ...chosen, ...more }),
@@ -247,8 +252,7 @@ export const api = {
     request<Project>("PATCH", `/api/projects/${segment(id)}`, change),
   deleteProject: (id: string, chats: "keep" | "delete") =>
     request<void>("DELETE", `/api/projects/${segment(id)}?with_chats=${chats}`),
-  chat: (id: string) =>
-    request<{ chat: Chat; tree: Node[]; messages: Message[]; runs: Run[] }>("GET", `/api/chats/${segment(id)}`),
+  chat: (id: string) => request<WholeChat>("GET", chatPath(id)),
   messages: (chatId: string, ids: readonly string[]) =>
     request<{ messages: Message[]; runs: Run[] }>("GET", `/api/chats/${segment(chatId)}/messages?ids=${ids.join(",")}`),
   patchChat: (id: string, change: Partial<Pick<Chat, "title" | "model" | "leaf_id" | "system_prompt" | "parameters">>) =>

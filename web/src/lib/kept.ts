@@ -1,8 +1,10 @@
 /**
  * What was loaded lately, for when the server cannot be reached: the answers to a few requests, of one user only, in the
- * browser's IndexedDB. It is read when there is no connection and never otherwise. Signing out empties it, and so does the
- * server's word that nobody is signed in (any more).
+ * browser's IndexedDB, written anew from memory when what they told has changed since. It is read when there is no
+ * connection and never otherwise. Signing out empties it, and so does the server's word that nobody is signed in (any more).
  */
+
+import { whenIdle } from "./idle";
 
 const DATABASE = "myna";
 const STORE = "kept";
@@ -24,12 +26,18 @@ const ONE_CHAT = /^\/api\/chats\/[^/?]+$/;
 const SESSION = "/api/session";
 /** Chats of which nothing is kept. */
 const passing = new Set<string>();
+/** What is to be written anew when the page has time, by address: what makes it then. */
+const owed = new Map<string, () => unknown>();
 
 let user: string | null = null;
 /** What was another's is gone. */
 let begun: Promise<unknown> = Promise.resolve();
 /** The person is gone: what still arrives at the closing page is not kept. */
 let sealed = false;
+
+export function chatPath(id: string): string {
+  return `/api/chats/${encodeURIComponent(id)}`;
+}
 
 function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
@@ -69,6 +77,15 @@ function put(path: string, text: string): void {
     });
 }
 
+function settle(): void {
+  const due = [...owed];
+  owed.clear();
+  for (const [path, make] of due) {
+    const value = make();
+    if (value !== null) put(path, JSON.stringify(value));
+  }
+}
+
 /** The chats that were opened longest ago make room. Of what is kept only the addresses are read: it is large. */
 async function bound(): Promise<void> {
   const paths = (await within("readonly", (store) => store.index(TIME).getAllKeys())) ?? [];
@@ -97,11 +114,21 @@ export const kept = {
 
   /** Keeps nothing of a temporary chat. */
   spare(chatId: string): void {
-    passing.add(`/api/chats/${encodeURIComponent(chatId)}`);
+    passing.add(chatPath(chatId));
   },
 
   put,
   get,
+
+  /**
+   * The page knows better than what is kept as the answer to GET `path`: that is written anew, as `make` has it when the
+   * page has nothing else to do; null: it stays as it is. However often this is asked for until then, it is done once.
+   */
+  renew(path: string, make: () => unknown): void {
+    if (user === null || sealed || !kept.takes("GET", path)) return;
+    if (owed.size === 0) whenIdle(settle);
+    owed.set(path, make);
+  },
 
   /** The session with which the page last began, if nobody has signed out since. */
   session: <T>(): Promise<T | null> => get<T>(SESSION),
@@ -115,12 +142,15 @@ export const kept = {
 
   /** A chat is gone on the server, so here too. */
   drop(chatId: string): void {
-    void within("readwrite", (store) => store.delete(`/api/chats/${encodeURIComponent(chatId)}`));
+    const path = chatPath(chatId);
+    owed.delete(path);
+    void begun.then(() => within("readwrite", (store) => store.delete(path)));
   },
 
   /** Nobody is signed in: nothing of anybody stays, nor comes from what was asked for before. */
   async clear(): Promise<void> {
     user = null;
+    owed.clear();
     await within("readwrite", (store) => store.clear());
   },
 

@@ -1,8 +1,12 @@
 /** The chats that are known here, kept current by changes from the server, and the lists that are read page by page. */
 
-import { api, explain } from "../api";
+import { api, chatsPath, explain } from "../api";
 import { periodOf, type Period } from "../format";
+import { kept } from "../kept";
 import { isOpen, type Chat, type ChatFilter, type Run } from "../types";
+
+/** Chats of one list that are kept for when the server cannot be reached. */
+const MOST_KEPT = 100;
 
 interface ChatGroup {
   period: Period;
@@ -13,6 +17,8 @@ interface ChatGroup {
 export class Pages {
   /** Where the next page starts; null: everything is here. */
   #next = $state<string | null>(null);
+  /** Where the second page starts. */
+  second: string | null = null;
   /** Counts the loads from the beginning: a page that was asked for before the latest of them is dropped. */
   #round = 0;
   #asking: Promise<void> | null = null;
@@ -22,7 +28,7 @@ export class Pages {
   error = $state<string | null>(null);
 
   constructor(
-    private readonly filter: ChatFilter,
+    readonly filter: ChatFilter,
     private readonly take: (page: readonly Chat[]) => void,
   ) {}
 
@@ -50,6 +56,7 @@ export class Pages {
     try {
       const page = await api.chats(this.filter, this.#next);
       if (round !== this.#round) return;
+      if (!this.loaded) this.second = page.next;
       this.take(page.chats);
       this.#next = page.next;
       this.loaded = true;
@@ -70,6 +77,8 @@ class Chats {
   #deleted = new Set<string>();
   /** Open runs by chat, for the mark beside its title. */
   #runs = $state.raw(new Map<string, string>());
+  /** Of each list the latest that somebody has shown, by the address of its first page. */
+  #lists = new Map<string, Pages>();
   #loose = this.pages({ project: "none" });
   #pins = this.pages({ pinned: true });
 
@@ -104,7 +113,9 @@ class Chats {
 
   /** A list of the server's, for whoever shows it. */
   pages(filter: ChatFilter): Pages {
-    return new Pages(filter, (page) => this.#take(page));
+    const pages = new Pages(filter, (page) => this.#take(page));
+    this.#lists.set(chatsPath(filter), pages);
+    return pages;
   }
 
   ofProject(id: string): Chat[] {
@@ -129,6 +140,7 @@ class Chats {
 
   changed(chat: Chat): void {
     this.#take([chat]);
+    this.#keep();
   }
 
   removed(...ids: string[]): void {
@@ -137,7 +149,9 @@ class Chats {
       this.#deleted.add(id);
       known.delete(id);
     }
-    if (known.size !== this.#known.size) this.#known = known;
+    if (known.size === this.#known.size) return;
+    this.#known = known;
+    this.#keep();
   }
 
   /** A deletion that the server refused. */
@@ -154,6 +168,7 @@ class Chats {
       if (chat) known.set(id, { ...chat, ...change });
     }
     this.#known = known;
+    this.#keep();
   }
 
   runChanged(run: Run): void {
@@ -174,6 +189,18 @@ class Chats {
     this.#runs = new Map();
   }
 
+  /** Has what is kept of the lists, for when the server cannot be reached, say what is known now. */
+  #keep(): void {
+    for (const [path, pages] of this.#lists) {
+      kept.renew(path, () => {
+        // What is not here yet is kept when it comes.
+        if (!pages.loaded) return null;
+        const listed = this.#sorted.filter((chat) => isListed(chat, pages.filter));
+        return { chats: listed.slice(0, MOST_KEPT), next: pages.second };
+      });
+    }
+  }
+
   #take(page: readonly Chat[]): void {
     const known = new Map(this.#known);
     for (const chat of page) {
@@ -181,6 +208,13 @@ class Chats {
     }
     this.#known = known;
   }
+}
+
+/** Whether a list has a chat, as the server decides it. */
+function isListed(chat: Chat, { archived = false, pinned, project }: ChatFilter): boolean {
+  if ((chat.archived_at !== null) !== archived) return false;
+  if (pinned !== undefined && (chat.pinned_at !== null) !== pinned) return false;
+  return project === undefined || chat.project_id === (project === "none" ? null : project);
 }
 
 function newer(known: Chat | undefined, chat: Chat): Chat {

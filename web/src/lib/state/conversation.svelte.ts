@@ -3,11 +3,13 @@
 import { api, ApiError, explain } from "../api";
 import type { EventStream } from "../events";
 import { newId } from "../ids";
+import { chatPath, kept } from "../kept";
 import { deliver, keep, pause, release, runIdOf, type Outgoing, type OutgoingMessage } from "../outbox";
 import { childrenByParent, pathThrough, without } from "../tree";
 import { isOpen, type Chat, type Message, type NewRun, type Node, type Run, type RunEvent, type Started, type Tuning } from "../types";
-import { ChatMessage } from "./message.svelte";
 import { TextBuffer } from "./buffer";
+import { copyOf } from "./copy";
+import { ChatMessage } from "./message.svelte";
 import { farthest, Texts } from "./texts";
 import { toasts } from "./toasts.svelte";
 
@@ -37,6 +39,10 @@ export class Conversation {
   readonly writing = $derived(running(this.path.findLast(({ status }) => status !== "waiting")));
 
   #shown = false;
+  /** Every message that the server has is known here. */
+  #whole = false;
+  /** The copy for when the server cannot be reached lacks what happened since. */
+  #outdated = false;
   /** Where the chat is made that does not exist yet. */
   #projectId: string | null = null;
   #refreshing = false;
@@ -51,6 +57,7 @@ export class Conversation {
   #texts = new Texts(async (ids) => {
     const { messages, runs } = await api.messages(this.id, ids);
     this.#take(messages, runs);
+    if (this.#outdated) this.#keep();
   });
 
   constructor(
@@ -72,6 +79,7 @@ export class Conversation {
     const conversation = new Conversation(newId(), events, owner, temporary);
     conversation.#projectId = projectId;
     conversation.state = "ready";
+    conversation.#whole = true;
     return conversation;
   }
 
@@ -99,6 +107,7 @@ export class Conversation {
       this.#plant(tree);
       this.#merge(chat, messages, runs);
       this.state = "ready";
+      this.#whole = true;
     } catch (error) {
       if (this.#starting.size > 0) this.state = "ready";
       else if (error instanceof ApiError && error.status < 500) this.state = "missing";
@@ -212,6 +221,11 @@ export class Conversation {
   // What the server tells.
 
   chatChanged(chat: Chat): void {
+    this.#became(chat);
+    this.#keep();
+  }
+
+  #became(chat: Chat): void {
     if (this.chat && chat.version < this.chat.version) return;
     this.chat = chat;
     if (this.#unconfirmed === 0) this.leafId = chat.leaf_id;
@@ -233,7 +247,8 @@ export class Conversation {
     } else {
       this.messages = [...this.messages, ChatMessage.from(message)];
     }
-    if (message.status === "running" && !this.#isHeard(message.run_id)) void this.#refresh();
+    if (message.status !== "running") this.#keep();
+    else if (!this.#isHeard(message.run_id)) void this.#refresh();
   }
 
   messageDeleted(id: string): void {
@@ -242,6 +257,7 @@ export class Conversation {
     if (!gone) return;
     if (this.leafId === id) this.leafId = gone.parentId;
     this.messages = without(this.messages, id);
+    this.#keep();
   }
 
   runChanged(run: Run): void {
@@ -265,6 +281,7 @@ export class Conversation {
         message.status = event.status;
         message.usage = event.usage;
         message.error = event.error;
+        this.#keep();
     }
   }
 
@@ -273,7 +290,8 @@ export class Conversation {
     if (!known) return;
     this.#buffer.drop(known);
     known.assign(message);
-    if (message.status === "running" && !this.#isHeard(message.run_id)) void this.#refresh();
+    if (message.status !== "running") this.#keep();
+    else if (!this.#isHeard(message.run_id)) void this.#refresh();
   }
 
   // Sending.
@@ -383,6 +401,7 @@ export class Conversation {
 
   #acknowledge({ chat, messages, run }: Started): void {
     this.#merge(chat, messages, [run]);
+    this.#keep();
   }
 
   #withdraw(entry: Outgoing, leafBefore: string | null, reason: string): void {
@@ -402,13 +421,24 @@ export class Conversation {
 
   // Keeping up.
 
+  /** Has the copy for when the server cannot be reached say what is known now; a chat that leaves no trace has none. */
+  #keep(): void {
+    if (this.temporary || !this.#whole) return;
+    this.#outdated = true;
+    kept.renew(chatPath(this.id), () => {
+      const copy = this.chat && copyOf(this.chat, this.messages, this.path);
+      if (copy !== null) this.#outdated = false;
+      return copy;
+    });
+  }
+
   #isHeard(runId: string | null): boolean {
     return runId !== null && (this.events.follows(runId) || this.#starting.has(runId));
   }
 
   #merge(chat: Chat, messages: readonly Message[], runs: readonly Run[]): void {
     this.#take(messages, []);
-    this.chatChanged(chat);
+    this.#became(chat);
     this.#follow(runs);
   }
 

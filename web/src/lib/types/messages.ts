@@ -58,6 +58,14 @@ export interface Run {
   created_at: number;
 }
 
+/** A chat, the whole tree of its messages without texts, the messages that are shown first, and the open runs. */
+export interface WholeChat {
+  chat: Chat;
+  tree: Node[];
+  messages: Message[];
+  runs: Run[];
+}
+
 export interface NewMessage {
   message: { id: string; parent_id: string | null; text: string };
   run: { id: string; message_id: string; model?: string } & Partial<Tuning>;
