@@ -71,7 +71,10 @@ class Guard:
             await _refuse(scope, receive, send, 403, "insufficient_permissions", reason)
             return
         scope[IN_SCOPE] = caller
-        await self._answer(caller, scope, receive, send)
+        if need == "open":  # nothing can be revoked that anybody has
+            await self.app(scope, receive, send)
+        else:
+            await self._answer(caller, scope, receive, send)
 
     def _identify(self, path: str, headers: Headers) -> Identity | Denied:
         """Who is asking; a key counts before a cookie, so that a wrong one is never overlooked."""

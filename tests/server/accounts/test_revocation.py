@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import threading
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,6 +18,7 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from myna.server import web
 from myna.store.tables import metadata
 from tests.patience import WAIT_SECONDS
 from tests.server.people import PASSWORD, House
@@ -275,3 +278,26 @@ async def test_the_answers_of_who_is_disabled_end_with_what_they_have(home: Hous
     opened = (await ben.http.get(f"/api/chats/{ids[0]}")).json()
     assert opened["messages"][1]["status"] == "interrupted"
     assert (await ben.http.get(f"/v1/responses/{response['id']}")).json()["status"] == "cancelled"
+
+
+async def test_the_applications_files_come_whatever_is_revoked(
+    ann: Page, ben: Page, home: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are no secret, and a page that waits for its parts when its user is demoted still needs them."""
+    (tmp_path / "part.css").write_text("p {}")
+    home.app.router.default = web.WebApplication(tmp_path)
+    asked, go_on, load = threading.Event(), threading.Event(), web.load
+
+    def load_later(path: Path, modified: int) -> web.Asset:
+        asked.set()
+        assert go_on.wait(WAIT_SECONDS)
+        return load(path, modified)
+
+    monkeypatch.setattr(web, "load", load_later)
+    part = asyncio.create_task(ben.http.get("/part.css"))
+    await asyncio.to_thread(asked.wait, WAIT_SECONDS)
+    await ann.call("PATCH", f"/api/users/{ben.id}", {"role": "admin"}, expect=200)
+    await ann.call("PATCH", f"/api/users/{ben.id}", {"role": "member"}, expect=200)
+    go_on.set()
+    answer = await part
+    assert (answer.status_code, answer.text) == (200, "p {}")
