@@ -47,8 +47,8 @@ class Memory:
             empty.deserialize(schema)
             empty.backup(self._anchor)
         url = URL.create("sqlite+aiosqlite", database=address, query={"vfs": "memdb", "uri": "true"})
-        self.writer = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
-        self.reader = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
+        tidy: dict[str, Any] = {"connect_args": {"factory": sqlite.Tidy}, "hide_parameters": True}
+        self.writer, self.reader = (create_async_engine(url, poolclass=NullPool, **tidy) for _ in range(2))
         ((page_bytes,),) = self._anchor.execute("PRAGMA page_size")
         for engine, writes in ((self.writer, True), (self.reader, False)):
             _keep_in_memory(engine.sync_engine, most_bytes // page_bytes)

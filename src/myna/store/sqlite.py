@@ -7,6 +7,7 @@ returns, so that what a client saw survives the loss of power too; group commit 
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,6 +28,31 @@ BUSY_SECONDS = 15
 READERS = 4
 
 
+class Tidy(sqlite3.Connection):
+    """A connection that lets go of its locks when it is closed.
+
+    SQLite keeps a closed connection, and the lock of its transaction, until the last of its statements is finished. A
+    task that is cancelled while one runs leaves its cursor to the garbage collector, which comes when it likes: until
+    then the whole database would be locked.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
+
+    def cursor(self, *args: Any, **options: Any) -> sqlite3.Cursor:
+        cursor = super().cursor(*args, **options)
+        self._cursors.add(cursor)
+        return cursor
+
+    def close(self) -> None:
+        """Finish every statement, then close; a second time does nothing, as ever."""
+        left, self._cursors = list(self._cursors), weakref.WeakSet()
+        for cursor in left:
+            cursor.close()
+        super().close()
+
+
 class SQLite:
     """The database of a data directory (see `myna.store.place.Place`)."""
 
@@ -35,6 +61,7 @@ class SQLite:
         self._path = path
         address = url(path, driver="aiosqlite")
         pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": TURN_SECONDS, "hide_parameters": True}
+        pool["connect_args"] = {"factory": Tidy}
         self.writer = create_async_engine(address, pool_size=1, **pool)
         self.reader = create_async_engine(address, pool_size=READERS, **pool)
         configure(self.writer.sync_engine, writes=True)
