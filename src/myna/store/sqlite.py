@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,8 @@ class Tidy(sqlite3.Connection):
         super().__init__(*args, **options)
         self._cursors: weakref.WeakSet[sqlite3.Cursor] = weakref.WeakSet()
 
-    def cursor(self, *args: Any, **options: Any) -> sqlite3.Cursor:
-        cursor = super().cursor(*args, **options)
+    def cursor(self, factory: Callable[[sqlite3.Connection], Any] | None = None) -> Any:
+        cursor = super().cursor(factory or sqlite3.Cursor)
         self._cursors.add(cursor)
         return cursor
 
